@@ -1,0 +1,1 @@
+//! What each queue's messages do.

@@ -1,0 +1,1 @@
+//! Every call to the outside: guarded HTTP client, mail, pacing, breaker.

@@ -1,0 +1,1 @@
+//! Outbox rows in, confirmed publish out.

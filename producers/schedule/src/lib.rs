@@ -1,0 +1,1 @@
+//! Clock in, outbox rows out: each job fires once over any number of processes.

@@ -1,0 +1,1 @@
+//! The queue contract on one SQLite table with leases.

@@ -1,0 +1,157 @@
+//! The catalogue: each type's JSON Schema, compiled, and the decoding that follows it.
+
+use std::collections::BTreeMap;
+
+use jsonschema::Validator;
+use schemars::generate::SchemaSettings;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::code::Code;
+use crate::envelope::{Digest, Event};
+use crate::event_type::EventType;
+use crate::events;
+use crate::violation::{Refusal, Violation};
+
+/// The data of an event that a handler may be given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each variant is documented at its data")]
+pub enum Payload {
+    ReturnRequested(events::ReturnRequested),
+    OrderPaid(events::OrderPaid),
+    OrderRefunded(events::OrderRefunded),
+    CheckInRequested(events::CheckInRequested),
+    ClaimRequested(events::ClaimRequested),
+    CollectReturns(events::CollectReturns),
+    CheckParcels(events::CheckParcels),
+    SendResult(events::SendResult),
+    TellIncident(events::TellIncident),
+}
+
+/// An event whose data was checked against its schema and read.
+#[derive(Debug, Clone)]
+pub struct Decoded {
+    /// The envelope.
+    pub event: Event,
+    /// The data.
+    pub payload: Payload,
+    /// Tells a repeat from a reused identity.
+    pub digest: Digest,
+}
+
+/// Every type's schema, compiled once. Cheap to share behind an `Arc`.
+#[derive(Debug)]
+pub struct Catalogue {
+    validators: BTreeMap<EventType, Validator>,
+}
+
+impl Default for Catalogue {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Catalogue {
+    /// Compiles every schema.
+    ///
+    /// # Panics
+    /// When a schema of this crate is not valid, which its tests rule out.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "the schemas are ours; a test compiles each")]
+    pub fn new() -> Self {
+        let compile = |kind: EventType| {
+            let schema = data_schema(kind);
+            let validator = jsonschema::options().should_validate_formats(true).build(&schema);
+            (kind, validator.expect("a schema of the catalogue compiles"))
+        };
+        Self { validators: EventType::ALL.iter().copied().map(compile).collect() }
+    }
+
+    /// Checks an event's data against its type's schema and reads it.
+    ///
+    /// # Errors
+    /// A [`Refusal`] with `unknown_type` or `schema_invalid` and every violation (16 at most).
+    pub fn read(&self, event: Event) -> Result<Decoded, Refusal> {
+        let Some(kind) = event.event_type() else {
+            return Err(Refusal::one(Code::UnknownType, "/type", "is not in the catalogue"));
+        };
+        let data: Value = serde_json::from_str(event.data.get())
+            .map_err(|_| Refusal::one(Code::SchemaInvalid, "/data", "holds a number that can't be read"))?;
+        if let Some(validator) = self.validators.get(&kind) {
+            let violations: Vec<Violation> = validator
+                .iter_errors(&data)
+                .take(16)
+                .map(|e| Violation::new(format!("/data{}", e.instance_path()), e.masked().to_string()))
+                .collect();
+            if !violations.is_empty() {
+                return Err(Refusal { code: Code::SchemaInvalid, violations });
+            }
+        }
+        let payload = payload(kind, event.data.get())?;
+        Ok(Decoded { digest: event.digest(), event, payload })
+    }
+
+    /// Decodes the envelope and the data in one go.
+    ///
+    /// # Errors
+    /// As [`Event::decode`] and [`Catalogue::read`].
+    pub fn decode(&self, bytes: &[u8]) -> Result<Decoded, Refusal> {
+        self.read(Event::decode(bytes)?)
+    }
+}
+
+fn payload(kind: EventType, data: &str) -> Result<Payload, Refusal> {
+    fn read<T: DeserializeOwned>(data: &str) -> Result<T, Refusal> {
+        let mut json = serde_json::Deserializer::from_str(data);
+        serde_path_to_error::deserialize(&mut json).map_err(|e| {
+            let path: String = e.path().iter().map(|segment| format!("/{segment}")).collect();
+            Refusal::one(Code::SchemaInvalid, format!("/data{path}"), "can't be read as its type")
+        })
+    }
+    Ok(match kind {
+        EventType::ReturnRequested => Payload::ReturnRequested(read(data)?),
+        EventType::OrderPaid => Payload::OrderPaid(read(data)?),
+        EventType::OrderRefunded => Payload::OrderRefunded(read(data)?),
+        EventType::CheckInRequested => Payload::CheckInRequested(read(data)?),
+        EventType::ClaimRequested => Payload::ClaimRequested(read(data)?),
+        EventType::CollectReturns => Payload::CollectReturns(read(data)?),
+        EventType::CheckParcels => Payload::CheckParcels(read(data)?),
+        EventType::SendResult => Payload::SendResult(read(data)?),
+        EventType::TellIncident => Payload::TellIncident(read(data)?),
+        EventType::CheckedIn
+        | EventType::ClaimSettled
+        | EventType::PointsChanged
+        | EventType::StockLow
+        | EventType::StockOut
+        | EventType::ParcelStatusChanged
+        | EventType::ReturnPickedUp => {
+            return Err(Refusal::one(Code::Rejected, "/type", "is a fact of ours; it can't be sent to us"));
+        }
+    })
+}
+
+/// The JSON Schema (2020-12) of a type's data.
+#[must_use]
+pub fn data_schema(kind: EventType) -> Value {
+    fn of<T: schemars::JsonSchema>() -> Value {
+        SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>().to_value()
+    }
+    match kind {
+        EventType::ReturnRequested => of::<events::ReturnRequested>(),
+        EventType::OrderPaid => of::<events::OrderPaid>(),
+        EventType::OrderRefunded => of::<events::OrderRefunded>(),
+        EventType::CheckInRequested => of::<events::CheckInRequested>(),
+        EventType::ClaimRequested => of::<events::ClaimRequested>(),
+        EventType::CollectReturns => of::<events::CollectReturns>(),
+        EventType::CheckParcels => of::<events::CheckParcels>(),
+        EventType::SendResult => of::<events::SendResult>(),
+        EventType::TellIncident => of::<events::TellIncident>(),
+        EventType::CheckedIn => of::<events::CheckedIn>(),
+        EventType::ClaimSettled => of::<events::ClaimSettled>(),
+        EventType::PointsChanged => of::<events::PointsChanged>(),
+        EventType::StockLow => of::<events::StockLow>(),
+        EventType::StockOut => of::<events::StockOut>(),
+        EventType::ParcelStatusChanged => of::<events::ParcelStatusChanged>(),
+        EventType::ReturnPickedUp => of::<events::ReturnPickedUp>(),
+    }
+}

@@ -1,0 +1,19 @@
+//! The data of each event type, one file a flow.
+//!
+//! Money is integer minor units with a currency, instants are RFC 3339 UTC, days are dates in the programme's
+//! zone, ids are strings. Readers ignore fields that they do not know.
+
+mod incidents;
+mod orders;
+mod parcels;
+mod returns;
+mod rewards;
+
+pub use incidents::TellIncident;
+pub use orders::{OrderPaid, OrderRefunded};
+pub use parcels::{CheckParcels, ParcelRef, ParcelStatus, ParcelStatusChanged};
+pub use returns::{CollectReturns, ParcelOfReturn, ReturnPickedUp, ReturnRequested, SendResult};
+pub use rewards::{
+    CheckInRequested, CheckedIn, ClaimRequested, ClaimSettled, ClaimState, PointsChanged, PointsKind, RejectCode,
+    StockOut, StockLow,
+};

@@ -1,0 +1,1 @@
+//! The store contract (use cases, one transaction each) and its conformance suite.

@@ -1,0 +1,1 @@
+//! Metrics from one closed list, health, and logs.
