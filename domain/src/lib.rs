@@ -1,1 +1,23 @@
-//! Pure rules without I/O.
+//! Pure rules without I/O: what a shop would recognise as its own business, and what a queue needs to be fair.
+//!
+//! Everything here is a function of its arguments. Time comes through [`Clock`], ids through [`Ids`],
+//! randomness as a number, so that a test can choose them and both stores decide alike.
+
+pub mod clock;
+pub mod dead_letter;
+pub mod due;
+pub mod ids;
+pub mod incident;
+pub mod outbox;
+pub mod outcome;
+pub mod pacing;
+pub mod parcel;
+pub mod programme;
+pub mod retry;
+pub mod settlement;
+pub mod stock;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use ids::{Ids, RandomIds, SeededIds};
+pub use outbox::NewOutbox;
+pub use outcome::Outcome;

@@ -61,7 +61,11 @@ impl Event {
     ///
     /// # Panics
     /// Never: event data of this crate is plain JSON.
-    #[expect(clippy::missing_panics_doc, clippy::expect_used, reason = "event data serialises by construction")]
+    #[expect(
+        clippy::missing_panics_doc,
+        clippy::expect_used,
+        reason = "event data serialises by construction"
+    )]
     pub fn of<D: EventData>(id: impl Into<String>, source: &str, now: DateTime<Utc>, data: &D) -> Self {
         Self {
             id: id.into(),
@@ -187,7 +191,11 @@ pub fn rfc3339(instant: DateTime<Utc>) -> String {
 
 fn plain(error: &serde_json::Error) -> String {
     // serde_json quotes no input in syntax errors; data errors may, so only their place is told.
-    if error.is_data() { format!("at line {} column {}", error.line(), error.column()) } else { error.to_string() }
+    if error.is_data() {
+        format!("at line {} column {}", error.line(), error.column())
+    } else {
+        error.to_string()
+    }
 }
 
 fn text(
@@ -260,7 +268,8 @@ fn extensions(
 mod tests {
     use super::*;
 
-    const PLAIN: &str = r#"{"specversion":"1.0","id":"e1","source":"/s","type":"t.v1","data":{"n":1.50,"a":{"z":1,"b":2}}}"#;
+    const PLAIN: &str =
+        r#"{"specversion":"1.0","id":"e1","source":"/s","type":"t.v1","data":{"n":1.50,"a":{"z":1,"b":2}}}"#;
 
     #[test]
     fn data_keeps_its_bytes_through_decode_and_encode() {

@@ -104,7 +104,9 @@ impl fmt::Display for Queue {
 
 /// The text is not the name of a queue of ours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a queue of Forebay; queues are returns, tracking.<carrier>, rewards, results, notices, dead, unrouted")]
+#[error(
+    "not a queue of Forebay; queues are returns, tracking.<carrier>, rewards, results, notices, dead, unrouted"
+)]
 pub struct UnknownQueue;
 
 impl FromStr for Queue {
@@ -117,7 +119,11 @@ impl FromStr for Queue {
             return AdapterId::new(adapter).map(Self::Tracking).map_err(|_| UnknownQueue);
         }
         if let Some(tier) = name.strip_prefix("delay.") {
-            return Tier::ALL.iter().find(|t| t.as_str() == tier).map(|t| Self::Delay(*t)).ok_or(UnknownQueue);
+            return Tier::ALL
+                .iter()
+                .find(|t| t.as_str() == tier)
+                .map(|t| Self::Delay(*t))
+                .ok_or(UnknownQueue);
         }
         match name {
             "returns" => Ok(Self::Returns),

@@ -14,6 +14,6 @@ pub use orders::{OrderPaid, OrderRefunded};
 pub use parcels::{CheckParcels, ParcelRef, ParcelStatus, ParcelStatusChanged};
 pub use returns::{CollectReturns, ParcelOfReturn, ReturnPickedUp, ReturnRequested, SendResult};
 pub use rewards::{
-    CheckInRequested, CheckedIn, ClaimRequested, ClaimSettled, ClaimState, PointsChanged, PointsKind, RejectCode,
-    StockOut, StockLow,
+    CheckInRequested, CheckedIn, ClaimRequested, ClaimSettled, ClaimState, PointsChanged, PointsKind,
+    RejectCode, StockLow, StockOut,
 };

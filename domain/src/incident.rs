@@ -1,0 +1,285 @@
+//! Incidents: opened, updated, resolved; told in time and not too often.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// For the report.
+    Info,
+    /// Somebody should look today.
+    Warning,
+    /// Somebody should look now.
+    Critical,
+}
+
+impl Severity {
+    /// The severity as it stands in the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// Reads what [`Severity::as_str`] wrote.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        [Self::Info, Self::Warning, Self::Critical].into_iter().find(|s| s.as_str() == text)
+    }
+}
+
+/// Something happened that people may have to know. Raises with one fingerprint are one incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Raise {
+    /// What makes it the same incident, e.g. `stock/mug`.
+    pub fingerprint: String,
+    /// The rule that saw it, e.g. `stock_low`.
+    pub rule: &'static str,
+    /// How bad it is.
+    pub severity: Severity,
+    /// The symptom, in under 80 characters.
+    pub title: String,
+    /// What it means: who is affected, what is not lost.
+    pub impact: String,
+    /// The command to run, or what to do.
+    pub action: String,
+    /// One example of the cause, e.g. the top error.
+    pub sample: String,
+    /// How many occurrences this raise stands for; at least 1.
+    pub count: i64,
+}
+
+/// An incident as the store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incident {
+    /// Its id.
+    pub id: Uuid,
+    /// What it was raised as last, with the highest severity so far and the count of all.
+    pub raise: RaiseKept,
+    /// Grows with every change that is worth telling.
+    pub revision: i64,
+    /// First occurrence.
+    pub first_seen: DateTime<Utc>,
+    /// Last occurrence.
+    pub last_seen: DateTime<Utc>,
+    /// When it was resolved.
+    pub resolved_at: Option<DateTime<Utc>>,
+    /// When people were last told.
+    pub told_at: Option<DateTime<Utc>>,
+    /// The revision of which they were told.
+    pub told_revision: i64,
+    /// A telling is on its way, due then.
+    pub tell_due_at: Option<DateTime<Utc>>,
+    /// The Slack message that is updated in place: channel and time stamp.
+    pub slack: Option<SlackRef>,
+}
+
+/// What of the raises is kept: as [`Raise`], with owned words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "as in `Raise`")]
+pub struct RaiseKept {
+    pub fingerprint: String,
+    pub rule: String,
+    pub severity: Severity,
+    pub title: String,
+    pub impact: String,
+    pub action: String,
+    pub sample: String,
+    pub count: i64,
+}
+
+/// A message in Slack.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlackRef {
+    /// The channel's id.
+    pub channel: String,
+    /// The message's time stamp, which is its id.
+    pub ts: String,
+}
+
+/// When people are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// How long occurrences are gathered before the first telling.
+    pub group_wait: Duration,
+    /// How far apart updates are at least.
+    pub update_every: Duration,
+    /// After how long an open incident is told again.
+    pub repeat_every: Duration,
+}
+
+impl Default for Timing {
+    /// 30 s, 5 min, 4 h.
+    fn default() -> Self {
+        Self {
+            group_wait: Duration::from_secs(30),
+            update_every: Duration::from_secs(300),
+            repeat_every: Duration::from_secs(4 * 3600),
+        }
+    }
+}
+
+/// What a raise or a resolution does to an incident: its new form, and when to tell if a telling is to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The incident as it is to be stored.
+    pub incident: Incident,
+    /// Send a telling at this time; it is also in `incident.tell_due_at`.
+    pub tell_at: Option<DateTime<Utc>>,
+}
+
+/// Applies a raise to the open incident of its fingerprint, or opens one.
+#[must_use]
+pub fn raised(
+    open: Option<Incident>,
+    raise: &Raise,
+    now: DateTime<Utc>,
+    new_id: Uuid,
+    timing: &Timing,
+) -> Change {
+    let Some(mut incident) = open else {
+        let tell_at = now + timing.group_wait;
+        return Change { incident: opened(raise, now, new_id, tell_at), tell_at: Some(tell_at) };
+    };
+    let worse = raise.severity > incident.raise.severity;
+    incident.raise = RaiseKept {
+        severity: raise.severity.max(incident.raise.severity),
+        count: incident.raise.count.saturating_add(raise.count),
+        ..RaiseKept::from(raise)
+    };
+    incident.last_seen = now;
+    incident.revision += 1;
+    let settled = incident.told_at.map_or(now, |told| told + timing.update_every);
+    let wanted = if worse { now } else { settled.max(now) };
+    // A telling that is already on its way tells the state of its own moment, which includes this one.
+    let tell_at = match incident.tell_due_at {
+        Some(due) if due <= wanted => None,
+        _ => Some(wanted),
+    };
+    if tell_at.is_some() {
+        incident.tell_due_at = tell_at;
+    }
+    Change { incident, tell_at }
+}
+
+/// Resolves an open incident. One that nobody was told of, and is not about to be, ends in silence.
+#[must_use]
+pub fn resolved(mut incident: Incident, now: DateTime<Utc>) -> Change {
+    incident.resolved_at = Some(now);
+    incident.revision += 1;
+    let tell_at = incident.told_at.map(|_| now);
+    incident.tell_due_at = tell_at;
+    Change { incident, tell_at }
+}
+
+fn opened(raise: &Raise, now: DateTime<Utc>, id: Uuid, tell_at: DateTime<Utc>) -> Incident {
+    Incident {
+        id,
+        raise: RaiseKept::from(raise),
+        revision: 1,
+        first_seen: now,
+        last_seen: now,
+        resolved_at: None,
+        told_at: None,
+        told_revision: 0,
+        tell_due_at: Some(tell_at),
+        slack: None,
+    }
+}
+
+impl From<&Raise> for RaiseKept {
+    fn from(raise: &Raise) -> Self {
+        Self {
+            fingerprint: raise.fingerprint.clone(),
+            rule: raise.rule.to_owned(),
+            severity: raise.severity,
+            title: raise.title.clone(),
+            impact: raise.impact.clone(),
+            action: raise.action.clone(),
+            sample: raise.sample.clone(),
+            count: raise.count,
+        }
+    }
+}
+
+impl Raise {
+    /// Gathers raises of one fingerprint into one, counts added up, the last one's words and the highest severity
+    /// kept; the order of first appearance stays.
+    #[must_use]
+    pub fn gathered(raises: Vec<Raise>) -> Vec<Raise> {
+        let mut out: Vec<Raise> = Vec::new();
+        for raise in raises {
+            match out.iter_mut().find(|r| r.fingerprint == raise.fingerprint) {
+                Some(kept) => {
+                    let (count, severity) = (kept.count + raise.count, kept.severity.max(raise.severity));
+                    *kept = Raise { count, severity, ..raise };
+                }
+                None => out.push(raise),
+            }
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raise(severity: Severity) -> Raise {
+        Raise {
+            fingerprint: "stock/mug".into(),
+            rule: "stock_low",
+            severity,
+            title: "Low".into(),
+            impact: String::new(),
+            action: String::new(),
+            sample: String::new(),
+            count: 1,
+        }
+    }
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_700_000_000, 0).unwrap()
+    }
+
+    #[test]
+    fn the_first_raises_are_gathered_into_one_telling() {
+        let timing = Timing::default();
+        let first = raised(None, &raise(Severity::Warning), now(), Uuid::nil(), &timing);
+        assert_eq!(first.tell_at, Some(now() + timing.group_wait));
+        let second = raised(Some(first.incident), &raise(Severity::Warning), now(), Uuid::nil(), &timing);
+        assert_eq!(second.incident.raise.count, 2);
+    }
+
+    #[test]
+    fn updates_keep_their_distance_unless_it_gets_worse() {
+        let timing = Timing::default();
+        let mut incident = raised(None, &raise(Severity::Warning), now(), Uuid::nil(), &timing).incident;
+        incident.told_at = Some(now());
+        incident.tell_due_at = None;
+        let later = now() + Duration::from_secs(10);
+        let same = raised(Some(incident.clone()), &raise(Severity::Warning), later, Uuid::nil(), &timing);
+        assert_eq!(same.tell_at, Some(now() + timing.update_every));
+        let again =
+            raised(Some(same.incident.clone()), &raise(Severity::Warning), later, Uuid::nil(), &timing);
+        assert_eq!(again.tell_at, None, "one telling is on its way already");
+        let worse = raised(Some(same.incident), &raise(Severity::Critical), later, Uuid::nil(), &timing);
+        assert_eq!(worse.tell_at, Some(later));
+    }
+
+    #[test]
+    fn an_incident_that_nobody_heard_of_ends_in_silence() {
+        let opened = raised(None, &raise(Severity::Info), now(), Uuid::nil(), &Timing::default()).incident;
+        assert_eq!(resolved(opened.clone(), now()).tell_at, None);
+        let told = Incident { told_at: Some(now()), ..opened };
+        assert_eq!(resolved(told, now()).tell_at, Some(now()));
+    }
+}

@@ -1,0 +1,243 @@
+//! Settling a set of reward messages: both stores load the same [`Books`], decide here, and write the same
+//! [`Settlement`]. A business refusal is a result, never a failure.
+
+mod books;
+mod claims;
+mod orders;
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use forebay_schemas::events::{
+    CheckInRequested, CheckedIn, ClaimRequested, ClaimState, OrderPaid, OrderRefunded, PointsKind, RejectCode,
+};
+use forebay_schemas::{MemberId, OrderId, ProgrammeId, RefundId, RewardId, RuleId};
+use uuid::Uuid;
+
+pub use books::{Books, Member, Needs, Order};
+pub use claims::stock_incident;
+
+use crate::ids::Ids;
+use crate::incident::Raise;
+use crate::outbox::NewOutbox;
+
+/// What a reward message asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// A check-in, received then.
+    CheckIn(CheckInRequested, DateTime<Utc>),
+    /// A claim, received then: what counted at that moment counts.
+    Claim(ClaimRequested, DateTime<Utc>),
+    /// A paid order.
+    Paid(OrderPaid),
+    /// A refund.
+    Refunded(OrderRefunded),
+}
+
+/// What became of one ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The day counts now.
+    CheckedIn(NaiveDate),
+    /// The day counted before; nothing changed.
+    CheckedInBefore(NaiveDate),
+    /// The check-in can't count: no such programme, not running, outside its days, member blocked.
+    CheckInRefused(RejectCode),
+    /// The claim was granted.
+    Granted,
+    /// The claim was refused.
+    Refused(RejectCode),
+    /// The claim or the order was settled before under another message; nothing changed.
+    SettledBefore,
+    /// The order was booked and earned so many points.
+    Earned(i64),
+    /// The refund was booked and took so many points back.
+    TakenBack(i64),
+    /// It refers to an order that is not here yet; nothing was written.
+    NotYetKnown,
+}
+
+/// A day that counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAttendance {
+    /// The programme.
+    pub programme_id: ProgrammeId,
+    /// The member.
+    pub member_id: MemberId,
+    /// The day.
+    pub on_date: NaiveDate,
+    /// When the check-in was received.
+    pub received_at: DateTime<Utc>,
+    /// Index of the ask that made it.
+    pub ask: usize,
+}
+
+/// A settled claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewClaim {
+    /// The claim.
+    pub id: Uuid,
+    /// The programme, as asked for.
+    pub programme_id: ProgrammeId,
+    /// The rule, as asked for.
+    pub rule_id: RuleId,
+    /// The reward; none when the rule is unknown.
+    pub reward_id: Option<RewardId>,
+    /// The member.
+    pub member_id: MemberId,
+    /// Which of the member's claims under the rule it is, from 1; 0 for a refused one.
+    pub slot: u32,
+    /// What became of it.
+    pub state: ClaimState,
+    /// Why it was refused.
+    pub reject_code: Option<RejectCode>,
+    /// How many days counted.
+    pub days_seen: u32,
+    /// When it was received.
+    pub accepted_at: DateTime<Utc>,
+    /// Index of the ask that made it.
+    pub ask: usize,
+}
+
+/// A movement of stock that a granted claim made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMovement {
+    /// The reward.
+    pub reward_id: RewardId,
+    /// The claim; its id is also the movement's idempotency key.
+    pub claim_id: Uuid,
+}
+
+/// A balanced ledger transaction between a member and a system account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewTxn {
+    /// Its id.
+    pub id: Uuid,
+    /// Why points moved.
+    pub kind: PointsKind,
+    /// The business fact that it books; unique for ever.
+    pub idem_key: String,
+    /// The member.
+    pub member_id: MemberId,
+    /// What the member gets, negative when taken; the system account gets the opposite. Never 0.
+    pub delta: i64,
+    /// What the member has afterwards.
+    pub balance_after: i64,
+}
+
+impl NewTxn {
+    /// The system account on the other side.
+    #[must_use]
+    pub fn counter_account(&self) -> &'static str {
+        match self.kind {
+            PointsKind::Earn | PointsKind::ClaimGrant => "sys:issuance",
+            PointsKind::Refund => "sys:clawback",
+        }
+    }
+}
+
+/// A refund that was booked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRefund {
+    /// The order.
+    pub order_id: OrderId,
+    /// The refund.
+    pub refund_id: RefundId,
+    /// Index of the ask that made it.
+    pub ask: usize,
+}
+
+/// Everything that one set of asks changes. The store writes it in the transaction in which it read the books.
+#[derive(Debug, Default)]
+pub struct Settlement {
+    /// What became of each ask, in their order.
+    pub answers: Vec<Answer>,
+    /// Days to insert.
+    pub attendance: Vec<NewAttendance>,
+    /// Claims to insert.
+    pub claims: Vec<NewClaim>,
+    /// Movements to insert.
+    pub movements: Vec<NewMovement>,
+    /// Ledger transactions to insert, each with its two entries.
+    pub ledger: Vec<NewTxn>,
+    /// Orders to insert: those that no earlier order row has; index of the ask that made it.
+    pub orders: Vec<(Order, usize)>,
+    /// Orders whose `reversed_points` changed, afterwards (they existed before this set).
+    pub orders_changed: Vec<Order>,
+    /// Refunds to insert.
+    pub refunds: Vec<NewRefund>,
+    /// Members whose balance changed, and what they have afterwards.
+    pub balances: BTreeMap<MemberId, i64>,
+    /// Rewards whose stock changed: write back `issued`, `low_armed`, `out_armed` from the books.
+    pub stock_changed: Vec<RewardId>,
+    /// What follows: facts.
+    pub outbox: Vec<NewOutbox>,
+    /// What people may have to know, gathered by fingerprint.
+    pub incidents: Vec<Raise>,
+}
+
+/// Decides a set of asks, in order, each seeing what the ones before it did. `books` holds everything that
+/// [`Needs::of`] the asks names, read under the store's locks.
+#[must_use]
+pub fn settle(books: &mut Books, asks: &[Ask], now: DateTime<Utc>, ids: &dyn Ids) -> Settlement {
+    let mut settlement = Settlement::default();
+    for (index, ask) in asks.iter().enumerate() {
+        let answer = match ask {
+            Ask::CheckIn(check_in, received_at) => {
+                check_in_answer(books, check_in, *received_at, index, now, ids, &mut settlement)
+            }
+            Ask::Claim(claim, received_at) => {
+                claims::answer(books, claim, *received_at, index, now, ids, &mut settlement)
+            }
+            Ask::Paid(paid) => orders::paid(books, paid, index, now, ids, &mut settlement),
+            Ask::Refunded(refund) => orders::refunded(books, refund, index, now, ids, &mut settlement),
+        };
+        settlement.answers.push(answer);
+    }
+    settlement.incidents = Raise::gathered(std::mem::take(&mut settlement.incidents));
+    settlement
+}
+
+fn check_in_answer(
+    books: &mut Books,
+    ask: &CheckInRequested,
+    received_at: DateTime<Utc>,
+    index: usize,
+    now: DateTime<Utc>,
+    ids: &dyn Ids,
+    settlement: &mut Settlement,
+) -> Answer {
+    let Some(programme) = books.programmes.get(&ask.programme_id) else {
+        return Answer::CheckInRefused(RejectCode::UnknownRule);
+    };
+    let on_date = programme.day_of(received_at);
+    if !programme.takes(on_date) {
+        return Answer::CheckInRefused(RejectCode::ProgrammeNotActive);
+    }
+    if books.members.get(&ask.member_id).is_some_and(|m| m.blocked) {
+        return Answer::CheckInRefused(RejectCode::MemberBlocked);
+    }
+    let days = books.days.entry((ask.programme_id.clone(), ask.member_id.clone())).or_default();
+    if !days.insert(on_date) {
+        return Answer::CheckedInBefore(on_date);
+    }
+    let count = u32::try_from(days.len()).unwrap_or(u32::MAX);
+    settlement.attendance.push(NewAttendance {
+        programme_id: ask.programme_id.clone(),
+        member_id: ask.member_id.clone(),
+        on_date,
+        received_at,
+        ask: index,
+    });
+    let fact = CheckedIn {
+        programme_id: ask.programme_id.clone(),
+        member_id: ask.member_id.clone(),
+        on_date,
+        count,
+    };
+    settlement.outbox.push(NewOutbox::fact(ids.next().to_string(), now, &fact));
+    Answer::CheckedIn(on_date)
+}
+
+#[cfg(test)]
+mod tests;
