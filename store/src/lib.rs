@@ -1,1 +1,91 @@
-//! The store contract (use cases, one transaction each) and its conformance suite.
+//! The store contract: use cases, one transaction each.
+//!
+//! A store implements every trait below and with them [`Store`]. A business refusal is a value, not an error.
+//! What both stores must decide alike is decided in `domain`; a store loads, locks, decides and writes in one
+//! transaction. [`conformance`] calls every method on each store.
+//!
+//! Rules for all methods: instants are kept to the microsecond; lists are bounded by a `limit` that the store cuts
+//! to [`PAGE_MAX`]; an [`Error`] means that nothing was written, except [`Error::Unknown`].
+
+pub mod audit;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod dead_letters;
+pub mod effects;
+pub mod error;
+pub mod inbox;
+pub mod incidents;
+pub mod lifecycle;
+pub mod outbox;
+pub mod pacing;
+pub mod parcels;
+pub mod returns;
+pub mod rewards;
+pub mod schedule;
+
+pub use audit::{Audit, EffectKind, RewardTally, Tally};
+pub use dead_letters::{DeadLetter, DeadLetterFilter, DeadLetterGroup, DeadLetters, NewDeadLetter};
+pub use effects::{Effects, Intent};
+pub use error::Error;
+pub use inbox::{Identity, Triage, triage};
+pub use incidents::{Incidents, Told};
+pub use lifecycle::{Lifecycle, StoreStatus};
+pub use outbox::{Outbox, OutboxLag, OutboxRow};
+pub use pacing::{Closed, Pacing, Permits};
+pub use parcels::{CheckDone, CheckpointView, ParcelView, Parcels};
+pub use returns::{NewReturn, ReturnView, Returns};
+pub use rewards::{BalanceView, ClaimView, MemberDays, RewardMessage, Rewards, RewardsSettled};
+pub use schedule::{Firing, Schedule};
+
+/// Most rows that any list answers at once.
+pub const PAGE_MAX: u32 = 500;
+
+/// What became of one message of a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handled {
+    /// Its effect is committed, by this call.
+    Done,
+    /// Its effect was committed before; nothing changed.
+    Duplicate,
+    /// Its identity was used before for other contents; nothing changed.
+    Reused,
+    /// What it refers to is not here yet; nothing was written, not even to the inbox.
+    NotYetKnown,
+}
+
+/// A whole store.
+pub trait Store:
+    Lifecycle
+    + Outbox
+    + Rewards
+    + Returns
+    + Parcels
+    + Effects
+    + Incidents
+    + DeadLetters
+    + Pacing
+    + Schedule
+    + Audit
+    + Send
+    + Sync
+    + std::fmt::Debug
+{
+}
+
+impl<S> Store for S where
+    S: Lifecycle
+        + Outbox
+        + Rewards
+        + Returns
+        + Parcels
+        + Effects
+        + Incidents
+        + DeadLetters
+        + Pacing
+        + Schedule
+        + Audit
+        + Send
+        + Sync
+        + std::fmt::Debug
+{
+}

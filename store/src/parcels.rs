@@ -1,0 +1,79 @@
+//! Parcels: planned, asked about, merged.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use forebay_domain::parcel::{Checkpoint, Lookup};
+use forebay_schemas::{AdapterId, CarrierCode, TrackingNumber};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::Handled;
+use crate::error::Error;
+use crate::inbox::Identity;
+
+/// The answers to one check message.
+#[derive(Debug, Clone)]
+pub struct CheckDone {
+    /// The message.
+    pub identity: Identity,
+    /// What the carrier said of each parcel.
+    pub lookups: Vec<(Uuid, Lookup)>,
+}
+
+/// A checkpoint, for reading.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointView {
+    /// What happened.
+    #[serde(flatten)]
+    pub checkpoint: Checkpoint,
+    /// When we learned of it.
+    pub learned_at: DateTime<Utc>,
+}
+
+/// A parcel, for reading.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "plain fields")]
+pub struct ParcelView {
+    pub parcel_id: Uuid,
+    pub carrier: String,
+    pub tracking_number: String,
+    pub adapter: String,
+    pub status: String,
+    pub status_at: Option<DateTime<Utc>>,
+    pub picked_up_at: Option<DateTime<Utc>>,
+    pub next_check_at: Option<DateTime<Utc>>,
+    pub checks: i64,
+    /// Oldest first as we learned of them, at most 200.
+    pub checkpoints: Vec<CheckpointView>,
+}
+
+/// Parcels.
+#[async_trait]
+pub trait Parcels {
+    /// Takes up to `most` due parcels of a carrier's system that have no check outstanding, marks a check as
+    /// outstanding for `lease`, and writes check commands of up to `batch` parcels each to the outbox (route
+    /// `work:forebay.tracking.<adapter>`), oldest due first. Returns how many parcels were taken. One transaction;
+    /// safe from several planners at once.
+    async fn plan_checks(
+        &self,
+        adapter: &AdapterId,
+        batch: u32,
+        most: u32,
+        lease: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<u32, Error>;
+
+    /// How many checks of a carrier's system are outstanding.
+    async fn checks_outstanding(&self, adapter: &AdapterId, now: DateTime<Utc>) -> Result<u32, Error>;
+
+    /// Merges the answers of a set of check messages in one transaction, with their inbox rows: checkpoints, status,
+    /// next due time (`domain::parcel::Progress::advance`), `parcel.status.changed` facts; for a first pick-up the
+    /// returns of the parcel become picked up, with the fact and the command to send the result. The parcel's
+    /// outstanding mark is cleared. A parcel that is not there any more is passed over.
+    async fn apply_checks(&self, checks: Vec<CheckDone>, now: DateTime<Utc>) -> Result<Vec<Handled>, Error>;
+
+    /// One parcel with its checkpoints.
+    async fn parcel(&self, carrier: &CarrierCode, number: &TrackingNumber) -> Result<Option<ParcelView>, Error>;
+}
