@@ -57,7 +57,6 @@ impl Catalogue {
     /// # Panics
     /// When a schema of this crate is not valid, which its tests rule out.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "the schemas are ours; a test compiles each")]
     pub fn new() -> Self {
         let compile = |kind: EventType| {
             let schema = data_schema(kind);

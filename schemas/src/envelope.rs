@@ -61,11 +61,6 @@ impl Event {
     ///
     /// # Panics
     /// Never: event data of this crate is plain JSON.
-    #[expect(
-        clippy::missing_panics_doc,
-        clippy::expect_used,
-        reason = "event data serialises by construction"
-    )]
     pub fn of<D: EventData>(id: impl Into<String>, source: &str, now: DateTime<Utc>, data: &D) -> Self {
         Self {
             id: id.into(),
@@ -132,7 +127,6 @@ impl Event {
     ///
     /// # Panics
     /// Never: every part was read from JSON or made by us.
-    #[expect(clippy::missing_panics_doc, clippy::expect_used, reason = "every part came from JSON")]
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("an envelope is plain JSON")

@@ -1,1 +1,10 @@
-//! Metrics from one closed list, health, and logs.
+//! Metrics from one closed list, health, logs, and the operations port that serves them.
+
+pub mod health;
+pub mod logs;
+pub mod metrics;
+pub mod operations;
+
+pub use health::{Check, Health};
+pub use logs::LogFormat;
+pub use metrics::Metrics;

@@ -1,1 +1,13 @@
-//! The worker harness: batches, outcomes, attempts, graceful stop.
+//! The worker harness: takes messages, hands them to a handler in batches, and carries out what it decides.
+//!
+//! The harness alone acks, delays, dead-letters, counts and logs. A handler only answers with an
+//! [`Outcome`](forebay_domain::Outcome) a message.
+
+pub mod batch;
+pub mod decoding;
+pub mod handler;
+pub mod run;
+
+pub use decoding::Decoding;
+pub use handler::{Failure, Handler, Inbound, RawHandler, Shape};
+pub use run::{Assignment, Worker, WorkerOptions};

@@ -1,0 +1,223 @@
+//! One batch from delivery to settlement.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use forebay_domain::retry::{RetryPolicy, Verdict, unpark};
+use forebay_domain::{Clock, Outcome};
+use forebay_queue::{Consumer, Delivery, Message, Receipt, Settlement};
+use forebay_schemas::{Code, Event, Queue};
+use forebay_telemetry::Metrics;
+use tokio_util::sync::CancellationToken;
+
+use crate::handler::{Failure, RawHandler};
+
+/// A message that was delivered this often and never settled has crashed its workers.
+pub const CRASH_LIMIT: u32 = 20;
+/// The longest pause between two tries while what every message needs is away.
+const AWAY_PAUSE_MAX: Duration = Duration::from_secs(5);
+const AWAY_PAUSE_MIN: Duration = Duration::from_millis(100);
+
+/// What one batch needs to be worked on. One value a queue, shared by its batches.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    pub(crate) queue: Queue,
+    pub(crate) label: String,
+    pub(crate) handler: Arc<dyn RawHandler>,
+    pub(crate) consumer: Arc<dyn Consumer>,
+    pub(crate) policy: RetryPolicy,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Metrics,
+    pub(crate) stop: CancellationToken,
+}
+
+/// A message that is ready for the handler.
+struct Held {
+    receipt: Receipt,
+    message: Message,
+}
+
+/// Whether a delivery is the handler's business.
+enum Admission {
+    /// It is.
+    Ready(Held),
+    /// It is settled without the handler.
+    Settled(Receipt, Settlement),
+}
+
+impl Bench {
+    /// Works on a batch and settles every message of it.
+    pub(crate) async fn work(&self, deliveries: Vec<Delivery>) {
+        let now = self.clock.now();
+        let gauge = self.metrics.in_flight.with_label_values(&[&self.label]);
+        let held = i64::try_from(deliveries.len()).unwrap_or(i64::MAX);
+        gauge.add(held);
+        let mut together = Vec::with_capacity(deliveries.len());
+        let mut alone = Vec::new();
+        let mut settled = Vec::new();
+        for delivery in deliveries {
+            let suspect = delivery.redelivered;
+            match self.admit(delivery, now) {
+                Admission::Ready(held) if suspect => alone.push(held),
+                Admission::Ready(held) => together.push(held),
+                Admission::Settled(receipt, settlement) => settled.push((receipt, settlement)),
+            }
+        }
+        self.settle(settled).await;
+        self.run(together).await;
+        // Whoever held a redelivered message may have crashed on it: alone, it can't take others with it.
+        for held in alone {
+            self.run(vec![held]).await;
+        }
+        gauge.sub(held);
+    }
+
+    /// Lets a delivery through to the handler, or says how it is settled without one.
+    fn admit(&self, delivery: Delivery, now: DateTime<Utc>) -> Admission {
+        let mut trail = unpark(delivery.message.trail(), now);
+        trail.first_seen.get_or_insert(now);
+        trail.queue = Some(self.queue.to_string());
+        let receipt = delivery.receipt;
+        let message = delivery.message.with_trail(&trail);
+        if delivery.delivery_count >= CRASH_LIMIT {
+            let error = format!("delivered {} times and never settled", delivery.delivery_count);
+            let outcome = Outcome::reject(Code::CrashLoop, error);
+            return Admission::Settled(receipt, self.verdict(&outcome, message, now));
+        }
+        match trail.not_before {
+            Some(until) if until > now => {
+                let outcome = Outcome::Defer { until, why: "not due yet" };
+                Admission::Settled(receipt, self.verdict(&outcome, message, now))
+            }
+            _ => Admission::Ready(Held { receipt, message }),
+        }
+    }
+
+    /// Runs the handler on messages, and one by one if it fails on them together.
+    async fn run(&self, batch: Vec<Held>) {
+        if batch.is_empty() {
+            return;
+        }
+        let answers = self.ask(&batch).await;
+        match answers {
+            Some(Ok(outcomes)) => self.conclude(batch, outcomes).await,
+            Some(Err(failure)) if batch.len() > 1 => {
+                tracing::warn!(queue = %self.queue, messages = batch.len(), error = %failure,
+                    "a batch failed as a whole; its messages are tried one by one");
+                for held in batch {
+                    Box::pin(self.run(vec![held])).await;
+                }
+            }
+            Some(Err(failure)) => {
+                let outcome = match failure {
+                    Failure::Failed { code, error } => Outcome::retry(code, error),
+                    Failure::Unavailable(error) => Outcome::retry(Code::StoreUnavailable, error),
+                };
+                self.conclude(batch, vec![outcome]).await;
+            }
+            None => self.settle(batch.into_iter().map(|h| (h.receipt, Settlement::Return)).collect()).await,
+        }
+    }
+
+    /// Asks the handler, again and again while what it needs is away; `None` when the worker stops meanwhile.
+    async fn ask(&self, batch: &[Held]) -> Option<Result<Vec<Outcome>, Failure>> {
+        let mut pause = AWAY_PAUSE_MIN;
+        loop {
+            let error = match self.ask_once(batch).await {
+                Err(Failure::Unavailable(error)) => error,
+                answer => return Some(answer),
+            };
+            if pause == AWAY_PAUSE_MIN {
+                tracing::warn!(queue = %self.queue, messages = batch.len(), %error, "held until it is back");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(AWAY_PAUSE_MAX),
+                () = self.stop.cancelled() => return None,
+            }
+        }
+    }
+
+    async fn ask_once(&self, batch: &[Held]) -> Result<Vec<Outcome>, Failure> {
+        let shape = self.handler.shape();
+        let handler = Arc::clone(&self.handler);
+        let messages: Vec<Message> = batch.iter().map(|h| h.message.clone()).collect();
+        let now = self.clock.now();
+        let timer = self.metrics.handler_seconds.with_label_values(&[&self.label]).start_timer();
+        // A task of its own, so that a panic ends there.
+        let mut task = tokio::spawn(async move { handler.handle(messages, now).await });
+        let answer = tokio::time::timeout(shape.deadline, &mut task).await;
+        timer.observe_duration();
+        match answer {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_panic)) => {
+                Err(Failure::Failed { code: Code::Panic, error: "the handler panicked".to_owned() })
+            }
+            Err(_late) => {
+                task.abort();
+                let error = format!("no answer within {} s", shape.deadline.as_secs());
+                let outcome = Outcome::retry(Code::Timeout, error);
+                // Late together says nothing about one: trying each alone would only make it later.
+                Ok(vec![outcome; batch.len()])
+            }
+        }
+    }
+
+    async fn conclude(&self, batch: Vec<Held>, outcomes: Vec<Outcome>) {
+        let now = self.clock.now();
+        let missing = Outcome::retry(Code::Panic, "the handler did not answer for this message");
+        let answers = outcomes.into_iter().chain(std::iter::repeat(missing));
+        let mut items = Vec::with_capacity(batch.len());
+        for (held, outcome) in batch.into_iter().zip(answers) {
+            self.count(&held.message, &outcome, now);
+            items.push((held.receipt, self.verdict(&outcome, held.message, now)));
+        }
+        self.settle(items).await;
+    }
+
+    fn verdict(&self, outcome: &Outcome, message: Message, now: DateTime<Utc>) -> Settlement {
+        match self.policy.decide(outcome, &message.trail(), now, rand::random()) {
+            Verdict::Ack => Settlement::Ack,
+            Verdict::Delay(tier, trail) => Settlement::Delay(tier, message.with_trail(&trail)),
+            Verdict::Dead(trail) => {
+                let code = trail.code.unwrap_or(Code::Rejected);
+                self.metrics.dead.with_label_values(&[self.label.as_str(), code.as_str()]).inc();
+                tracing::warn!(queue = %self.queue, message = %message.id, kind = %message.kind, %code,
+                    attempts = trail.attempts, error = trail.error.as_deref().unwrap_or(""), "dead letter");
+                Settlement::DeadLetter(message.with_trail(&trail))
+            }
+        }
+    }
+
+    fn count(&self, message: &Message, outcome: &Outcome, now: DateTime<Utc>) {
+        self.metrics.messages.with_label_values(&[self.label.as_str(), outcome.as_str()]).inc();
+        match outcome {
+            Outcome::Retry { code, error, .. } => {
+                self.metrics.retries.with_label_values(&[self.label.as_str(), code.as_str()]).inc();
+                tracing::info!(queue = %self.queue, message = %message.id, %code, error, "to be tried again");
+            }
+            Outcome::Done => {
+                let taken = message.timestamp.or_else(|| Event::decode(&message.body).ok()?.recorded_time);
+                if let Some(taken) = taken {
+                    let seconds = (now - taken).as_seconds_f64().max(0.0);
+                    self.metrics.critical_seconds.with_label_values(&[&self.label]).observe(seconds);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    async fn settle(&self, items: Vec<(Receipt, Settlement)>) {
+        if items.is_empty() {
+            return;
+        }
+        let results = self.consumer.settle(items).await;
+        let lost = results.iter().filter(|r| r.is_err()).count();
+        if lost > 0 {
+            // They come again; the inbox knows those that had their effect.
+            let counter = self.metrics.messages.with_label_values(&[self.label.as_str(), "lost"]);
+            counter.inc_by(lost as u64);
+            tracing::info!(queue = %self.queue, lost, "deliveries were lost before they were settled");
+        }
+    }
+}

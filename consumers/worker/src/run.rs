@@ -1,0 +1,124 @@
+//! The loop of each queue, and the stop of all of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use forebay_domain::Clock;
+use forebay_domain::retry::RetryPolicy;
+use forebay_queue::{Broker, ConsumeOptions};
+use forebay_schemas::Queue;
+use forebay_telemetry::{Check, Health, Metrics};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::batch::Bench;
+use crate::handler::RawHandler;
+
+/// How a worker behaves.
+#[derive(Debug, Clone)]
+pub struct WorkerOptions {
+    /// How often and how long messages are tried.
+    pub policy: RetryPolicy,
+    /// Most messages held of one queue, whatever the handler's shape asks for. 64 KiB each at the most.
+    pub prefetch_max: u16,
+    /// How long a stop waits for what is under way.
+    pub grace: Duration,
+}
+
+impl Default for WorkerOptions {
+    fn default() -> Self {
+        Self { policy: RetryPolicy::default(), prefetch_max: 2_000, grace: Duration::from_secs(25) }
+    }
+}
+
+/// A queue and who works on it.
+#[derive(Debug, Clone)]
+pub struct Assignment {
+    /// The queue.
+    pub queue: Queue,
+    /// Its handler.
+    pub handler: Arc<dyn RawHandler>,
+}
+
+/// Works on queues until it is told to stop.
+#[derive(Debug)]
+pub struct Worker {
+    broker: Arc<dyn Broker>,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+    health: Health,
+    options: WorkerOptions,
+}
+
+impl Worker {
+    /// A worker on this back end.
+    #[must_use]
+    pub fn new(
+        broker: Arc<dyn Broker>,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+        health: Health,
+        options: WorkerOptions,
+    ) -> Self {
+        Self { broker, clock, metrics, health, options }
+    }
+
+    /// Works on these queues until `stop`; then takes no more, finishes or gives back what is held, and returns.
+    /// `false` when something was still under way after the grace time; it will be delivered again.
+    pub async fn run(&self, assignments: Vec<Assignment>, stop: CancellationToken) -> bool {
+        let loops = TaskTracker::new();
+        for assignment in assignments {
+            loops.spawn(self.queue_loop(assignment, stop.clone()));
+        }
+        loops.close();
+        stop.cancelled().await;
+        tokio::time::timeout(self.options.grace, loops.wait()).await.is_ok()
+    }
+
+    fn queue_loop(
+        &self,
+        assignment: Assignment,
+        stop: CancellationToken,
+    ) -> impl Future<Output = ()> + use<> {
+        let shape = assignment.handler.shape();
+        let wanted = shape.batch.max(1).saturating_mul(shape.concurrency.max(1)).saturating_mul(2);
+        let prefetch = u16::try_from(wanted).unwrap_or(u16::MAX).min(self.options.prefetch_max).max(1);
+        let consumer = self.broker.consume(assignment.queue.clone(), ConsumeOptions { prefetch });
+        let bench = Arc::new(Bench {
+            label: assignment.queue.to_string(),
+            queue: assignment.queue,
+            handler: assignment.handler,
+            consumer: Arc::clone(&consumer),
+            policy: self.options.policy.clone(),
+            clock: Arc::clone(&self.clock),
+            metrics: self.metrics.clone(),
+            stop: stop.clone(),
+        });
+        let health = self.health.clone();
+        async move {
+            health.ready(Check::ok(format!("consumer {}", bench.label)));
+            let tasks = TaskTracker::new();
+            let permits = Arc::new(Semaphore::new(shape.concurrency.max(1)));
+            let batch_size = bench.metrics.batch_size.with_label_values(&[&bench.label]);
+            while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
+                let batch = tokio::select! {
+                    batch = consumer.receive(shape.batch.max(1), shape.linger) => batch,
+                    () = stop.cancelled() => break,
+                };
+                if batch.is_empty() {
+                    break;
+                }
+                batch_size.observe(batch.len() as f64);
+                let bench = Arc::clone(&bench);
+                tasks.spawn(async move {
+                    bench.work(batch).await;
+                    drop(permit);
+                });
+            }
+            consumer.close().await;
+            tasks.close();
+            tasks.wait().await;
+        }
+    }
+}
