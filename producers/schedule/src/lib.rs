@@ -1,1 +1,8 @@
-//! Clock in, outbox rows out: each job fires once over any number of processes.
+//! The schedule: clock in, outbox rows out. Each job fires once a slot over any number of processes, because the
+//! slot is a key in the store.
+
+pub mod jobs;
+pub mod planner;
+
+pub use jobs::{Jobs, JobsOptions};
+pub use planner::{Planner, Tracked};

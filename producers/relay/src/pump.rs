@@ -1,0 +1,202 @@
+//! Takes rows, publishes them, removes them; several batches at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use forebay_domain::Clock;
+use forebay_queue::{Message, Outgoing, PublishError, Publisher};
+use forebay_schemas::Route;
+use forebay_schemas::trail::{Headers, TRACEPARENT};
+use forebay_store::{Error, OutboxRow, Store};
+use forebay_telemetry::{Check, Health, Metrics};
+use tokio_util::sync::CancellationToken;
+
+/// How the relay works.
+#[derive(Debug, Clone, Copy)]
+pub struct RelayOptions {
+    /// Rows taken at once.
+    pub batch: u32,
+    /// Batches under way at once.
+    pub lanes: usize,
+    /// How long a row is this relay's; longer than a publish may take.
+    pub lease: Duration,
+    /// How often an idle relay looks, where the store has no wake-up.
+    pub idle: Duration,
+}
+
+impl Default for RelayOptions {
+    fn default() -> Self {
+        Self { batch: 500, lanes: 2, lease: Duration::from_secs(30), idle: Duration::from_millis(500) }
+    }
+}
+
+/// How long rows wait that could not be published.
+const REFUSED_WAIT: Duration = Duration::from_secs(2);
+/// How long a row waits that no queue takes: a person has to mend the topology first.
+const UNROUTABLE_WAIT: Duration = Duration::from_secs(60);
+/// The longest pause while the store is away.
+const AWAY_PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How often the lag is measured.
+const LAG_EVERY: Duration = Duration::from_secs(2);
+
+/// Publishes what the outbox holds.
+#[derive(Debug, Clone)]
+pub struct Relay {
+    store: Arc<dyn Store>,
+    publisher: Arc<dyn Publisher>,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+    health: Health,
+    options: RelayOptions,
+}
+
+impl Relay {
+    /// A relay from this store to this publisher.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        publisher: Arc<dyn Publisher>,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+        health: Health,
+        options: RelayOptions,
+    ) -> Self {
+        Self { store, publisher, clock, metrics, health, options }
+    }
+
+    /// Publishes until `stop`; what is under way is finished first.
+    pub async fn run(&self, stop: CancellationToken) {
+        let mut lanes = tokio::task::JoinSet::new();
+        for _ in 0..self.options.lanes.max(1) {
+            let (relay, stop) = (self.clone(), stop.clone());
+            lanes.spawn(async move { relay.lane(stop).await });
+        }
+        let (relay, lag_stop) = (self.clone(), stop.clone());
+        lanes.spawn(async move { relay.measure(lag_stop).await });
+        while lanes.join_next().await.is_some() {}
+    }
+
+    async fn lane(&self, stop: CancellationToken) {
+        let mut pause = self.options.idle;
+        while !stop.is_cancelled() {
+            match self.pass().await {
+                Ok(0) => {
+                    pause = self.options.idle;
+                    tokio::select! {
+                        () = self.store.outbox_changed(self.options.idle) => {}
+                        () = stop.cancelled() => {}
+                    }
+                }
+                Ok(_) => pause = self.options.idle,
+                Err(error) => {
+                    self.health.ready(Check::failed("relay", error.to_string()));
+                    tracing::warn!(%error, "the outbox can't be relayed at present");
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => pause = (pause * 2).min(AWAY_PAUSE_MAX),
+                        () = stop.cancelled() => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Publishes one batch; returns how many rows it took.
+    ///
+    /// # Errors
+    /// When the store fails; the rows come again when their lease is over.
+    pub async fn pass(&self) -> Result<usize, Error> {
+        let now = self.clock.now();
+        let rows = self.store.outbox_take(self.options.batch, self.options.lease, now).await?;
+        self.health.ready(Check::ok("relay"));
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let mut outgoing = Vec::with_capacity(rows.len());
+        let mut ids = Vec::with_capacity(rows.len());
+        let mut unroutable = Vec::new();
+        for row in rows {
+            match Route::from_text(&row.route) {
+                Ok(route) => {
+                    ids.push(row.id);
+                    outgoing.push(Outgoing { route, message: message(row) });
+                }
+                Err(error) => {
+                    tracing::error!(row = row.id, route = %row.route, %error, "an outbox row has no route");
+                    unroutable.push(row.id);
+                }
+            }
+        }
+        let taken = outgoing.len() + unroutable.len();
+        let fates = self.publisher.publish(outgoing).await;
+        self.conclude(&ids, &fates, unroutable, now).await?;
+        Ok(taken)
+    }
+
+    async fn conclude(
+        &self,
+        ids: &[i64],
+        fates: &[Result<(), PublishError>],
+        mut unroutable: Vec<i64>,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let mut published = Vec::with_capacity(ids.len());
+        let mut refused = Vec::new();
+        for (id, fate) in ids.iter().zip(fates) {
+            match fate {
+                Ok(()) => published.push(*id),
+                Err(error @ (PublishError::Unroutable(_) | PublishError::TooLarge(_))) => {
+                    tracing::error!(row = id, %error, "an outbox row can't be published");
+                    unroutable.push(*id);
+                }
+                Err(error) => {
+                    tracing::debug!(row = id, %error, "an outbox row is to be published again");
+                    refused.push(*id);
+                }
+            }
+        }
+        if !published.is_empty() {
+            self.store.outbox_published(&published).await?;
+            self.metrics.outbox_published.inc_by(published.len() as u64);
+        }
+        if !refused.is_empty() {
+            self.store.outbox_release(&refused, now + REFUSED_WAIT).await?;
+            if published.is_empty() {
+                tokio::time::sleep(self.options.idle).await;
+            }
+        }
+        if !unroutable.is_empty() {
+            self.store.outbox_release(&unroutable, now + UNROUTABLE_WAIT).await?;
+        }
+        Ok(())
+    }
+
+    async fn measure(&self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let now = self.clock.now();
+            if let Ok(lag) = self.store.outbox_lag(now).await {
+                self.metrics.outbox_due.set(lag.due as f64);
+                let age = lag.oldest.map_or(0.0, |oldest| (now - oldest).as_seconds_f64().max(0.0));
+                self.metrics.outbox_oldest_seconds.set(age);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LAG_EVERY) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+}
+
+fn message(row: OutboxRow) -> Message {
+    let mut headers = Headers::new();
+    if let Some(traceparent) = row.traceparent {
+        headers.insert(TRACEPARENT.to_owned(), traceparent);
+    }
+    Message {
+        id: row.event_id,
+        kind: row.kind,
+        timestamp: Some(row.created_at),
+        headers,
+        body: row.body.into(),
+    }
+}

@@ -1,0 +1,191 @@
+//! Jobs of the clock: collecting returns, the daily look at the stock, repeating what is still open.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveTime, Utc};
+use chrono_tz::Tz;
+use forebay_domain::incident::{Raise, Timing};
+use forebay_domain::settlement::stock_incident;
+use forebay_domain::{Clock, NewOutbox};
+use forebay_schemas::events::{CollectReturns, TellIncident};
+use forebay_schemas::{Queue, Route};
+use forebay_store::{Error, Firing, PAGE_MAX, Store};
+use forebay_telemetry::{Check, Health, Metrics};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// When the jobs fire.
+#[derive(Debug, Clone, Copy)]
+pub struct JobsOptions {
+    /// How often returns are collected from the shop; `None` when the shop has no returns API.
+    pub collect_every: Option<Duration>,
+    /// The shop's zone.
+    pub tz: Tz,
+    /// The time of day, in the shop's zone, of the daily look at the stock.
+    pub stock_check_at: NaiveTime,
+    /// When open incidents are told again.
+    pub timing: Timing,
+}
+
+/// How often the clock is looked at.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Fires jobs.
+#[derive(Debug, Clone)]
+pub struct Jobs {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+    health: Health,
+    options: JobsOptions,
+}
+
+/// The slots that this process has seen fired, so that it asks the store once a slot.
+#[derive(Debug, Default)]
+struct Seen {
+    collection: Option<String>,
+    stock: Option<String>,
+}
+
+impl Jobs {
+    /// Jobs with these times.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+        health: Health,
+        options: JobsOptions,
+    ) -> Self {
+        Self { store, clock, metrics, health, options }
+    }
+
+    /// Fires jobs until `stop`. A slot that was missed while nobody ran is fired late, once.
+    pub async fn run(&self, stop: CancellationToken) {
+        let mut seen = Seen::default();
+        let mut repeat_after = self.clock.now();
+        while !stop.is_cancelled() {
+            let now = self.clock.now();
+            match self.tick(&mut seen, now).await {
+                Ok(()) => self.health.ready(Check::ok("schedule")),
+                Err(error) => {
+                    self.health.ready(Check::failed("schedule", error.to_string()));
+                    tracing::warn!(%error, "the schedule can't fire at present");
+                }
+            }
+            if now >= repeat_after {
+                repeat_after = now + Duration::from_secs(60);
+                if let Err(error) = self.repeat_open(now).await {
+                    tracing::warn!(%error, "open incidents can't be repeated at present");
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(TICK) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    async fn tick(&self, seen: &mut Seen, now: DateTime<Utc>) -> Result<(), Error> {
+        if let Some(every) = self.options.collect_every {
+            let slot = collection_slot(every, now);
+            if seen.collection.as_ref() != Some(&slot) {
+                self.collect(&slot, now).await?;
+                seen.collection = Some(slot);
+            }
+        }
+        if let Some(slot) = stock_slot(&self.options, now)
+            && seen.stock.as_ref() != Some(&slot)
+        {
+            self.check_stock(&slot, now).await?;
+            seen.stock = Some(slot);
+        }
+        Ok(())
+    }
+
+    async fn collect(&self, slot: &str, now: DateTime<Utc>) -> Result<(), Error> {
+        let command = CollectReturns { because_of: format!("schedule {slot}") };
+        let row = NewOutbox::command(format!("collect-{slot}"), Route::Work(Queue::Returns), now, &command);
+        self.fire("collect-returns", slot, vec![row], vec![], now).await
+    }
+
+    async fn check_stock(&self, slot: &str, now: DateTime<Utc>) -> Result<(), Error> {
+        let raises = self.store.low_stock().await?.iter().map(stock_incident).collect();
+        self.fire("stock-check", slot, vec![], raises, now).await
+    }
+
+    /// Tells again what has been open and untold for long; each telling of it once, whoever fires it.
+    async fn repeat_open(&self, now: DateTime<Utc>) -> Result<(), Error> {
+        for incident in self.store.open_incidents(PAGE_MAX).await? {
+            let Some(told_at) = incident.told_at.filter(|_| incident.tell_due_at.is_none()) else { continue };
+            if now < told_at + self.options.timing.repeat_every {
+                continue;
+            }
+            let slot = format!("{}/{}", incident.id, told_at.timestamp_micros());
+            let command = TellIncident { incident_id: incident.id, revision: incident.revision };
+            let id = Uuid::new_v5(&incident.id, slot.as_bytes()).to_string();
+            let row = NewOutbox::command(id, Route::Work(Queue::Notices), now, &command);
+            self.fire("incident-repeat", &slot, vec![row], vec![], now).await?;
+        }
+        Ok(())
+    }
+
+    async fn fire(
+        &self,
+        job: &'static str,
+        slot: &str,
+        outbox: Vec<NewOutbox>,
+        raises: Vec<Raise>,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let firing = Firing { job, slot: slot.to_owned(), outbox, raises };
+        let fired = self.store.fire_once(firing, now).await?;
+        let result = if fired { "fired" } else { "elsewhere" };
+        self.metrics.schedule_firings.with_label_values(&[job, result]).inc();
+        Ok(())
+    }
+}
+
+fn collection_slot(every: Duration, now: DateTime<Utc>) -> String {
+    let every = i64::try_from(every.as_secs()).unwrap_or(i64::MAX).max(1);
+    (now.timestamp() - now.timestamp().rem_euclid(every)).to_string()
+}
+
+/// The date of the last time of day at which the stock is looked at, in the shop's zone; none before the first of
+/// today, so that a process that starts in the night does not send yesterday's look.
+fn stock_slot(options: &JobsOptions, now: DateTime<Utc>) -> Option<String> {
+    let local = now.with_timezone(&options.tz);
+    (local.time() >= options.stock_check_at).then(|| local.date_naive().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options() -> JobsOptions {
+        JobsOptions {
+            collect_every: Some(Duration::from_secs(300)),
+            tz: chrono_tz::Asia::Seoul,
+            stock_check_at: NaiveTime::from_hms_opt(9, 0, 0).unwrap(),
+            timing: Timing::default(),
+        }
+    }
+
+    #[test]
+    fn two_processes_compute_the_same_collection_slot_within_an_interval() {
+        let at = |s: i64| DateTime::from_timestamp(1_700_000_100 + s, 0).unwrap();
+        let slot = |s| collection_slot(Duration::from_secs(300), at(s));
+        assert_eq!(slot(0), slot(299));
+        assert_ne!(slot(0), slot(300));
+    }
+
+    #[test]
+    fn the_stock_is_looked_at_once_a_day_in_the_shops_zone() {
+        let at = |text: &str| stock_slot(&options(), text.parse().unwrap());
+        assert_eq!(at("2026-11-20T23:59:59Z"), None, "08:59:59 in Seoul");
+        assert_eq!(at("2026-11-21T00:00:00Z").as_deref(), Some("2026-11-21"));
+        assert_eq!(at("2026-11-21T14:59:59Z").as_deref(), Some("2026-11-21"));
+        assert_eq!(at("2026-11-21T15:00:00Z"), None, "a new day began in Seoul");
+    }
+}
