@@ -6,6 +6,7 @@
 
 pub mod catalogue;
 pub mod code;
+pub mod document;
 pub mod envelope;
 pub mod event_type;
 pub mod events;
