@@ -143,6 +143,13 @@ impl Metrics {
         })
     }
 
+    /// Failed attempts so far, over all queues and codes.
+    #[must_use]
+    pub fn retried(&self) -> u64 {
+        let families = prometheus::core::Collector::collect(&self.retries);
+        families.iter().flat_map(|f| f.get_metric()).map(|m| m.get_counter().get_value() as u64).sum()
+    }
+
     /// Every metric in Prometheus' text format.
     #[must_use]
     pub fn render(&self) -> String {

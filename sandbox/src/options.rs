@@ -1,0 +1,25 @@
+//! How the world behaves from its start.
+
+use std::net::SocketAddr;
+
+/// How the world behaves.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Chooses the parcels' stories.
+    pub seed: u64,
+    /// Most calls that the carrier takes in any second.
+    pub carrier_quota_per_second: u32,
+    /// The carrier refuses calls above its quota (code 103) instead of only counting them.
+    pub enforce_quota: bool,
+    /// Where HTTP is served; port 0 for a free one.
+    pub listen: SocketAddr,
+    /// Where SMTP is served; port 0 for a free one.
+    pub smtp: SocketAddr,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self { seed: 1, carrier_quota_per_second: 1_000, enforce_quota: false, listen: any, smtp: any }
+    }
+}
