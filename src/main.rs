@@ -1,1 +1,38 @@
-fn main() {}
+//! The binary `forebay`: command line, configuration, wiring.
+
+mod cli;
+mod commands;
+mod compose;
+mod config;
+mod demo;
+mod exit;
+mod roles;
+mod world;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::Cli;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return end(exit::FAILED, &format!("the runtime can't start: {error}")),
+    };
+    let result = runtime.block_on(Box::pin(commands::run(cli)));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(exit) => end(exit.code, &exit.message),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the one place where a command's failure is told")]
+fn end(code: u8, message: &str) -> ExitCode {
+    if !message.is_empty() {
+        eprintln!("forebay: {message}");
+    }
+    ExitCode::from(code)
+}

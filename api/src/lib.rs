@@ -1,1 +1,20 @@
 //! HTTP for members, reads and administration.
+//!
+//! Members' commands go the way of every event: they are accepted by the intake's path and settled by a worker, so
+//! that a store that is slow or down turns nobody away. Reads ask the store.
+
+pub mod api;
+mod callers;
+mod check_ins;
+mod claims;
+mod dead_letters;
+mod extract;
+mod failure;
+mod incidents;
+mod members;
+mod page;
+mod programmes;
+mod tracking;
+mod wait;
+
+pub use api::{Api, ApiOptions};

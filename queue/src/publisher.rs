@@ -48,7 +48,7 @@ pub trait Publisher: Send + Sync + std::fmt::Debug {
     /// Publishes all messages, pipelined, and returns when the fate of each is known or the deadline (5 s) is over.
     /// Result `i` is the fate of message `i`: `Ok` only when it is durably stored (confirmed). One failing message
     /// does not fail its neighbours. An event that no queue is bound for is stored in `forebay.unrouted` and is
-    /// `Ok`; a fact that nobody listens to is `Ok` and gone. Order is kept only within one call and one queue,
-    /// and not over failures.
+    /// `Ok`; a fact that nobody listens to is `Ok` and gone. Order is not kept, not even within one call: no back
+    /// end promises it.
     async fn publish(&self, batch: Vec<Outgoing>) -> Vec<Result<(), PublishError>>;
 }

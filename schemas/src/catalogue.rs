@@ -71,23 +71,33 @@ impl Catalogue {
     /// # Errors
     /// A [`Refusal`] with `unknown_type` or `schema_invalid` and every violation (16 at most).
     pub fn read(&self, event: Event) -> Result<Decoded, Refusal> {
+        let payload = self.check(&event)?;
+        Ok(Decoded { digest: event.digest(), event, payload })
+    }
+
+    /// As [`Catalogue::read`], without the digest: for who only has to know whether the event can be taken.
+    ///
+    /// # Errors
+    /// As [`Catalogue::read`].
+    pub fn check(&self, event: &Event) -> Result<Payload, Refusal> {
         let Some(kind) = event.event_type() else {
             return Err(Refusal::one(Code::UnknownType, "/type", "is not in the catalogue"));
         };
-        let data: Value = serde_json::from_str(event.data.get())
-            .map_err(|_| Refusal::one(Code::SchemaInvalid, "/data", "holds a number that can't be read"))?;
-        if let Some(validator) = self.validators.get(&kind) {
+        let data: Value = serde_json::from_str(event.data.get()).map_err(|_| {
+            let detail = "holds what can't be read: a number out of range, half a surrogate pair, or too deep a nesting";
+            Refusal::one(Code::SchemaInvalid, "/data", detail)
+        })?;
+        if let Some(validator) = self.validators.get(&kind)
+            && !validator.is_valid(&data)
+        {
             let violations: Vec<Violation> = validator
                 .iter_errors(&data)
                 .take(16)
                 .map(|e| Violation::new(format!("/data{}", e.instance_path()), e.masked().to_string()))
                 .collect();
-            if !violations.is_empty() {
-                return Err(Refusal { code: Code::SchemaInvalid, violations });
-            }
+            return Err(Refusal { code: Code::SchemaInvalid, violations });
         }
-        let payload = payload(kind, event.data.get())?;
-        Ok(Decoded { digest: event.digest(), event, payload })
+        payload(kind, event.data.get())
     }
 
     /// Decodes the envelope and the data in one go.

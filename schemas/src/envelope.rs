@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
@@ -84,9 +84,13 @@ impl Event {
             let detail = format!("the event has {} bytes, the limit is {}", bytes.len(), limits::EVENT_BYTES);
             return Err(Refusal::one(Code::TooLarge, "", detail));
         }
-        let attributes: BTreeMap<String, Box<RawValue>> = serde_json::from_slice(bytes)
+        let Attributes { values, repeated } = serde_json::from_slice(bytes)
             .map_err(|e| Refusal::one(Code::Undecodable, "", format!("not a JSON object: {}", plain(&e))))?;
-        Self::from_attributes(attributes)
+        if repeated {
+            // Readers differ on which one counts, so that two of them could see two different events.
+            return Err(Refusal::one(Code::Undecodable, "", "an attribute stands there more than once"));
+        }
+        Self::from_attributes(values)
     }
 
     fn from_attributes(mut attributes: BTreeMap<String, Box<RawValue>>) -> Result<Self, Refusal> {
@@ -145,6 +149,32 @@ impl Event {
     #[must_use]
     pub fn event_type(&self) -> Option<EventType> {
         self.kind.parse().ok()
+    }
+}
+
+/// The members of an envelope, unread.
+struct Attributes {
+    values: BTreeMap<String, Box<RawValue>>,
+    repeated: bool,
+}
+
+impl<'de> Deserialize<'de> for Attributes {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> serde::de::Visitor<'de> for Members {
+            type Value = Attributes;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Attributes, A::Error> {
+                let mut attributes = Attributes { values: BTreeMap::new(), repeated: false };
+                while let Some((name, value)) = map.next_entry()? {
+                    attributes.repeated |= attributes.values.insert(name, value).is_some();
+                }
+                Ok(attributes)
+            }
+        }
+        deserializer.deserialize_map(Members)
     }
 }
 
@@ -296,8 +326,17 @@ mod tests {
     #[test]
     fn garbage_is_refused_without_a_panic() {
         let deep = "[".repeat(100_000);
-        let poison: [&[u8]; 7] =
-            [b"", b"\xff\xfe", b"null", b"[]", b"{\"id\":\"\\u0000\"}", deep.as_bytes(), b"{\"a\":1e999}"];
+        let twice = PLAIN.replace(r#""id":"e1""#, r#""id":"e1","id":"e2""#);
+        let poison: [&[u8]; 8] = [
+            b"",
+            b"\xff\xfe",
+            b"null",
+            b"[]",
+            b"{\"id\":\"\\u0000\"}",
+            deep.as_bytes(),
+            b"{\"a\":1e999}",
+            twice.as_bytes(),
+        ];
         for bytes in poison {
             assert!(Event::decode(bytes).is_err());
         }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::{Clock, Outcome, dead_letter};
-use forebay_queue::Message;
 use forebay_schemas::trail::bounded;
 use forebay_schemas::{Code, Event, EventType, Queue, limits};
 use forebay_store::{NewDeadLetter, Store};
+use forebay_worker::Message;
 use forebay_worker::{Failure, RawHandler, Shape};
 use sha2::{Digest as _, Sha256};
 
@@ -40,10 +40,12 @@ impl Archive {
             _ => Code::CrashLoop,
         });
         let error = trail.error.unwrap_or_else(|| self.reason(code, &message));
-        let kind = if message.kind.is_empty() { event.as_ref().map_or("", |e| &e.kind) } else { &message.kind };
+        let kind =
+            if message.kind.is_empty() { event.as_ref().map_or("", |e| &e.kind) } else { &message.kind };
         let kind = bounded(kind, limits::ID_CHARS);
         // The harness wrote this archive's own queue over the origin only where there was none.
-        let queue = trail.queue.filter(|q| *q != self.queue.to_string()).unwrap_or_else(|| self.queue.to_string());
+        let queue =
+            trail.queue.filter(|q| *q != self.queue.to_string()).unwrap_or_else(|| self.queue.to_string());
         let mut key = Sha256::new();
         key.update((message.body.len() as u64).to_be_bytes());
         key.update(&message.body);

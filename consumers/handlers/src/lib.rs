@@ -1,1 +1,18 @@
-//! What each queue's messages do.
+//! What each queue's messages do. Handlers never publish: what follows is written with their effect.
+
+mod answers;
+pub mod dead_letters;
+pub mod notices;
+pub mod results;
+pub mod returns;
+pub mod rewards;
+pub mod shop;
+pub mod tracking;
+
+pub use dead_letters::Archive;
+pub use notices::{Notices, Sinks};
+pub use results::Results;
+pub use returns::Returns;
+pub use rewards::Rewards;
+pub use shop::{ShopApi, ShopOptions};
+pub use tracking::Tracking;

@@ -133,7 +133,9 @@ impl Handler for Returns {
                     Err(refused) => Some(refused),
                 },
                 Payload::CollectReturns(_) => Some(self.collect().await?),
-                _ => Some(Outcome::reject(Code::Rejected, "this type is not handled in the queue of returns")),
+                _ => {
+                    Some(Outcome::reject(Code::Rejected, "this type is not handled in the queue of returns"))
+                }
             };
             outcomes.push(early);
         }

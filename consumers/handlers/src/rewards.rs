@@ -49,7 +49,8 @@ impl Handler for Rewards {
                 Some(RewardMessage { identity: answers::identity(CONSUMER, inbound), ask: ask.clone()? })
             })
             .collect();
-        let settled = self.store.settle_rewards(messages, self.clock.now()).await.map_err(answers::failure)?;
+        let settled =
+            self.store.settle_rewards(messages, self.clock.now()).await.map_err(answers::failure)?;
         let mut handled = settled.handled.into_iter().map(answers::outcome);
         Ok(asks
             .iter()

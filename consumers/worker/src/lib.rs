@@ -9,5 +9,6 @@ pub mod handler;
 pub mod run;
 
 pub use decoding::Decoding;
+pub use forebay_queue::Message;
 pub use handler::{Failure, Handler, Inbound, RawHandler, Shape};
 pub use run::{Assignment, Worker, WorkerOptions};

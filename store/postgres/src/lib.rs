@@ -1,1 +1,30 @@
-//! The store contract on PostgreSQL.
+//! The store contract on PostgreSQL 15 and later.
+//!
+//! Each use case is one transaction at READ COMMITTED. What a decision needs is read after the lock that protects
+//! it; locks are taken in one order everywhere (orders, members, parcels, returns, stock, incidents; each sorted by
+//! id), and what a lock can't protect, because the row is not there yet, a unique key decides. The loser of such a
+//! race begins again ([`attempt`]). Sets travel as arrays: a handful of statements for a set of 500.
+
+mod attempt;
+mod audit;
+mod connect;
+mod dead_letters;
+mod effects;
+mod error;
+mod inbox;
+mod incidents;
+mod lifecycle;
+mod outbox;
+mod pacing;
+mod parcels;
+mod programmes;
+mod returns;
+mod rewards;
+mod rewards_read;
+mod rows;
+mod schedule;
+
+mod books;
+mod settlement;
+
+pub use connect::{Options, PostgresStore};

@@ -1,0 +1,145 @@
+//! `POST /v1/programmes/{programme_id}/claims` and `GET /v1/claims/{claim_id}`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use forebay_intake::{Kind, Problem};
+use forebay_schemas::events::ClaimRequested;
+use forebay_schemas::{MemberId, ProgrammeId, RuleId};
+use forebay_store::ClaimView;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::api::Api;
+use crate::callers::{MembersActor, Reader};
+use crate::extract::{Arrived, COMMAND_BYTES, Named, Sent};
+use crate::failure::not_found;
+use crate::wait::{Waiting, Wish};
+
+/// Longest `Idempotency-Key`, in characters.
+const KEY_CHARS: usize = 255;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClaimAsk {
+    member_id: MemberId,
+    rule_id: RuleId,
+    claim_id: Option<Uuid>,
+}
+
+#[derive(Debug, Serialize)]
+struct ClaimAccepted {
+    event_id: String,
+    claim_id: Uuid,
+}
+
+pub(crate) async fn post(
+    State(api): State<Arc<Api>>,
+    Arrived(arrival): Arrived,
+    _: MembersActor,
+    Named(programme_id): Named<ProgrammeId>,
+    wish: Wish,
+    headers: HeaderMap,
+    Sent(ask): Sent<ClaimAsk, COMMAND_BYTES>,
+) -> Result<Response, Problem> {
+    let key = idempotency_key(&headers)?;
+    let derived = key.map(|key| claim_id(key, &programme_id, &ask));
+    let claim_id = ask.claim_id.or(derived).unwrap_or_else(|| api.new_id());
+    let data = ClaimRequested { claim_id, programme_id, rule_id: ask.rule_id, member_id: ask.member_id };
+    let event_id = api.accept(&arrival, &data).await?;
+    if let Some(waiting) = wish.begin(&api)
+        && let Some(claim) = settled(&api, waiting, claim_id).await
+    {
+        return if is_this(&claim, &data) {
+            Ok(wish.applied(Json(claim).into_response()))
+        } else {
+            Err(Problem::new(Kind::Conflict, "This claim_id belongs to another claim; nothing was changed."))
+        };
+    }
+    let location = format!("/v1/claims/{claim_id}");
+    let accepted = Json(ClaimAccepted { event_id, claim_id });
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], accepted).into_response())
+}
+
+pub(crate) async fn one(
+    State(api): State<Arc<Api>>,
+    _: Reader,
+    Named(claim_id): Named<Uuid>,
+) -> Result<Json<ClaimView>, Problem> {
+    let claim = api.ask(api.store.claim(claim_id)).await?;
+    claim.map(Json).ok_or_else(|| not_found("claim, or it is not settled yet"))
+}
+
+/// The claim; none when it is not settled by the end of the wait.
+async fn settled(api: &Api, mut waiting: Waiting, claim_id: Uuid) -> Option<ClaimView> {
+    loop {
+        if let Some(claim) = waiting.ask(api.store.claim(claim_id)).await? {
+            return Some(claim);
+        }
+        if !waiting.again().await {
+            return None;
+        }
+    }
+}
+
+fn is_this(claim: &ClaimView, asked: &ClaimRequested) -> bool {
+    claim.member_id == asked.member_id.as_str()
+        && claim.programme_id == asked.programme_id.as_str()
+        && claim.rule_id == asked.rule_id.as_str()
+}
+
+/// The `Idempotency-Key`, quoted (as a structured field) or bare.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default();
+    let key = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
+    if (1..=KEY_CHARS).contains(&key.len()) && key.bytes().all(|b| (0x21..=0x7e).contains(&b)) {
+        return Ok(Some(key));
+    }
+    let detail = format!("Idempotency-Key must be 1 to {KEY_CHARS} visible ASCII characters.");
+    Err(Problem::new(Kind::InvalidRequest, detail))
+}
+
+/// The same key, member and rule make the same claim, in whatever process.
+fn claim_id(key: &str, programme_id: &ProgrammeId, ask: &ClaimAsk) -> Uuid {
+    // None of the parts can hold a line break.
+    let name = format!("{key}\n{programme_id}\n{}\n{}", ask.rule_id, ask.member_id);
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(value: &str) -> HeaderMap {
+        HeaderMap::from_iter([("idempotency-key".parse().unwrap(), value.parse().unwrap())])
+    }
+
+    #[test]
+    fn a_key_may_be_quoted_or_bare() {
+        assert_eq!(idempotency_key(&headers("\"a-1\"")).unwrap(), Some("a-1"));
+        assert_eq!(idempotency_key(&headers("a-1")).unwrap(), Some("a-1"));
+        assert_eq!(idempotency_key(&HeaderMap::new()).unwrap(), None);
+        for value in ["", "\"\"", "a b", &"x".repeat(256)] {
+            assert!(idempotency_key(&headers(value)).is_err(), "{value:?} was taken");
+        }
+    }
+
+    #[test]
+    fn the_same_key_is_another_claim_for_another_member_or_rule() {
+        let programme = ProgrammeId::new("autumn").unwrap();
+        let ask = |member: &str, rule: &str| ClaimAsk {
+            member_id: MemberId::new(member).unwrap(),
+            rule_id: RuleId::new(rule).unwrap(),
+            claim_id: None,
+        };
+        let one = claim_id("k", &programme, &ask("m-1", "five-days"));
+        assert_eq!(one, claim_id("k", &programme, &ask("m-1", "five-days")));
+        assert_ne!(one, claim_id("k", &programme, &ask("m-2", "five-days")));
+        assert_ne!(one, claim_id("k", &programme, &ask("m-1", "one-day")));
+        assert_ne!(one, claim_id("l", &programme, &ask("m-1", "five-days")));
+    }
+}

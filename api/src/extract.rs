@@ -1,0 +1,184 @@
+//! What a request holds, read into types; what can't be read is a problem that says where and why.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::path::ErrorKind;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use forebay_intake::body::check_encoding;
+use forebay_intake::{Arrival, BodyLimits, Incoming, Kind, Problem};
+use forebay_schemas::Violation;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use crate::api::Api;
+
+/// Largest command of a member, in bytes: a few ids.
+pub(crate) const COMMAND_BYTES: usize = 4 * 1024;
+/// Largest programme, in bytes: some hundred rules.
+pub(crate) const PROGRAMME_BYTES: usize = 256 * 1024;
+/// A body must have arrived whole by then.
+const BODY_DEADLINE: Duration = Duration::from_secs(10);
+
+/// When the request came.
+#[derive(Debug)]
+pub(crate) struct Arrived(pub(crate) Arrival);
+
+impl FromRequestParts<Arc<Api>> for Arrived {
+    type Rejection = Infallible;
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Infallible> {
+        Ok(Self(api.arrival(&parts.headers)))
+    }
+}
+
+/// The ids in the path.
+#[derive(Debug)]
+pub(crate) struct Named<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Arc<Api>> for Named<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        let Path(ids) = Path::<T>::from_request_parts(parts, api).await.map_err(|rejection| {
+            let said = match rejection {
+                PathRejection::FailedToDeserializePathParams(failure) => match failure.into_kind() {
+                    ErrorKind::Message(said) | ErrorKind::DeserializeError { message: said, .. } => said,
+                    _ => String::new(),
+                },
+                _ => String::new(),
+            };
+            let detail =
+                if is_rule(&said) { said } else { "the path holds an id that can't be one".to_owned() };
+            Problem::new(Kind::InvalidRequest, detail)
+        })?;
+        Ok(Self(ids))
+    }
+}
+
+/// The parameters after the `?`.
+#[derive(Debug)]
+pub(crate) struct Asked<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Arc<Api>> for Asked<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Api>) -> Result<Self, Problem> {
+        let Query(asked) = Query::<T>::try_from_uri(&parts.uri).map_err(|rejection| {
+            let said =
+                expectation(&rejection.body_text()).unwrap_or_else(|| "a parameter can't be read".to_owned());
+            Problem::new(Kind::InvalidRequest, format!("In the query: {said}."))
+        })?;
+        Ok(Self(asked))
+    }
+}
+
+/// A body of JSON, of so many bytes at most.
+#[derive(Debug)]
+pub(crate) struct Sent<T, const BYTES: usize>(pub(crate) T);
+
+impl<T: DeserializeOwned, const BYTES: usize> FromRequest<Arc<Api>> for Sent<T, BYTES> {
+    type Rejection = Problem;
+    async fn from_request(request: Request, _: &Arc<Api>) -> Result<Self, Problem> {
+        let deadline = Instant::now() + BODY_DEADLINE;
+        let (head, body) = request.into_parts();
+        let mut incoming = Incoming::new(&head.headers, body);
+        let limits = BodyLimits { sent: BYTES, inflated: BYTES };
+        let read = async {
+            is_json(&head.headers)?;
+            check_encoding(&head.headers)?;
+            incoming.read(limits, deadline).await
+        };
+        match read.await {
+            Ok(body) => parse(&body).map(Self),
+            Err(problem) => {
+                incoming.drain().await;
+                Err(problem)
+            }
+        }
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let essence = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()?.split(';').next());
+    if essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json")) {
+        return Ok(());
+    }
+    Err(Problem::new(Kind::UnsupportedMediaType, "Send application/json."))
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let parsed = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let cause = error.inner();
+        if !cause.is_data() {
+            let detail = format!("Not JSON: line {}, column {}.", cause.line(), cause.column());
+            return Problem::new(Kind::InvalidRequest, detail);
+        }
+        let mut path: Vec<String> = error.path().iter().map(|segment| format!("/{segment}")).collect();
+        if cause.to_string().starts_with("unknown field") {
+            // The name is the sender's, not one of ours; the rule lists those.
+            path.pop();
+        }
+        let pointer = path.concat();
+        let said = expectation(&cause.to_string()).unwrap_or_else(|| "can't be read as its type".to_owned());
+        Problem::new(Kind::InvalidContent, "The body breaks its rules; nothing was done.")
+            .errors(vec![Violation::new(pointer, said)])
+    })?;
+    json.end().map_err(|_| Problem::new(Kind::InvalidRequest, "There is more after the JSON."))?;
+    Ok(parsed)
+}
+
+/// What a reader's message says of our own rules; whatever it repeats of the input is left out.
+fn expectation(said: &str) -> Option<String> {
+    let said = said.rsplit_once(" at line ").map_or(said, |(said, _)| said);
+    if let Some((_, expected)) = said.rsplit_once(", expected ") {
+        return Some(format!("expected {expected}"));
+    }
+    let ours = said.starts_with("missing field") || said.starts_with("duplicate field") || is_rule(said);
+    ours.then(|| said.to_owned())
+}
+
+/// The message of an id's rule, as in "a member id must be …", which holds nothing of the input.
+fn is_rule(said: &str) -> bool {
+    (said.starts_with("a ") || said.starts_with("an ")) && said.contains(" must be ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only the refusals matter")]
+    struct Ask {
+        member_id: forebay_schemas::MemberId,
+        count: u32,
+    }
+
+    #[test]
+    fn a_fault_is_told_without_what_was_sent() {
+        for (body, kind) in [
+            (r#"{"member_id":"secret secret","count":1}"#, Kind::InvalidContent),
+            (r#"{"member_id":"m","count":"secret"}"#, Kind::InvalidContent),
+            (r#"{"member_id":"m","count":", expected secret"}"#, Kind::InvalidContent),
+            (r#"{"member_id":"m","secret":1}"#, Kind::InvalidContent),
+            (r#"{"secret"#, Kind::InvalidRequest),
+            (r#"{"member_id":"m","count":1}secret"#, Kind::InvalidRequest),
+        ] {
+            let problem = parse::<Ask>(body.as_bytes()).unwrap_err();
+            assert_eq!(problem.kind(), kind, "{body}");
+            assert!(!format!("{problem:?}").contains("secret"), "{problem:?}");
+        }
+    }
+
+    #[test]
+    fn a_fault_names_its_place_and_the_rule() {
+        let problem = parse::<Ask>(br#"{"member_id":"","count":1}"#).unwrap_err();
+        let shown = format!("{problem:?}");
+        assert!(shown.contains("/member_id") && shown.contains("a member id must be"), "{shown}");
+    }
+}

@@ -1,0 +1,55 @@
+//! What concerns one member: days, balance, claims.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::Response;
+use forebay_intake::Problem;
+use forebay_schemas::{MemberId, ProgrammeId};
+use forebay_store::{BalanceView, MemberDays};
+use serde::Deserialize;
+
+use crate::api::Api;
+use crate::callers::Reader;
+use crate::extract::{Asked, Named};
+use crate::failure::not_found;
+use crate::page::{limit, page};
+
+pub(crate) async fn days(
+    State(api): State<Arc<Api>>,
+    _: Reader,
+    Named((programme_id, member_id)): Named<(ProgrammeId, MemberId)>,
+) -> Result<Json<MemberDays>, Problem> {
+    let days = api.ask(api.store.member_days(&programme_id, &member_id)).await?;
+    // No days may mean that there is no such programme.
+    if days.days.is_empty() && !api.ask(api.store.programmes()).await?.iter().any(|p| p.id == programme_id) {
+        return Err(not_found("programme"));
+    }
+    Ok(Json(days))
+}
+
+pub(crate) async fn balance(
+    State(api): State<Arc<Api>>,
+    _: Reader,
+    Named(member_id): Named<MemberId>,
+) -> Result<Json<BalanceView>, Problem> {
+    Ok(Json(api.ask(api.store.member_balance(&member_id)).await?))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClaimsAsk {
+    limit: Option<u32>,
+}
+
+pub(crate) async fn claims(
+    State(api): State<Arc<Api>>,
+    _: Reader,
+    Named(member_id): Named<MemberId>,
+    Asked(asked): Asked<ClaimsAsk>,
+) -> Result<Response, Problem> {
+    let limit = limit(asked.limit)?;
+    let claims = api.ask(api.store.member_claims(&member_id, limit + 1)).await?;
+    Ok(page(claims, limit, |_| None))
+}

@@ -1,0 +1,78 @@
+//! What every adapter can do.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use forebay_domain::pacing::Quota;
+use forebay_domain::parcel::Lookup;
+use forebay_schemas::{AdapterId, CarrierCode, TrackingNumber};
+
+use crate::error::CarrierError;
+
+/// One parcel that is asked about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Asked {
+    /// Who carries it.
+    pub carrier: CarrierCode,
+    /// Its number there.
+    pub number: TrackingNumber,
+}
+
+/// What came back for one parcel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// The parcel that was asked about.
+    pub asked: Asked,
+    /// What the carrier said of it, or why that can't be told. An error here is this parcel's alone.
+    pub outcome: Result<Lookup, CarrierError>,
+    /// Codes in the answer that have no meaning of ours, each once; to be counted by the caller.
+    pub unmapped: Vec<String>,
+}
+
+/// What an outside system bears and how long it may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Most parcels of one call.
+    pub max_batch: usize,
+    /// Most calls, from all workers together.
+    pub quota: Quota,
+    /// The time for one call.
+    pub timeout: Duration,
+}
+
+/// An answer as it came over the wire.
+#[derive(Debug, Clone, Copy)]
+pub struct Received<'a> {
+    /// The HTTP status.
+    pub status: u16,
+    /// How long the system asks to be left alone.
+    pub retry_after: Option<Duration>,
+    /// The body.
+    pub body: &'a [u8],
+}
+
+/// An outside system that knows of parcels.
+#[async_trait]
+pub trait Carrier: Send + Sync + std::fmt::Debug {
+    /// Its id, which names its queue and its quota.
+    fn id(&self) -> &AdapterId;
+
+    /// The carriers whose parcels it knows.
+    fn serves(&self) -> &[CarrierCode];
+
+    /// What it bears.
+    fn limits(&self) -> Limits;
+
+    /// Asks about up to `max_batch` parcels, in one call for which the caller holds a permit. The result has one
+    /// entry for each parcel asked about, in their order.
+    ///
+    /// # Errors
+    /// [`CarrierError`] when the call as a whole failed; that concerns the system, not the parcels.
+    async fn track(&self, asked: &[Asked]) -> Result<Vec<Answered>, CarrierError>;
+
+    /// What an answer says. Pure and total.
+    ///
+    /// # Errors
+    /// As [`Carrier::track`].
+    fn parse(&self, received: &Received<'_>, asked: &[Asked]) -> Result<Vec<Answered>, CarrierError>;
+}

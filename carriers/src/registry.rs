@@ -1,0 +1,102 @@
+//! Which adapter is asked about which carrier's parcels.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use forebay_schemas::{AdapterId, CarrierCode};
+
+use crate::carrier::Carrier;
+
+/// The adapters of this installation.
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    adapters: BTreeMap<AdapterId, Arc<dyn Carrier>>,
+    carriers: BTreeMap<CarrierCode, AdapterId>,
+}
+
+impl Registry {
+    /// The adapters in order of preference: where two serve one carrier, or bear one id, the earlier one is asked.
+    #[must_use]
+    pub fn new(adapters: Vec<Arc<dyn Carrier>>) -> Self {
+        let mut registry = Self::default();
+        for adapter in adapters {
+            let id = adapter.id().clone();
+            if registry.adapters.contains_key(&id) {
+                continue;
+            }
+            for carrier in adapter.serves() {
+                registry.carriers.entry(carrier.clone()).or_insert_with(|| id.clone());
+            }
+            registry.adapters.insert(id, adapter);
+        }
+        registry
+    }
+
+    /// The adapter that is asked about this carrier's parcels.
+    #[must_use]
+    pub fn adapter_for(&self, carrier: &CarrierCode) -> Option<AdapterId> {
+        self.carriers.get(carrier).cloned()
+    }
+
+    /// An adapter by its id.
+    #[must_use]
+    pub fn get(&self, id: &AdapterId) -> Option<Arc<dyn Carrier>> {
+        self.adapters.get(id).cloned()
+    }
+
+    /// The ids of all adapters.
+    pub fn ids(&self) -> impl Iterator<Item = &AdapterId> {
+        self.adapters.keys()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+    use forebay_domain::pacing::Quota;
+
+    use super::*;
+    use crate::{Answered, Asked, CarrierError, Limits, Received};
+
+    #[derive(Debug)]
+    struct Fixed(AdapterId, Vec<CarrierCode>);
+
+    #[async_trait]
+    impl Carrier for Fixed {
+        fn id(&self) -> &AdapterId {
+            &self.0
+        }
+        fn serves(&self) -> &[CarrierCode] {
+            &self.1
+        }
+        fn limits(&self) -> Limits {
+            let second = Duration::from_secs(1);
+            let quota = Quota { limit: 2, burst: 1, window: second, margin: second };
+            Limits { max_batch: 1, quota, timeout: second }
+        }
+        async fn track(&self, _: &[Asked]) -> Result<Vec<Answered>, CarrierError> {
+            Ok(Vec::new())
+        }
+        fn parse(&self, _: &Received<'_>, _: &[Asked]) -> Result<Vec<Answered>, CarrierError> {
+            Ok(Vec::new())
+        }
+    }
+
+    fn fixed(id: &str, carriers: &[&str]) -> Arc<dyn Carrier> {
+        let carriers = carriers.iter().map(|c| CarrierCode::new(*c).unwrap()).collect();
+        Arc::new(Fixed(AdapterId::new(id).unwrap(), carriers))
+    }
+
+    #[test]
+    fn the_earlier_of_two_adapters_is_asked() {
+        let registry = Registry::new(vec![fixed("first", &["cj"]), fixed("second", &["cj", "dhl"])]);
+        let asked = |carrier: &str| registry.adapter_for(&CarrierCode::new(carrier).unwrap());
+        assert_eq!(asked("cj"), Some(AdapterId::new("first").unwrap()));
+        assert_eq!(asked("dhl"), Some(AdapterId::new("second").unwrap()));
+        assert_eq!(asked("ups"), None);
+        assert_eq!(registry.ids().count(), 2);
+        assert!(registry.get(&AdapterId::new("second").unwrap()).is_some());
+    }
+}

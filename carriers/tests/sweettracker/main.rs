@@ -1,0 +1,6 @@
+//! Sweet Tracker: what its answers mean, and what it is asked.
+
+#[cfg(test)]
+mod answers;
+#[cfg(test)]
+mod asking;

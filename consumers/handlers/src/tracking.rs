@@ -1,0 +1,169 @@
+//! Parcels asked about at their carrier's system: paced, side by side, merged in sets.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use forebay_carriers::{Answered, Asked, Carrier, CarrierError};
+use forebay_domain::parcel::Lookup;
+use forebay_domain::{Clock, Outcome};
+use forebay_outbound::Pacer;
+use forebay_schemas::events::CheckParcels;
+use forebay_schemas::{Code, Payload};
+use forebay_store::{CheckDone, Store};
+use forebay_telemetry::Metrics;
+use forebay_worker::{Failure, Handler, Inbound, Shape};
+use futures::future::join_all;
+use uuid::Uuid;
+
+use crate::answers;
+
+/// The consumer's name in the inbox.
+pub const CONSUMER: &str = "tracking";
+/// How long a system is left alone that refuses our credentials: a person has to mend them.
+const CREDENTIALS_PAUSE: Duration = Duration::from_secs(300);
+/// How long a system is left alone whose quota is spent, when it does not say until when.
+const QUOTA_PAUSE: Duration = Duration::from_secs(600);
+/// How long a system is left alone that asked for it without saying how long.
+const RATE_PAUSE: Duration = Duration::from_secs(10);
+
+/// Asks one carrier's system.
+#[derive(Debug)]
+pub struct Tracking {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    carrier: Arc<dyn Carrier>,
+    pacer: Pacer,
+    metrics: Metrics,
+    concurrency: usize,
+}
+
+/// What came of one check message, before it is stored.
+enum Looked {
+    Answered(CheckDone),
+    Not(Outcome),
+}
+
+impl Tracking {
+    /// Asks `carrier` at the pace of `pacer`, up to `concurrency` calls at once.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        carrier: Arc<dyn Carrier>,
+        pacer: Pacer,
+        metrics: Metrics,
+        concurrency: usize,
+    ) -> Self {
+        Self { store, clock, carrier, pacer, metrics, concurrency: concurrency.max(1) }
+    }
+
+    async fn look(&self, inbound: &Inbound) -> Looked {
+        let Payload::CheckParcels(check) = &inbound.payload else {
+            return Looked::Not(Outcome::reject(
+                Code::Rejected,
+                "this type is not handled in a queue of tracking",
+            ));
+        };
+        let permit = match self.pacer.permit().await {
+            Ok(permit) => permit,
+            Err(not_now) => {
+                return Looked::Not(Outcome::Defer { until: self.clock.now() + not_now.after, why: "paced" });
+            }
+        };
+        let asked: Vec<Asked> = check
+            .parcels
+            .iter()
+            .map(|p| Asked { carrier: p.carrier.clone(), number: p.tracking_number.clone() })
+            .collect();
+        let answer = self.carrier.track(&asked).await;
+        drop(permit);
+        match answer {
+            Ok(answers) => self.sort(inbound, check, answers).await,
+            Err(error) => Looked::Not(self.refused(&error).await),
+        }
+    }
+
+    /// Pairs each answer with its parcel. One parcel without an answer costs the message an attempt only when it is
+    /// the only one; otherwise the planner asks again about it later.
+    async fn sort(&self, inbound: &Inbound, check: &CheckParcels, answers: Vec<Answered>) -> Looked {
+        let mut lookups: Vec<(Uuid, Lookup)> = Vec::with_capacity(answers.len());
+        let mut failed = None;
+        // The adapter answers for each parcel in the order in which it was asked.
+        for (parcel, answered) in check.parcels.iter().zip(answers) {
+            if !answered.unmapped.is_empty() {
+                let counter = self.metrics.unmapped_codes.with_label_values(&[self.carrier.id().as_str()]);
+                counter.inc_by(answered.unmapped.len() as u64);
+                tracing::warn!(adapter = %self.carrier.id(), codes = ?answered.unmapped, "codes without a status");
+            }
+            match answered.outcome {
+                Ok(lookup) => lookups.push((parcel.parcel_id, lookup)),
+                Err(error) => failed = Some(error),
+            }
+        }
+        match failed {
+            Some(error) if lookups.is_empty() => Looked::Not(self.refused(&error).await),
+            _ => Looked::Answered(CheckDone { identity: answers::identity(CONSUMER, inbound), lookups }),
+        }
+    }
+
+    /// What a carrier's failure means for the message; some of them close the gate for the whole fleet first.
+    async fn refused(&self, error: &CarrierError) -> Outcome {
+        match error {
+            CarrierError::Auth(_) => {
+                self.shut(CREDENTIALS_PAUSE, "the carrier refuses our credentials").await
+            }
+            CarrierError::QuotaExhausted { retry_after } => {
+                self.shut(retry_after.unwrap_or(QUOTA_PAUSE), "the carrier's quota is spent").await
+            }
+            CarrierError::RateLimited { retry_after } => {
+                self.shut(retry_after.unwrap_or(RATE_PAUSE), "the carrier asked for a pause").await
+            }
+            CarrierError::Rejected { .. } => Outcome::reject(error.code(), error.to_string()),
+            CarrierError::Transient(_) | CarrierError::Malformed(_) => {
+                Outcome::retry(error.code(), error.to_string())
+            }
+        }
+    }
+
+    async fn shut(&self, pause: Duration, why: &'static str) -> Outcome {
+        if let Err(error) = self.pacer.penalise(pause, why).await {
+            tracing::warn!(%error, why, "the fleet could not be told to leave a carrier alone; this process does");
+        }
+        Outcome::Defer { until: self.clock.now() + pause, why }
+    }
+}
+
+#[async_trait]
+impl Handler for Tracking {
+    fn shape(&self) -> Shape {
+        let linger = Duration::from_millis(20);
+        // Two batches in hand: while one is being stored the other one calls.
+        Shape { batch: self.concurrency, linger, concurrency: 2, deadline: Duration::from_secs(60) }
+    }
+
+    async fn handle(&self, batch: Vec<Inbound>) -> Result<Vec<Outcome>, Failure> {
+        let looked = join_all(batch.iter().map(|inbound| self.look(inbound))).await;
+        let mut done = Vec::with_capacity(looked.len());
+        let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(looked.len());
+        for one in looked {
+            match one {
+                Looked::Answered(check) => {
+                    done.push(check);
+                    outcomes.push(None);
+                }
+                Looked::Not(outcome) => outcomes.push(Some(outcome)),
+            }
+        }
+        let applied = if done.is_empty() {
+            Vec::new()
+        } else {
+            self.store.apply_checks(done, self.clock.now()).await.map_err(answers::failure)?
+        };
+        let mut applied = applied.into_iter().map(answers::outcome);
+        Ok(outcomes
+            .into_iter()
+            .map(|early| early.or_else(|| applied.next()).unwrap_or_else(answers::unanswered))
+            .collect())
+    }
+}

@@ -1,0 +1,217 @@
+//! The one task of a process that asks the store for permits of one system.
+
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use forebay_domain::pacing::{Grant, Quota};
+use forebay_store::{Closed, Pacing, Permits};
+use governor::DefaultDirectRateLimiter;
+use governor::clock::Clock as _;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::PacerOptions;
+use super::permit::{NotNow, Why};
+
+/// Two statements are at least this far apart, so that callers who come one by one share them.
+const STATEMENT_GAP: Duration = Duration::from_millis(5);
+/// A store that takes longer counts as gone.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(2);
+/// When to ask again after the store was gone.
+const STORE_GONE_FOR: Duration = Duration::from_secs(1);
+/// How long a closed gate is believed without asking again; a person may have opened it.
+pub(super) const CLOSED_BELIEVED: Duration = Duration::from_secs(1);
+
+/// A gate is closed for no longer than this, whatever is asked for.
+const CLOSED_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// The longest pause between two statements while somebody waits.
+const STATEMENT_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// When a call may be made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slot {
+    pub(super) start: Instant,
+    pub(super) use_by: Instant,
+}
+
+/// Somebody who waits for a slot.
+#[derive(Debug)]
+pub(super) struct Asker(pub(super) oneshot::Sender<Result<Slot, NotNow>>);
+
+/// The most permits that one statement can bring: a burst, and what may start within the margin.
+pub(super) fn most_at_once(quota: &Quota) -> u32 {
+    let margin = i64::try_from(quota.margin.as_micros()).unwrap_or(i64::MAX);
+    let within = u32::try_from(margin / quota.interval_us()).unwrap_or(u32::MAX);
+    quota.burst.max(1).saturating_add(within)
+}
+
+/// What this process knows of a closed gate.
+#[derive(Debug, Default)]
+pub(super) struct Shut(Mutex<Option<ShutUntil>>);
+
+#[derive(Debug, Clone)]
+struct ShutUntil {
+    until: Instant,
+    believed_until: Instant,
+    reason: String,
+}
+
+impl Shut {
+    /// Closed for `length`, of which `believed` without asking again.
+    pub(super) fn close(&self, length: Duration, believed: Duration, reason: &str) {
+        let (now, length) = (Instant::now(), length.min(CLOSED_MAX));
+        let believed_until = now + length.min(believed);
+        let shut = ShutUntil { until: now + length, believed_until, reason: reason.to_owned() };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(shut);
+    }
+
+    /// The refusal, while the gate is known to be closed.
+    pub(super) fn told(&self) -> Option<NotNow> {
+        let now = Instant::now();
+        let shut = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let shut = shut.as_ref().filter(|s| now < s.believed_until)?;
+        Some(NotNow { after: shut.until - now, why: Why::Closed(shut.reason.clone()) })
+    }
+}
+
+/// Asks the store and hands out what it grants.
+pub(super) struct Desk {
+    store: Arc<dyn Pacing + Send + Sync>,
+    key: String,
+    quota: Quota,
+    /// How long anybody waits at most.
+    max_wait: Duration,
+    shut: Arc<Shut>,
+    /// In front of the store: this one process asks for no more than all of them together could be granted. A flood
+    /// of callers is so held here, without a statement for each, and not more than the system bears leaves this
+    /// process whatever the store says.
+    smoother: DefaultDirectRateLimiter,
+    /// Passes of the smoother for which the store granted nothing yet.
+    passed: u32,
+    line: VecDeque<Asker>,
+}
+
+impl Desk {
+    pub(super) fn new(store: Arc<dyn Pacing + Send + Sync>, options: &PacerOptions, shut: Arc<Shut>) -> Self {
+        let PacerOptions { key, quota, max_wait, .. } = options.clone();
+        let interval = Duration::from_micros(quota.interval_us().unsigned_abs().max(1));
+        let most = NonZeroU32::new(most_at_once(&quota)).unwrap_or(NonZeroU32::MIN);
+        let steady = governor::Quota::with_period(interval)
+            .unwrap_or_else(|| governor::Quota::per_second(NonZeroU32::MIN))
+            .allow_burst(most);
+        let smoother = DefaultDirectRateLimiter::direct(steady);
+        Self { store, key, quota, max_wait, shut, smoother, passed: 0, line: VecDeque::new() }
+    }
+
+    /// Serves the line until the last pacer is gone.
+    pub(super) async fn attend(mut self, mut asked: mpsc::Receiver<Asker>) {
+        let mut next_statement = Instant::now();
+        loop {
+            if self.line.is_empty() {
+                let Some(asker) = asked.recv().await else { return };
+                self.line.push_back(asker);
+            }
+            sleep_until(next_statement).await;
+            self.gather(&mut asked);
+            let pause = match self.let_pass() {
+                // Everybody gave up meanwhile.
+                Ok(0) => Duration::ZERO,
+                Ok(want) => self.ask(want).await,
+                Err(wait) if wait > self.max_wait => {
+                    self.refuse(&NotNow::paced(wait));
+                    Duration::ZERO
+                }
+                Err(wait) => wait,
+            };
+            next_statement = Instant::now() + pause.clamp(STATEMENT_GAP, STATEMENT_PAUSE_MAX);
+        }
+    }
+
+    /// Takes from the line as many as one statement can serve, without those who gave up.
+    fn gather(&mut self, asked: &mut mpsc::Receiver<Asker>) {
+        self.line.retain(|a| !a.0.is_closed());
+        while self.line.len() < most_at_once(&self.quota) as usize {
+            match asked.try_recv() {
+                Ok(asker) if asker.0.is_closed() => {}
+                Ok(asker) => self.line.push_back(asker),
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// How many of the line may ask the store now, or how long the first has to wait for it.
+    fn let_pass(&mut self) -> Result<u32, Duration> {
+        let waiting = u32::try_from(self.line.len()).unwrap_or(u32::MAX);
+        while self.passed < waiting {
+            match self.smoother.check() {
+                Ok(()) => self.passed += 1,
+                Err(not_until) if self.passed == 0 => {
+                    return Err(not_until.wait_time_from(self.smoother.clock().now()));
+                }
+                Err(_) => break,
+            }
+        }
+        Ok(self.passed.min(waiting))
+    }
+
+    /// Asks for `want` permits; returns the pause before the next statement.
+    async fn ask(&mut self, want: u32) -> Duration {
+        let asked_at = Instant::now();
+        let answer = timeout(STATEMENT_TIMEOUT, self.store.permits(&self.key, &self.quota, want)).await;
+        match answer {
+            Ok(Ok(Permits::Granted(grant))) => self.hand_out(&grant, asked_at),
+            Ok(Ok(Permits::Closed(Closed { left, reason }))) => {
+                self.shut.close(left, CLOSED_BELIEVED, &reason);
+                self.refuse(&NotNow { after: left, why: Why::Closed(reason) });
+                Duration::ZERO
+            }
+            Ok(Err(error)) => self.store_gone(error.to_string()),
+            Err(_) => self.store_gone(format!("no answer within {STATEMENT_TIMEOUT:?}")),
+        }
+    }
+
+    fn store_gone(&mut self, error: String) -> Duration {
+        tracing::warn!(system = %self.key, %error, "no permits without the store; calls wait");
+        self.refuse(&NotNow { after: STORE_GONE_FOR, why: Why::StoreGone(error) });
+        Duration::ZERO
+    }
+
+    fn refuse(&mut self, answer: &NotNow) {
+        for asker in self.line.drain(..) {
+            // Who is gone needs no answer.
+            let _ = asker.0.send(Err(answer.clone()));
+        }
+    }
+
+    /// Hands out the slots; returns how soon more can be had.
+    ///
+    /// The store's moment of the grant lies between the question and the answer: a slot starts as if it were the
+    /// answer, so never early, and ends as if it were the question, so never late.
+    fn hand_out(&mut self, grant: &Grant, asked_at: Instant) -> Duration {
+        let answered_at = Instant::now();
+        self.passed = self.passed.saturating_sub(grant.count);
+        for k in 0..grant.count {
+            let begins = grant.start_of(k);
+            let slot = Slot { start: answered_at + begins, use_by: asked_at + begins + self.quota.margin };
+            while let Some(asker) = self.line.pop_front() {
+                if asker.0.send(Ok(slot)).is_ok() {
+                    break;
+                }
+            }
+        }
+        if self.line.is_empty() {
+            return Duration::ZERO;
+        }
+        match grant.count {
+            0 if grant.retry_in > self.max_wait => {
+                self.refuse(&NotNow::paced(grant.retry_in));
+                Duration::ZERO
+            }
+            0 => grant.retry_in,
+            // Half a margin before the next slot is due: early enough to miss none, late enough to get several.
+            n => (grant.start_of(n - 1) + grant.spacing).saturating_sub(self.quota.margin / 2),
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Permits in real time, against a store in memory that keeps the rule of the real ones.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use forebay_domain::pacing::Quota;
+use forebay_domain::{Clock as _, SystemClock};
+use forebay_outbound::{Pacer, PacerOptions, Why};
+use forebay_store::{Closed, Error, Pacing, Permits};
+use forebay_telemetry::Metrics;
+use tokio::time::Instant;
+
+#[derive(Debug, Default)]
+struct Row {
+    tat: DateTime<Utc>,
+    closed: Option<(DateTime<Utc>, String)>,
+    statements: u32,
+    gone: bool,
+    /// How long a statement takes.
+    slow: Duration,
+}
+
+#[derive(Debug, Default)]
+struct MemoryPacing(Mutex<Row>);
+
+#[async_trait]
+impl Pacing for MemoryPacing {
+    async fn permits(&self, _: &str, quota: &Quota, want: u32) -> Result<Permits, Error> {
+        let slow = self.0.lock().unwrap().slow;
+        tokio::time::sleep(slow).await;
+        let mut row = self.0.lock().unwrap();
+        let now = SystemClock.now();
+        row.statements += 1;
+        if row.gone {
+            return Err(Error::Unavailable("down".into()));
+        }
+        if let Some((until, reason)) = row.closed.clone().filter(|(until, _)| *until > now) {
+            return Ok(Permits::Closed(Closed { left: (until - now).to_std().unwrap(), reason }));
+        }
+        let (grant, tat) = quota.grant(row.tat, now, want);
+        row.tat = tat;
+        Ok(Permits::Granted(grant))
+    }
+
+    async fn close_gate(&self, _: &str, length: Duration, reason: &str) -> Result<(), Error> {
+        self.0.lock().unwrap().closed = Some((SystemClock.now() + length, reason.to_owned()));
+        Ok(())
+    }
+
+    async fn gate(&self, _: &str) -> Result<Option<Closed>, Error> {
+        Ok(None)
+    }
+}
+
+fn quota(limit: u32, burst: u32) -> Quota {
+    Quota { limit, burst, window: Duration::from_secs(1), margin: Duration::from_millis(50) }
+}
+
+fn pacer(store: &Arc<MemoryPacing>, quota: Quota, max_wait: Duration) -> Pacer {
+    let options = PacerOptions { key: "carrier/test".into(), quota, concurrency: 500, max_wait };
+    Pacer::new(Arc::clone(store) as Arc<dyn Pacing + Send + Sync>, options, Metrics::new("test"))
+}
+
+/// Keeps `callers` of each pacer busy until the end; when each call was made.
+async fn flood(pacers: &[Pacer], callers: usize, end: Instant) -> Vec<Instant> {
+    let calls = Arc::new(Mutex::new(Vec::new()));
+    let mut tasks = Vec::new();
+    for pacer in pacers.iter().flat_map(|p| std::iter::repeat_n(p, callers)) {
+        let (pacer, calls) = (pacer.clone(), Arc::clone(&calls));
+        tasks.push(tokio::spawn(async move {
+            while Instant::now() < end {
+                match pacer.permit().await {
+                    Ok(_permit) => calls.lock().unwrap().push(Instant::now()),
+                    Err(not_now) => tokio::time::sleep(not_now.after.min(Duration::from_millis(50))).await,
+                }
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let mut calls = std::mem::take(&mut *calls.lock().unwrap());
+    calls.sort_unstable();
+    calls
+}
+
+/// The most calls in any second.
+fn fullest_second(calls: &[Instant]) -> usize {
+    let within = |i: usize| calls[i..].iter().take_while(|c| **c < calls[i] + Duration::from_secs(1)).count();
+    (0..calls.len()).map(within).max().unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_second_sees_more_than_the_limit_and_the_rate_is_used() {
+    for limit in [100, 1000] {
+        let store = Arc::new(MemoryPacing::default());
+        let quota = quota(limit, 5);
+        // Two pacers stand for two processes of the fleet.
+        let pacers = [0, 1].map(|_| pacer(&store, quota, Duration::from_secs(1)));
+        let length = Duration::from_secs(3);
+        let end = Instant::now() + length;
+        let calls = flood(&pacers, limit as usize / 4, end).await;
+        let fullest = fullest_second(&calls);
+        assert!(fullest <= limit as usize, "{fullest} calls in a second, the limit is {limit}");
+        let used = calls.partition_point(|c| *c < end) as f64 / (quota.rate() * length.as_secs_f64());
+        assert!(used >= 0.9, "only {:.0} % of the rate were used, limit {limit}", used * 100.0);
+        let statements = store.0.lock().unwrap().statements;
+        assert!((statements as usize) < calls.len(), "{statements} statements for {} calls", calls.len());
+    }
+}
+
+#[tokio::test]
+async fn callers_that_wait_together_share_one_statement() {
+    let store = Arc::new(MemoryPacing::default());
+    let pacer = pacer(&store, quota(1000, 20), Duration::from_secs(1));
+    let permits = futures::future::join_all((0..20).map(|_| pacer.permit())).await;
+    assert!(permits.iter().all(Result::is_ok));
+    assert!(store.0.lock().unwrap().statements <= 2, "{:?}", store.0.lock().unwrap());
+}
+
+#[tokio::test]
+async fn who_would_wait_too_long_is_told_so_at_once() {
+    let store = Arc::new(MemoryPacing::default());
+    let pacer = pacer(&store, quota(2, 1), Duration::from_millis(300));
+    let _first = pacer.permit().await.unwrap();
+    let begun = Instant::now();
+    let refused = futures::future::join_all((0..50).map(|_| pacer.permit())).await;
+    let not_now: Vec<_> = refused.into_iter().filter_map(Result::err).collect();
+    assert!(not_now.len() >= 49, "{} were refused", not_now.len());
+    assert!(not_now.iter().all(|n| n.why == Why::Paced && !n.after.is_zero()));
+    assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_system_that_takes_few_calls_says_when_to_come_back() {
+    let store = Arc::new(MemoryPacing::default());
+    let minute = Quota { window: Duration::from_secs(60), ..quota(2, 1) };
+    let pacer = pacer(&store, minute, Duration::from_secs(2));
+    let _first = pacer.permit().await.unwrap();
+    let begun = Instant::now();
+    let not_now = pacer.permit().await.unwrap_err();
+    assert_eq!(not_now.why, Why::Paced);
+    assert!(not_now.after > Duration::from_secs(50), "{not_now}");
+    assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_penalty_keeps_every_worker_away() {
+    let store = Arc::new(MemoryPacing::default());
+    let one = pacer(&store, quota(100, 5), Duration::from_secs(1));
+    let other = pacer(&store, quota(100, 5), Duration::from_secs(1));
+    one.penalise(Duration::from_secs(60), "429").await.unwrap();
+    for pacer in [one, other] {
+        let not_now = pacer.permit().await.unwrap_err();
+        assert_eq!(not_now.why, Why::Closed("429".into()));
+        assert!(not_now.after > Duration::from_secs(55));
+    }
+}
+
+#[tokio::test]
+async fn without_the_store_nobody_calls_and_afterwards_all_goes_on() {
+    let store = Arc::new(MemoryPacing::default());
+    let pacer = pacer(&store, quota(100, 5), Duration::from_secs(1));
+    store.0.lock().unwrap().gone = true;
+    assert!(matches!(pacer.permit().await.unwrap_err().why, Why::StoreGone(_)));
+    store.0.lock().unwrap().gone = false;
+    assert!(pacer.permit().await.is_ok());
+}
+
+#[tokio::test]
+async fn a_permit_that_comes_later_than_the_margin_is_not_used() {
+    let store = Arc::new(MemoryPacing::default());
+    store.0.lock().unwrap().slow = Duration::from_millis(120);
+    let pacer = pacer(&store, quota(100, 5), Duration::from_millis(400));
+    assert_eq!(pacer.permit().await.unwrap_err().why, Why::Paced);
+    store.0.lock().unwrap().slow = Duration::ZERO;
+    assert!(pacer.permit().await.is_ok());
+}
+
+#[tokio::test]
+async fn no_more_calls_are_under_way_than_the_concurrency_allows() {
+    let store = Arc::new(MemoryPacing::default());
+    let options = PacerOptions {
+        key: "carrier/test".into(),
+        quota: quota(1000, 50),
+        concurrency: 2,
+        max_wait: Duration::from_millis(200),
+    };
+    let pacer = Pacer::new(store, options, Metrics::new("test"));
+    let first = pacer.permit().await.unwrap();
+    let _second = pacer.permit().await.unwrap();
+    assert_eq!(pacer.permit().await.unwrap_err().why, Why::Paced);
+    drop(first);
+    assert!(pacer.permit().await.is_ok());
+}

@@ -1,0 +1,137 @@
+//! An intake behind a real socket.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use forebay_domain::{ManualClock, SeededIds};
+use forebay_intake::{ApiKey, Intake, IntakeOptions, KeyRing, Scope};
+use forebay_queue::{Outgoing, PublishError, Publisher};
+use forebay_schemas::Catalogue;
+use forebay_telemetry::Metrics;
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::http::Request;
+
+pub(crate) const ONE: &str = "application/cloudevents+json";
+pub(crate) const BATCH: &str = "application/cloudevents-batch+json";
+
+/// Keeps what it is given, or fails as it is told.
+#[derive(Debug, Default)]
+pub(crate) struct Recorder {
+    pub(crate) published: Mutex<Vec<Outgoing>>,
+    pub(crate) failure: Mutex<Option<PublishError>>,
+    pub(crate) hold: tokio::sync::RwLock<()>,
+}
+
+#[async_trait]
+impl Publisher for Recorder {
+    async fn publish(&self, batch: Vec<Outgoing>) -> Vec<Result<(), PublishError>> {
+        let _held = self.hold.read().await;
+        let failure = self.failure.lock().unwrap().clone();
+        let mut results = vec![Ok(()); batch.len()];
+        if let Some(failure) = failure {
+            // Only the last one fails: the others are stored, as it would be in life.
+            if let Some(last) = results.last_mut() {
+                *last = Err(failure);
+            }
+        }
+        self.published.lock().unwrap().extend(batch);
+        results
+    }
+}
+
+/// A running intake.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) intake: Arc<Intake>,
+    pub(crate) metrics: Metrics,
+    pub(crate) stop: CancellationToken,
+    pub(crate) served: JoinHandle<std::io::Result<()>>,
+    tokens: Vec<(Vec<Scope>, String)>,
+}
+
+pub(crate) fn now() -> DateTime<Utc> {
+    "2026-11-20T15:00:00Z".parse().unwrap()
+}
+
+impl Running {
+    pub(crate) async fn start(publisher: Arc<dyn Publisher>) -> Self {
+        Self::start_with(IntakeOptions::default(), publisher).await
+    }
+
+    pub(crate) async fn start_with(options: IntakeOptions, publisher: Arc<dyn Publisher>) -> Self {
+        let scopes = [
+            vec![Scope::EventsWrite, Scope::MembersAct],
+            vec![Scope::EventsWrite],
+            vec![Scope::MembersAct],
+            vec![Scope::ReportsRead],
+        ];
+        let (mut keys, mut tokens) = (Vec::new(), Vec::new());
+        for (seed, scopes) in (1..).zip(scopes) {
+            let (token, key) = ApiKey::mint(&[seed; 44], &scopes);
+            tokens.push((scopes, token.expose_secret().to_owned()));
+            keys.push(key);
+        }
+        let metrics = Metrics::new("test");
+        let intake = Arc::new(Intake::new(
+            options,
+            publisher,
+            Arc::new(Catalogue::new()),
+            Arc::new(KeyRing::new(keys).unwrap()),
+            Arc::new(ManualClock::at(now())),
+            Arc::new(SeededIds::new(1)),
+            metrics.clone(),
+        ));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let (server, stopped) = (Arc::clone(&intake), stop.clone());
+        let served =
+            tokio::spawn(
+                async move { server.serve(listener, async move { stopped.cancelled().await }).await },
+            );
+        Self { address, intake, metrics, stop, served, tokens }
+    }
+
+    /// The key with exactly these scopes.
+    pub(crate) fn token(&self, scopes: &[Scope]) -> String {
+        let found = self.tokens.iter().find(|(of, _)| of == scopes);
+        format!("Bearer {}", found.unwrap().1)
+    }
+
+    /// A request with the key that may send everything.
+    pub(crate) fn post(&self, content_type: &str, body: impl Into<Vec<u8>>) -> Request {
+        Request::new(self.address, "POST", "/v1/events")
+            .header("Authorization", &self.token(&[Scope::EventsWrite, Scope::MembersAct]))
+            .header("Content-Type", content_type)
+            .body(body)
+    }
+}
+
+/// A check-in of member `m-1` under this event id.
+pub(crate) fn check_in(id: &str) -> String {
+    event(id, "member.check_in.requested.v1", r#"{"programme_id":"autumn","member_id":"m-1"}"#)
+}
+
+/// A claim under this event id.
+pub(crate) fn claim(id: &str) -> String {
+    let data = r#"{"claim_id":"0190a7c4-7b1e-7c3a-8f00-000000000001","programme_id":"autumn","rule_id":"five-days","member_id":"m-1"}"#;
+    event(id, "reward.claim.requested.v1", data)
+}
+
+/// A return under this event id.
+pub(crate) fn return_asked(id: &str) -> String {
+    let data = r#"{"return_id":"R-1","order_id":"O-1","requested_at":"2026-11-20T10:00:00Z"}"#;
+    event(id, "return.requested.v1", data)
+}
+
+/// An event of any type and data.
+pub(crate) fn event(id: &str, kind: &str, data: &str) -> String {
+    format!(r#"{{"specversion":"1.0","id":"{id}","source":"/shops/main","type":"{kind}","data":{data}}}"#)
+}

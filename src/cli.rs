@@ -1,0 +1,239 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Takes the burst of a promotion into queues and drains it at the pace that each outside system can bear.
+///
+/// Try it: `forebay demo`. Keep it running on one file: `forebay dev`. In production every role is a process of its
+/// own: `serve intake`, `serve api`, `work`, `relay`, `schedule`.
+#[derive(Debug, Parser)]
+#[command(name = "forebay", version, propagate_version = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// The configuration file [default: forebay.toml, if it is there]
+    #[arg(short, long, global = true, env = "FOREBAY_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Sends a burst through a whole system in one process and checks that nothing was lost or doubled
+    Demo(DemoArgs),
+    /// Runs every role in one process on one file, with a sandbox around it
+    Dev(DevArgs),
+    /// Serves HTTP: events (intake), or members' commands, reads and administration (api)
+    Serve {
+        /// What to serve
+        role: ServeRole,
+    },
+    /// Works on queues
+    Work {
+        /// Only these queues, e.g. returns,tracking.sweettracker,dead [default: all]
+        #[arg(long, value_delimiter = ',')]
+        queues: Vec<String>,
+    },
+    /// Publishes what the outbox holds
+    Relay,
+    /// Fires the jobs of the clock and plans the checks of parcels
+    Schedule,
+    /// Brings the store's schema up to this release
+    Migrate,
+    /// The queues, exchanges and bindings of the broker
+    Topology {
+        #[command(subcommand)]
+        command: TopologyCommand,
+    },
+    /// The configuration
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Checks configuration, store, queue and outside systems, and says how to mend what is wrong
+    Doctor {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Events
+    Event {
+        #[command(subcommand)]
+        command: EventCommand,
+    },
+    /// Dead letters
+    Dlq {
+        #[command(flatten)]
+        api: ApiArgs,
+        #[command(subcommand)]
+        command: DlqCommand,
+    },
+    /// API keys
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+    /// The outside world in a box: a carrier, the shop's own systems, Slack and a mail server
+    Sandbox(SandboxArgs),
+    /// The version
+    Version {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ServeRole {
+    /// POST /v1/events
+    Intake,
+    /// Members' commands, reads, administration
+    Api,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Events in the burst
+    #[arg(long, default_value_t = 30_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    pub(crate) events: u32,
+    /// One JSON object on standard output instead of the summary
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// RabbitMQ instead of the embedded queue (needs --store-url); everything is declared by the demo
+    #[arg(long, env = "FOREBAY_DEMO_QUEUE_URL", hide_env_values = true, requires = "store_url")]
+    pub(crate) queue_url: Option<String>,
+    /// PostgreSQL instead of the embedded store (needs --queue-url); migrated by the demo, must be empty
+    #[arg(long, env = "FOREBAY_DEMO_STORE_URL", hide_env_values = true, requires = "queue_url")]
+    pub(crate) store_url: Option<String>,
+    /// The same burst again
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Give up when the burst is not settled after so many seconds
+    #[arg(long, default_value_t = 300)]
+    pub(crate) patience_s: u64,
+    /// Before the checks, wait until this file is there
+    #[arg(long, hide = true)]
+    pub(crate) hold: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DevArgs {
+    /// The file that holds everything
+    #[arg(long, default_value = "forebay.db")]
+    pub(crate) data: PathBuf,
+    /// Do not start the sandbox; use the outside systems of the configuration
+    #[arg(long)]
+    pub(crate) no_sandbox: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SandboxArgs {
+    /// Where its HTTP side listens
+    #[arg(long, default_value = "127.0.0.1:8090")]
+    pub(crate) listen: std::net::SocketAddr,
+    /// Where its mail server listens
+    #[arg(long, default_value = "127.0.0.1:8025")]
+    pub(crate) smtp: std::net::SocketAddr,
+    /// Most calls a second that its carrier takes
+    #[arg(long, default_value_t = 1_000)]
+    pub(crate) quota: u32,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TopologyCommand {
+    /// Shows what would be declared
+    Plan,
+    /// Declares what is missing
+    Apply,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Checks it and names every fault
+    Check,
+    /// Shows it, secrets as stars
+    Show,
+    /// Writes a commented file with every setting
+    Init {
+        /// Where to
+        #[arg(default_value = "forebay.toml")]
+        path: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EventCommand {
+    /// Sends an event to the intake
+    Publish {
+        #[command(flatten)]
+        api: ApiArgs,
+        /// The event's JSON; - for standard input
+        file: PathBuf,
+    },
+    /// Checks an event without sending it
+    Validate {
+        /// The event's JSON; - for standard input
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DlqCommand {
+    /// Groups of dead letters that are alike
+    Groups {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Dead letters, newest first
+    List {
+        /// Only of this code
+        #[arg(long)]
+        code: Option<String>,
+        /// Only of this queue
+        #[arg(long)]
+        queue: Option<String>,
+        /// Only of this group
+        #[arg(long)]
+        group: Option<String>,
+        /// Only of this message id
+        #[arg(long)]
+        message_id: Option<String>,
+        /// Only about this subject, e.g. return/R-1
+        #[arg(long)]
+        subject: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
+        limit: u32,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// One dead letter, whole
+    Show {
+        /// Its id
+        id: uuid::Uuid,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Makes a key: the secret goes to standard output, the lines for the configuration to standard error
+    New {
+        /// What it may do
+        #[arg(long, value_delimiter = ',', default_value = "events:write")]
+        scopes: Vec<String>,
+    },
+}
+
+/// How people's commands reach the system.
+#[derive(Debug, Args)]
+pub(crate) struct ApiArgs {
+    /// The api's address (for `event publish`: the intake's)
+    #[arg(long, env = "FOREBAY_API_URL", default_value = "http://127.0.0.1:8080", global = true)]
+    pub(crate) api_url: url::Url,
+    /// A file with the API key
+    #[arg(long, env = "FOREBAY_TOKEN_FILE", default_value = "forebay.db.key", global = true)]
+    pub(crate) token_file: PathBuf,
+}

@@ -1,0 +1,115 @@
+//! `dev`: every role in one process on one file, with a sandbox around it, until Ctrl-C.
+
+use std::path::{Path, PathBuf};
+
+use forebay_intake::{ApiKey, Scope};
+use forebay_sandbox::Sandbox;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::cli::DevArgs;
+use crate::commands::{people, table};
+use crate::commands::production::{bind, stop_signal};
+use crate::compose::System;
+use crate::config::{BackEndUrl, Config};
+use crate::demo::burst_programme;
+use crate::exit::{CONFIGURATION, Exit};
+use crate::roles::Running;
+use crate::world;
+
+pub(crate) async fn run(mut config: Config, args: DevArgs) -> Result<(), Exit> {
+    let url = format!("sqlite:{}", args.data.display());
+    config.queue.url = BackEndUrl::new(url.clone());
+    config.store.url = BackEndUrl::new(url);
+    let sandbox = if args.no_sandbox {
+        None
+    } else {
+        let sandbox = Sandbox::start(forebay_sandbox::Options::default()).await?;
+        world::point_at(&mut config, &sandbox)?;
+        Some(sandbox)
+    };
+    let system = System::new(config);
+    let key = dev_key(&key_file(&args.data), &system)?;
+    let opened = system.open().await?;
+    let running = Running::new();
+    let serving = world::start_all(&system, &opened, &running, vec![key.ring]).await?;
+    let operations = bind("operations.listen", system.config.operations.listen).await?;
+    let operations_at = operations.local_addr()?;
+    system.run_operations(&running, operations);
+    if serving.store.programmes().await?.is_empty() {
+        serving.store.put_programme(&burst_programme(system.clock.now())?, system.clock.now()).await?;
+    }
+    people::note(&banner(&args, &system, operations_at, sandbox.as_ref(), &serving.address.to_string()));
+    stop_signal(&system).await?;
+    running.stop().await;
+    serving.broker.close().await;
+    serving.store.close().await;
+    opened.close().await;
+    if let Some(sandbox) = sandbox {
+        sandbox.stop().await;
+    }
+    Ok(())
+}
+
+fn banner(
+    args: &DevArgs,
+    system: &System,
+    operations_at: std::net::SocketAddr,
+    sandbox: Option<&Sandbox>,
+    address: &str,
+) -> String {
+    let mut rows = vec![
+        vec!["events and api".to_owned(), format!("http://{address}")],
+        vec!["operations".to_owned(), format!("http://{operations_at}/readyz, /livez, /metrics")],
+        vec!["data".to_owned(), args.data.display().to_string()],
+        vec!["key".to_owned(), key_file(&args.data).display().to_string()],
+    ];
+    if let Some(sandbox) = sandbox {
+        rows.push(vec!["sandbox".to_owned(), format!("{}/_control/record", sandbox.http_url())]);
+        rows.push(vec!["sandbox mail".to_owned(), sandbox.smtp_addr().to_string()]);
+    }
+    format!(
+        "forebay {} for development (one process, embedded queue and store; not for production)\n\n{}\n\n\
+         Shop zone {}. Ctrl-C stops; everything accepted is kept in the data file.",
+        env!("CARGO_PKG_VERSION"),
+        table::plain(&[], rows),
+        system.config.shop.tz
+    )
+}
+
+fn key_file(data: &Path) -> PathBuf {
+    let mut name = data.as_os_str().to_owned();
+    name.push(".key");
+    PathBuf::from(name)
+}
+
+struct DevKey {
+    ring: ApiKey,
+}
+
+/// The key of this data file: made at the first start, kept beside the file, readable by its owner only. Its id
+/// begins with `dev`, which every other command refuses.
+fn dev_key(path: &Path, system: &System) -> Result<DevKey, Exit> {
+    let broken = || {
+        let text = format!("{} does not hold a key of `forebay dev`; remove it and start again", path.display());
+        Exit::new(CONFIGURATION, text)
+    };
+    if let Ok(text) = std::fs::read_to_string(path) {
+        let (id, secret) =
+            text.trim().strip_prefix("fbk_").and_then(|t| t.split_once('_')).ok_or_else(broken)?;
+        return Ok(DevKey { ring: world::key_of(id, secret).map_err(|_| broken())? });
+    }
+    let random: [u8; 44] = rand::random();
+    let (minted, _) = ApiKey::mint(&random, Scope::ALL);
+    let secret = minted.expose_secret().rsplit('_').next().unwrap_or_default().to_owned();
+    let id = format!("dev{}", &system.ids.next().simple().to_string()[23..]);
+    write_private(path, &SecretString::from(format!("fbk_{id}_{secret}\n")))?;
+    Ok(DevKey { ring: world::key_of(&id, &secret).map_err(|_| broken())? })
+}
+
+fn write_private(path: &Path, text: &SecretString) -> Result<(), Exit> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.expose_secret().as_bytes())?;
+    Ok(())
+}

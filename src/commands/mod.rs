@@ -1,0 +1,60 @@
+//! The commands, one file a subject.
+
+mod configuration;
+mod dead_letters;
+mod dev;
+mod doctor;
+mod event;
+mod key;
+mod people;
+mod production;
+mod sandbox;
+mod table;
+
+use std::path::Path;
+
+use forebay_telemetry::{LogFormat, logs};
+
+use crate::cli::{Cli, Command};
+use crate::config::Config;
+use crate::demo;
+use crate::exit::{CONFIGURATION, Exit};
+
+/// Runs a command to its end.
+pub(crate) async fn run(cli: Cli) -> Result<(), Exit> {
+    let file = cli.config.as_deref();
+    match cli.command {
+        Command::Demo(args) => demo::run(args).await,
+        Command::Dev(args) => dev::run(configured(file)?, args).await,
+        Command::Serve { role } => production::serve(configured(file)?, role).await,
+        Command::Work { queues } => production::work(configured(file)?, &queues).await,
+        Command::Relay => production::relay(configured(file)?).await,
+        Command::Schedule => production::schedule(configured(file)?).await,
+        Command::Migrate => production::migrate(configured(file)?).await,
+        Command::Topology { command } => production::topology(configured(file)?, &command).await,
+        Command::Config { command } => configuration::run(file, command),
+        Command::Doctor { json } => doctor::run(configured(file)?, json).await,
+        Command::Event { command } => event::run(command).await,
+        Command::Dlq { api, command } => dead_letters::run(&api, command).await,
+        Command::Key { command } => key::run(command),
+        Command::Sandbox(args) => sandbox::run(args).await,
+        Command::Version { json } => version(json),
+    }
+}
+
+/// Reads the configuration and starts the logs as it says.
+fn configured(file: Option<&Path>) -> Result<Config, Exit> {
+    let config = Config::load(file)?;
+    let format: LogFormat =
+        config.log.format.parse().map_err(|e| Exit::new(CONFIGURATION, format!("log.format {e}")))?;
+    logs::init(format, &config.log.filter)
+        .map_err(|error| Exit::new(CONFIGURATION, format!("log.filter: {error}")))?;
+    Ok(config)
+}
+
+fn version(json: bool) -> Result<(), Exit> {
+    let version = env!("CARGO_PKG_VERSION");
+    if json { people::print_json(&serde_json::json!({ "name": "forebay", "version": version })) } else {
+        people::print(&format!("forebay {version}"))
+    }
+}

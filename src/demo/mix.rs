@@ -1,0 +1,299 @@
+//! The burst: 45 % check-ins, 30 % claims, 15 % orders, 10 % returns, with some repeats and some poison among them,
+//! the same for the same seed.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Duration, Utc};
+use forebay_domain::programme::{
+    CountMode, Programme, ProgrammeState, Reward, RewardKind, Rule, StockPlan,
+};
+use forebay_schemas::{Code, EventType, ProgrammeId, RewardId, RuleId};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::exit::Exit;
+
+/// Who sends the burst.
+const SOURCE: &str = "/shops/demo";
+/// The stock of the scarce reward.
+pub(crate) const SCARCE_STOCK: i64 = 50;
+/// One event in so many is sent twice.
+const REPEAT_EVERY: usize = 100;
+/// One event in so many is poison.
+const POISON_EVERY: usize = 500;
+/// Orders are paid by so many members for one.
+const BUYERS: usize = 1_000;
+
+/// What an accepted event must leave behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Leaves {
+    /// One attendance row.
+    Attendance,
+    /// One settled claim.
+    Claim,
+    /// One booked order.
+    Order,
+    /// One return, tracked, and its result at the shop once.
+    Return,
+    /// One dead letter of this code.
+    DeadLetter(Code),
+}
+
+/// One event of the burst.
+#[derive(Debug, Clone)]
+pub(crate) struct Planned {
+    /// Its id; with one source, its identity.
+    pub(crate) id: String,
+    /// The envelope.
+    pub(crate) body: String,
+    /// What it must leave behind.
+    pub(crate) leaves: Leaves,
+    /// For a return: its id.
+    pub(crate) return_id: Option<String>,
+}
+
+/// A message that a shop's program with a fault publishes straight to the queues, past the intake.
+#[derive(Debug, Clone)]
+pub(crate) struct Straight {
+    /// The message's id.
+    pub(crate) id: String,
+    /// The type by which it is routed.
+    pub(crate) kind: String,
+    /// Its bytes.
+    pub(crate) body: Vec<u8>,
+    /// The code under which it must die.
+    pub(crate) code: Code,
+}
+
+/// A whole burst.
+#[derive(Debug)]
+pub(crate) struct Burst {
+    /// Through the intake, in this order.
+    pub(crate) events: Vec<Planned>,
+    /// Straight to the queues.
+    pub(crate) straight: Vec<Straight>,
+}
+
+/// The programme that the burst plays in: one check-in earns points, or one of a scarce few mugs.
+pub(crate) fn programme(now: DateTime<Utc>) -> Result<Programme, Exit> {
+    let reward = |id: &str, name: &str, kind, stock| -> Result<Reward, Exit> {
+        Ok(Reward { id: RewardId::new(id).map_err(Exit::failed)?, name: name.to_owned(), kind, stock })
+    };
+    let rule = |id: &str, reward| -> Result<Rule, Exit> {
+        let id = RuleId::new(id).map_err(Exit::failed)?;
+        Ok(Rule { id, reward, days_required: 1, max_per_member: 1 })
+    };
+    let today = now.date_naive();
+    let points = reward("points-500", "500 points", RewardKind::Points { points: 500 }, None)?;
+    let stock = StockPlan { total: SCARCE_STOCK, low_at: SCARCE_STOCK / 5 };
+    let mug = reward("mug", "A mug", RewardKind::Product { sku: "MUG-1".to_owned() }, Some(stock))?;
+    Ok(Programme {
+        id: ProgrammeId::new("demo").map_err(Exit::failed)?,
+        name: "Demo".to_owned(),
+        tz: chrono_tz::Tz::UTC,
+        day_start_min: 0,
+        count_mode: CountMode::Total,
+        grace_days: 0,
+        starts_on: today - Duration::days(1),
+        ends_on: today + Duration::days(30),
+        claim_until: now + Duration::days(60),
+        state: ProgrammeState::Active,
+        points_per_1000_minor: 10,
+        rules: vec![rule("points", points)?, rule("mug", mug)?],
+    })
+}
+
+/// Plans a burst of `count` events.
+pub(crate) fn plan(count: usize, seed: u64, now: DateTime<Utc>) -> Burst {
+    let mut random = StdRng::seed_from_u64(seed);
+    let check_ins = count * 45 / 100;
+    let claims = count * 30 / 100;
+    let orders = count * 15 / 100;
+    let returns = count - check_ins - claims - orders;
+    let mut kinds: Vec<Leaves> = [
+        vec![Leaves::Attendance; check_ins],
+        vec![Leaves::Order; orders],
+        vec![Leaves::Return; returns],
+    ]
+    .concat();
+    shuffle(&mut kinds, &mut random);
+    // Members check in before they claim, as people do; the claims lie in the last two thirds of the burst.
+    let first = kinds.len() / 3;
+    let mut late: Vec<Leaves> = kinds.split_off(first);
+    late.extend(vec![Leaves::Claim; claims]);
+    shuffle(&mut late, &mut random);
+    kinds.extend(late);
+    let mut counts: BTreeMap<Leaves, usize> = BTreeMap::new();
+    let mut events = Vec::with_capacity(kinds.len() + kinds.len() / REPEAT_EVERY + 1);
+    for leaves in kinds {
+        let n = counts.entry(leaves).or_default();
+        events.push(event(leaves, *n, &mut random, now));
+        *n += 1;
+    }
+    repeat(&mut events, &mut random);
+    let straight = poison(&mut events, count, now);
+    Burst { events, straight }
+}
+
+fn shuffle<T>(items: &mut [T], random: &mut StdRng) {
+    for i in (1..items.len()).rev() {
+        items.swap(i, random.random_range(0..=i));
+    }
+}
+
+fn event(leaves: Leaves, n: usize, random: &mut StdRng, now: DateTime<Utc>) -> Planned {
+    let at = now.to_rfc3339();
+    let (kind, data, return_id) = match leaves {
+        Leaves::Attendance => {
+            (EventType::CheckInRequested, json!({ "programme_id": "demo", "member_id": format!("m-{n}") }), None)
+        }
+        Leaves::Claim => {
+            let rule = if random.random_range(0..5) == 0 { "mug" } else { "points" };
+            let claim_id = Uuid::from_u128(random.random());
+            let data = json!({
+                "claim_id": claim_id, "programme_id": "demo", "rule_id": rule, "member_id": format!("m-{n}"),
+            });
+            (EventType::ClaimRequested, data, None)
+        }
+        Leaves::Order => {
+            let data = json!({
+                "order_id": format!("O-{n}"),
+                "member_id": format!("m-{}", n % BUYERS),
+                "currency": "KRW",
+                "amount_minor": random.random_range(1_000..200_000),
+                "paid_at": at,
+            });
+            (EventType::OrderPaid, data, None)
+        }
+        Leaves::Return | Leaves::DeadLetter(_) => {
+            let return_id = format!("R-{n}");
+            let data = json!({
+                "return_id": return_id,
+                "order_id": format!("RO-{n}"),
+                "requested_at": at,
+                "parcel": { "carrier": "cj", "tracking_number": format!("600{n:09}") },
+            });
+            (EventType::ReturnRequested, data, Some(return_id))
+        }
+    };
+    let id = format!("{}-{n}", kind.name());
+    Planned { body: envelope(&id, kind.name(), &data), id, leaves, return_id }
+}
+
+fn envelope(id: &str, kind: &str, data: &Value) -> String {
+    json!({ "specversion": "1.0", "id": id, "source": SOURCE, "type": kind, "data": data }).to_string()
+}
+
+/// Sends some events twice, the second time somewhere later in the burst.
+fn repeat(events: &mut Vec<Planned>, random: &mut StdRng) {
+    let count = events.len();
+    for i in (0..count).step_by(REPEAT_EVERY) {
+        let again = events[i].clone();
+        let place = random.random_range(i + 1..=events.len());
+        events.insert(place, again);
+    }
+}
+
+/// Strews poison: what the intake takes and a handler can't, and what never saw the intake.
+fn poison(events: &mut Vec<Planned>, count: usize, now: DateTime<Utc>) -> Vec<Straight> {
+    let each = (count / POISON_EVERY / 5).max(1);
+    let mut straight = Vec::new();
+    for n in 0..each {
+        events.push(unknown_carrier(n, now));
+        let (first, reused) = reused_id(n, now);
+        events.insert(0, first);
+        events.push(reused);
+        straight.push(Straight {
+            id: format!("garbage-{n}"),
+            kind: EventType::ReturnRequested.name().to_owned(),
+            body: vec![0xff, 0x00, b'{', u8::try_from(n % 256).unwrap_or_default()],
+            code: Code::Undecodable,
+        });
+        let id = format!("half-{n}");
+        let half = envelope(&id, EventType::OrderPaid.name(), &json!({ "order_id": format!("H-{n}") }));
+        let kind = EventType::OrderPaid.name().to_owned();
+        straight.push(Straight { id, kind, body: half.into_bytes(), code: Code::SchemaInvalid });
+        let id = format!("foreign-{n}");
+        let foreign = envelope(&id, "cart.abandoned.v1", &json!({ "cart": n }));
+        let kind = "cart.abandoned.v1".to_owned();
+        straight.push(Straight { id, kind, body: foreign.into_bytes(), code: Code::UnknownType });
+    }
+    straight
+}
+
+fn unknown_carrier(n: usize, now: DateTime<Utc>) -> Planned {
+    let id = format!("unknown-carrier-{n}");
+    let data = json!({
+        "return_id": format!("RX-{n}"),
+        "order_id": format!("ROX-{n}"),
+        "requested_at": now.to_rfc3339(),
+        "parcel": { "carrier": "nobody", "tracking_number": format!("777{n:09}") },
+    });
+    let body = envelope(&id, EventType::ReturnRequested.name(), &data);
+    Planned { id, body, leaves: Leaves::DeadLetter(Code::Rejected), return_id: None }
+}
+
+/// An order, and another one under the same identity: the first counts, the second dies.
+fn reused_id(n: usize, now: DateTime<Utc>) -> (Planned, Planned) {
+    let id = format!("reused-{n}");
+    let body = |order: String| {
+        let data = json!({
+            "order_id": order, "currency": "KRW", "amount_minor": 1_000, "paid_at": now.to_rfc3339(),
+        });
+        envelope(&id, EventType::OrderPaid.name(), &data)
+    };
+    let first = Planned {
+        id: id.clone(),
+        body: body(format!("first-{n}")),
+        leaves: Leaves::Order,
+        return_id: None,
+    };
+    let second = Planned {
+        id: id.clone(),
+        body: body(format!("second-{n}")),
+        leaves: Leaves::DeadLetter(Code::IdReused),
+        return_id: None,
+    };
+    (first, second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use forebay_schemas::Catalogue;
+
+    fn now() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_795_000_000, 0).unwrap()
+    }
+
+    #[test]
+    fn the_same_seed_is_the_same_burst_and_another_seed_another() {
+        let bodies = |seed| plan(1_000, seed, now()).events.into_iter().map(|e| e.body).collect::<Vec<_>>();
+        assert_eq!(bodies(1), bodies(1));
+        assert_ne!(bodies(1), bodies(2));
+    }
+
+    #[test]
+    fn the_intake_takes_every_event_of_a_burst() {
+        let catalogue = Catalogue::new();
+        for event in plan(1_000, 7, now()).events {
+            catalogue.decode(event.body.as_bytes()).unwrap_or_else(|refusal| panic!("{}: {refusal}", event.body));
+        }
+    }
+
+    #[test]
+    fn the_mix_is_as_promised() {
+        let burst = plan(30_000, 1, now());
+        let distinct: std::collections::BTreeSet<(&str, Leaves)> =
+            burst.events.iter().map(|e| (e.id.as_str(), e.leaves)).collect();
+        let count = |leaves| distinct.iter().filter(|(_, l)| *l == leaves).count();
+        assert_eq!(count(Leaves::Attendance), 13_500);
+        assert_eq!(count(Leaves::Claim), 9_000);
+        assert_eq!(count(Leaves::Return), 3_000);
+        assert_eq!(count(Leaves::Order), 4_500 + 12, "and those whose identity is used again");
+        assert!(burst.events.len() > distinct.len() + 250, "some are sent twice");
+        assert_eq!(burst.straight.len(), 36);
+    }
+}

@@ -1,0 +1,297 @@
+//! The roles: each a task that runs until it is told to stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use forebay_api::{Api, ApiOptions};
+use forebay_handlers::{Archive, Notices, Results, Returns, Rewards, Tracking};
+use forebay_intake::{Intake, IntakeOptions, KeyRing};
+use forebay_queue::{Broker, BrokerError, Link};
+use forebay_relay::{Relay, RelayOptions};
+use forebay_schedule::{Jobs, JobsOptions, Planner, Tracked};
+use forebay_schemas::Queue;
+use forebay_store::Store;
+use forebay_telemetry::{Check, operations};
+use forebay_worker::{Assignment, Decoding, RawHandler, Worker, WorkerOptions};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::compose::System;
+use crate::exit::Exit;
+
+/// How often the back ends are looked at for readiness.
+const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// How often queue depths are measured.
+const DEPTH_EVERY: Duration = Duration::from_secs(5);
+
+/// The tasks of one process and how they stop.
+#[derive(Debug, Clone)]
+pub(crate) struct Running {
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Running {
+    pub(crate) fn new() -> Self {
+        Self { tasks: TaskTracker::new(), stop: CancellationToken::new() }
+    }
+
+    /// Tells every task to stop and waits for them.
+    pub(crate) async fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+impl System {
+    /// The operations port.
+    pub(crate) fn run_operations(&self, running: &Running, listener: TcpListener) {
+        let served = operations::serve(
+            listener,
+            self.metrics.clone(),
+            self.health.clone(),
+            running.stop.clone().cancelled_owned(),
+        );
+        running.tasks.spawn(async move {
+            if let Err(error) = served.await {
+                tracing::error!(%error, "the operations port failed");
+            }
+        });
+    }
+
+    /// The intake: its accept path, which the api shares.
+    pub(crate) fn intake(&self, broker: &Arc<dyn Broker>, keys: Arc<KeyRing>) -> Arc<Intake> {
+        Arc::new(Intake::new(
+            IntakeOptions::default(),
+            broker.publisher(),
+            Arc::clone(&self.catalogue),
+            keys,
+            Arc::clone(&self.clock),
+            Arc::clone(&self.ids),
+            self.metrics.clone(),
+        ))
+    }
+
+    /// The api.
+    pub(crate) fn api(&self, store: &Arc<dyn Store>, intake: &Arc<Intake>, keys: Arc<KeyRing>) -> Arc<Api> {
+        Arc::new(Api::new(
+            ApiOptions::default(),
+            Arc::clone(store),
+            Arc::clone(intake),
+            keys,
+            Arc::clone(&self.clock),
+            Arc::clone(&self.ids),
+            self.metrics.clone(),
+        ))
+    }
+
+    /// Serves HTTP routes until the stop.
+    pub(crate) fn run_http(&self, running: &Running, name: &'static str, listener: TcpListener, routes: axum::Router) {
+        let stop = running.stop.clone();
+        running.tasks.spawn(async move {
+            if let Err(error) = forebay_intake::serve(listener, routes, stop.cancelled_owned()).await {
+                tracing::error!(%error, "the {name} port failed");
+            }
+        });
+    }
+
+    /// The worker, on the queues named or on all.
+    pub(crate) fn run_worker(
+        &self,
+        running: &Running,
+        broker: &Arc<dyn Broker>,
+        store: &Arc<dyn Store>,
+        queues: &[Queue],
+    ) -> Result<(), Exit> {
+        let mut assignments = self.assignments(store)?;
+        if !queues.is_empty() {
+            assignments.retain(|a| queues.contains(&a.queue));
+        }
+        let options = WorkerOptions {
+            grace: Duration::from_secs(self.config.work.grace_s),
+            ..WorkerOptions::default()
+        };
+        let worker = Worker::new(
+            Arc::clone(broker),
+            Arc::clone(&self.clock),
+            self.metrics.clone(),
+            self.health.clone(),
+            options,
+        );
+        let stop = running.stop.clone();
+        running.tasks.spawn(async move {
+            if !worker.run(assignments, stop).await {
+                tracing::warn!("work was cut off at the end of the grace time; it will be delivered again");
+            }
+        });
+        Ok(())
+    }
+
+    fn assignments(&self, store: &Arc<dyn Store>) -> Result<Vec<Assignment>, Exit> {
+        let client = self.http_client()?;
+        let carriers = Arc::new(self.carriers(&client)?);
+        let shop = self.shop(&client)?;
+        let clock = || Arc::clone(&self.clock);
+        let decoding = |handler| -> Arc<dyn RawHandler> { Arc::new(Decoding::new(Arc::clone(&self.catalogue), handler)) };
+        let collects = self.config.returns.api_url.is_some().then(|| Arc::clone(&shop));
+        let returns = Returns::new(Arc::clone(store), clock(), Arc::clone(&carriers), collects);
+        let rewards = Rewards::new(Arc::clone(store), clock(), self.config.work.concurrency);
+        let notices =
+            Notices::new(Arc::clone(store), clock(), self.sinks(&client)?, self.wording(), self.metrics.clone());
+        let mut assignments = vec![
+            Assignment { queue: Queue::Returns, handler: decoding(Arc::new(returns)) },
+            Assignment { queue: Queue::Rewards, handler: decoding(Arc::new(rewards)) },
+            Assignment { queue: Queue::Notices, handler: decoding(Arc::new(notices)) },
+        ];
+        let results = Results::new(Arc::clone(store), clock(), shop, self.config.returns.concurrency);
+        assignments.push(Assignment { queue: Queue::Results, handler: decoding(Arc::new(results)) });
+        for carrier in carriers.ids().filter_map(|id| carriers.get(id)) {
+            let pacer = self.pacer(carrier.as_ref(), store);
+            let concurrency = self.config.sweettracker.concurrency;
+            let queue = Queue::Tracking(carrier.id().clone());
+            let tracking = Tracking::new(
+                Arc::clone(store),
+                clock(),
+                carrier,
+                pacer,
+                self.metrics.clone(),
+                concurrency,
+            );
+            assignments.push(Assignment { queue, handler: decoding(Arc::new(tracking)) });
+        }
+        for queue in [Queue::Dead, Queue::Unrouted] {
+            let archive = Archive::new(Arc::clone(store), clock(), queue.clone());
+            assignments.push(Assignment { queue, handler: Arc::new(archive) });
+        }
+        Ok(assignments)
+    }
+
+    /// The relay.
+    pub(crate) fn run_relay(&self, running: &Running, broker: &Arc<dyn Broker>, store: &Arc<dyn Store>) {
+        let relay = Relay::new(
+            Arc::clone(store),
+            broker.publisher(),
+            Arc::clone(&self.clock),
+            self.metrics.clone(),
+            self.health.clone(),
+            RelayOptions::default(),
+        );
+        let stop = running.stop.clone();
+        running.tasks.spawn(async move { relay.run(stop).await });
+    }
+
+    /// The schedule: the jobs of the clock and the planner of checks.
+    pub(crate) fn run_schedule(&self, running: &Running, store: &Arc<dyn Store>) -> Result<(), Exit> {
+        let returns = &self.config.returns;
+        let options = JobsOptions {
+            collect_every: returns.api_url.as_ref().map(|_| Duration::from_secs(returns.collect_every_s.max(1))),
+            tz: self.config.shop.tz,
+            stock_check_at: self.config.alerts.stock_check_at,
+            timing: self.config.alerts.timing(),
+        };
+        let parts = || (Arc::clone(store), Arc::clone(&self.clock), self.metrics.clone(), self.health.clone());
+        let (s, c, m, h) = parts();
+        let jobs = Jobs::new(s, c, m, h, options);
+        let carriers = self.carriers(&self.http_client()?)?;
+        let tracked = carriers
+            .ids()
+            .filter_map(|id| carriers.get(id))
+            .map(|carrier| {
+                let limits = carrier.limits();
+                let batch = u32::try_from(limits.max_batch).unwrap_or(u32::MAX);
+                Tracked { adapter: carrier.id().clone(), batch, quota: limits.quota }
+            })
+            .collect();
+        let (s, c, m, h) = parts();
+        let planner = Planner::new(s, c, m, h, tracked);
+        let stop = running.stop.clone();
+        running.tasks.spawn(async move { jobs.run(stop).await });
+        let stop = running.stop.clone();
+        running.tasks.spawn(async move { planner.run(stop).await });
+        Ok(())
+    }
+
+    /// Watches the queue: readiness, and for a worker the depths.
+    pub(crate) fn watch_broker(&self, running: &Running, broker: &Arc<dyn Broker>, depths: bool) {
+        let (system, broker, stop) = (self.clone(), Arc::clone(broker), running.stop.clone());
+        running.tasks.spawn(async move {
+            let mut measured = tokio::time::Instant::now();
+            loop {
+                system.health.ready(system.broker_check(broker.as_ref()).await);
+                if depths && measured.elapsed() >= DEPTH_EVERY {
+                    measured = tokio::time::Instant::now();
+                    system.measure(broker.as_ref()).await;
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(WATCH_EVERY) => {}
+                    () = stop.cancelled() => break,
+                }
+            }
+        });
+    }
+
+    async fn broker_check(&self, broker: &dyn Broker) -> Check {
+        match broker.link() {
+            Link::Up => match broker.check(&self.topology).await {
+                Ok(()) => Check::ok("queue"),
+                Err(BrokerError::Unavailable(why)) => Check::failed("queue", why),
+                Err(error) => Check::failed("queue", error.to_string()),
+            },
+            Link::Blocked(why) => Check::failed("queue", format!("takes no messages: {why}")),
+            Link::Down(why) => Check::failed("queue", why),
+        }
+    }
+
+    async fn measure(&self, broker: &dyn Broker) {
+        for queue in self.topology.queues() {
+            let Ok(depth) = broker.depth(&queue).await else { continue };
+            let label = queue.to_string();
+            self.metrics.queue_ready.with_label_values(&[&label]).set(depth.ready as f64);
+            if let Some(oldest) = depth.oldest {
+                let age = (self.clock.now() - oldest).as_seconds_f64().max(0.0);
+                self.metrics.queue_oldest_seconds.with_label_values(&[&label]).set(age);
+            }
+        }
+    }
+
+    /// Watches the store: readiness and the schema's version.
+    pub(crate) fn watch_store(&self, running: &Running, store: &Arc<dyn Store>) {
+        let (health, store, stop) = (self.health.clone(), Arc::clone(store), running.stop.clone());
+        let clock = Arc::clone(&self.clock);
+        running.tasks.spawn(async move {
+            loop {
+                health.ready(store_check(store.as_ref(), clock.as_ref()).await);
+                tokio::select! {
+                    () = tokio::time::sleep(WATCH_EVERY) => {}
+                    () = stop.cancelled() => break,
+                }
+            }
+        });
+    }
+}
+
+/// How far the store's clock may differ from ours.
+const SKEW_MAX: chrono::Duration = chrono::Duration::seconds(2);
+
+/// Asks the store how it is.
+pub(crate) async fn store_check(store: &dyn Store, clock: &dyn forebay_domain::Clock) -> Check {
+    let status = match store.status().await {
+        Ok(status) => status,
+        Err(error) => return Check::failed("store", error.to_string()),
+    };
+    if status.schema_version < status.schema_wanted {
+        let detail = format!(
+            "the schema has version {}, this release needs {}; run `forebay migrate`",
+            status.schema_version, status.schema_wanted
+        );
+        return Check::failed("store", detail);
+    }
+    let skew = (status.now - clock.now()).abs();
+    if skew > SKEW_MAX {
+        let detail = format!("its clock differs from ours by {} s; set both by NTP", skew.num_seconds());
+        return Check::failed("store", detail);
+    }
+    Check::ok("store")
+}

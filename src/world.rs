@@ -1,0 +1,112 @@
+//! A whole system in one process: every role on one set of back ends, and the sandbox as its outside.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use forebay_intake::{ApiKey, KeyFault, KeyRing, Scope};
+use forebay_outbound::AllowedHost;
+use forebay_queue::Broker;
+use forebay_sandbox::Sandbox;
+use forebay_store::Store;
+use sha2::{Digest as _, Sha256};
+use url::Url;
+
+use crate::commands::production::bind;
+use crate::compose::{Opened, System};
+use crate::config::{Config, MailTls, Secret};
+use crate::exit::{CONFIGURATION, Exit};
+use crate::roles::Running;
+
+/// The back ends and the address of a whole system.
+#[derive(Debug)]
+pub(crate) struct Serving {
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) address: SocketAddr,
+}
+
+/// Migrates and declares, then starts every role; intake and api share one port.
+pub(crate) async fn start_all(
+    system: &System,
+    opened: &Opened,
+    running: &Running,
+    keys: Vec<ApiKey>,
+) -> Result<Serving, Exit> {
+    let listener = bind("intake.listen", system.config.intake.listen).await?;
+    let address = listener.local_addr()?;
+    let store = system.store(opened).await?;
+    store.migrate().await?;
+    let broker = system.broker(opened).await?;
+    declare(system, broker.as_ref()).await?;
+    system.watch_broker(running, &broker, true);
+    system.watch_store(running, &store);
+    let keys = Arc::new(
+        KeyRing::new(keys.into_iter().chain(system.configured_keys()?))
+            .map_err(|fault| Exit::new(CONFIGURATION, format!("keys: {fault}")))?,
+    );
+    let intake = system.intake(&broker, Arc::clone(&keys));
+    let api = system.api(&store, &intake, keys);
+    system.run_http(running, "http", listener, intake.routes().merge(api.routes()));
+    system.run_relay(running, &broker, &store);
+    system.run_schedule(running, &store)?;
+    system.run_worker(running, &broker, &store, &[])?;
+    Ok(Serving { broker, store, address })
+}
+
+/// Declares the topology, waiting a while for a broker that is still on its way up.
+async fn declare(system: &System, broker: &dyn Broker) -> Result<(), Exit> {
+    let begun = tokio::time::Instant::now();
+    loop {
+        match broker.declare(&system.topology).await {
+            Ok(()) => return Ok(()),
+            Err(forebay_queue::BrokerError::Unavailable(_)) if begun.elapsed().as_secs() < 15 => {
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// A key from its id and secret, with every scope.
+pub(crate) fn key_of(id: &str, secret: &str) -> Result<ApiKey, KeyFault> {
+    let digest: String = Sha256::digest(secret.as_bytes()).iter().map(|b| format!("{b:02x}")).collect();
+    ApiKey::new(id, &digest, Scope::ALL.iter().copied())
+}
+
+/// Points whatever outside the configuration leaves open at the sandbox.
+pub(crate) fn point_at(config: &mut Config, sandbox: &Sandbox) -> Result<(), Exit> {
+    let base = Url::parse(&format!("{}/", sandbox.http_url())).map_err(Exit::failed)?;
+    let at = |path: &str| base.join(path).map_err(Exit::failed);
+    let mut entry = AllowedHost::of_url(&base, true).map_err(Exit::failed)?;
+    entry.plain = true;
+    config.outbound.allow.push(entry);
+    if config.sweettracker.url.is_none() {
+        config.sweettracker.url = Some(at("sweettracker/")?);
+        config.sweettracker.key = Secret::new(forebay_sandbox::CARRIER_KEY);
+        config.sweettracker.limit = sandbox.options().carrier_quota_per_second;
+        config.sweettracker.burst = (config.sweettracker.limit / 50).clamp(1, 20);
+        config.sweettracker.margin_ms = 100;
+        config.sweettracker.concurrency = 64;
+    }
+    if config.returns.api_url.is_none() {
+        config.returns.api_url = Some(at("shop/returns")?);
+        config.returns.api_token = Secret::new(forebay_sandbox::SHOP_TOKEN);
+    }
+    if config.returns.result_url.is_none() {
+        config.returns.result_url = Some(at("shop/return-results")?);
+        config.returns.signing_secret = Secret::new(forebay_sandbox::SIGNING_SECRET);
+    }
+    if config.slack.webhook_url.get().is_none() && config.slack.bot_token.get().is_none() {
+        config.slack.bot_token = Secret::new(forebay_sandbox::SLACK_TOKEN);
+        config.slack.channel = forebay_sandbox::SLACK_CHANNEL.to_owned();
+        config.slack.api_url = at("slack/api/")?;
+    }
+    if config.mail.host.is_empty() {
+        config.mail.host = sandbox.smtp_addr().ip().to_string();
+        config.mail.port = sandbox.smtp_addr().port();
+        config.mail.tls = MailTls::None;
+        config.mail.from = "forebay@shop.example".to_owned();
+        config.mail.to = vec!["on-call@shop.example".to_owned()];
+    }
+    Ok(())
+}

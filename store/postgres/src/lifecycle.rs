@@ -1,0 +1,70 @@
+//! Migrations, state, stop.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use forebay_store::{Error, Lifecycle, StoreStatus};
+use sqlx::Connection as _;
+use sqlx::migrate::{MigrateError, Migrator};
+
+use crate::PostgresStore;
+use crate::connect::SCHEMA;
+use crate::error::store_error;
+
+static MIGRATIONS: Migrator = sqlx::migrate!();
+/// How long one process waits for another one that migrates.
+const MIGRATION_WAIT: &str = "set lock_timeout = '5min'";
+
+#[async_trait]
+impl Lifecycle for PostgresStore {
+    async fn migrate(&self) -> Result<(), Error> {
+        // A connection of its own: its end also ends the lock by which only one process migrates at a time.
+        let mut conn = self.connect_alone().await?;
+        sqlx::query(MIGRATION_WAIT).execute(&mut conn).await.map_err(store_error)?;
+        let mut migrator = Migrator::with_migrations(MIGRATIONS.iter().cloned().collect());
+        migrator.create_schema(SCHEMA);
+        migrator.run_direct(None, &mut conn, false).await.map_err(migrate_error)?;
+        // What was to be done is done: a connection that does not end in form is no failure.
+        drop(conn.close().await);
+        Ok(())
+    }
+
+    async fn status(&self) -> Result<StoreStatus, Error> {
+        let schema_wanted = MIGRATIONS.iter().map(|m| m.version).max().unwrap_or(0);
+        let asked: Result<(i64, DateTime<Utc>), sqlx::Error> = sqlx::query_as(
+            "select coalesce(max(version) filter (where success), 0), clock_timestamp() from _sqlx_migrations",
+        )
+        .fetch_one(&self.pool)
+        .await;
+        match asked {
+            Ok((schema_version, now)) => Ok(StoreStatus { schema_version, schema_wanted, now }),
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42P01") => {
+                let now = sqlx::query_scalar("select clock_timestamp()").fetch_one(&self.pool).await;
+                Ok(StoreStatus { schema_version: 0, schema_wanted, now: now.map_err(store_error)? })
+            }
+            Err(error) => Err(store_error(error)),
+        }
+    }
+
+    async fn outbox_changed(&self, most: Duration) {
+        self.wait_for_outbox(most).await;
+    }
+
+    async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+fn migrate_error(error: MigrateError) -> Error {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => match store_error(error) {
+            Error::Refused(why) => Error::Schema(format!("a migration failed: {why}")),
+            other => other,
+        },
+        MigrateError::VersionMissing(version) => Error::Schema(format!(
+            "the database's schema has version {version}, which this release does not know: use a newer release"
+        )),
+        other => Error::Schema(other.to_string()),
+    }
+}

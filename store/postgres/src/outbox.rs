@@ -1,0 +1,128 @@
+//! The outbox.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use forebay_domain::NewOutbox;
+use forebay_store::{Error, Outbox, OutboxLag, OutboxRow};
+use sqlx::PgConnection;
+
+use crate::PostgresStore;
+use crate::error::store_error;
+use crate::rows::page;
+
+/// How long a relay waits when it first finds nothing; doubled while it goes on finding nothing.
+const WAIT_MIN_MS: u64 = 5;
+/// How long it waits at most.
+const WAIT_MAX_MS: u64 = 80;
+/// Longest lease that is kept.
+const LEASE_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// Writes outbox rows into the transaction of their effect.
+pub(crate) async fn write(
+    conn: &mut PgConnection,
+    rows: &[NewOutbox],
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "insert into outbox (route, event_id, kind, traceparent, body, due_at, created_at)
+         select n.*, $7
+         from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::timestamptz[]) as n",
+    )
+    .bind(rows.iter().map(|r| r.route.to_text()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.event.id.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.event.kind.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.event.traceparent.as_deref()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.event.encode()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.due_at).collect::<Vec<_>>())
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+impl PostgresStore {
+    /// Waits a little: longer while the outbox stays empty, and no longer than `most`.
+    pub(crate) async fn wait_for_outbox(&self, most: Duration) {
+        let wait = self.outbox_wait_ms.load(Ordering::Relaxed).clamp(WAIT_MIN_MS, WAIT_MAX_MS);
+        self.outbox_wait_ms.store((wait * 2).min(WAIT_MAX_MS), Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(wait).min(most)).await;
+    }
+}
+
+#[async_trait]
+impl Outbox for PostgresStore {
+    async fn outbox_take(&self, limit: u32, lease: Duration, now: DateTime<Utc>) -> Result<Vec<OutboxRow>, Error> {
+        type Row = (i64, String, String, String, Option<String>, Vec<u8>, DateTime<Utc>);
+        let rows: Vec<Row> = sqlx::query_as(
+            "with taken as (
+                 select id from outbox where due_at <= $1 order by id limit $2 for update skip locked
+             )
+             update outbox o set due_at = $3 from taken where o.id = taken.id
+             returning o.id, o.route, o.event_id, o.kind, o.traceparent, o.body, o.created_at",
+        )
+        .bind(now)
+        .bind(page(limit))
+        .bind(now + lease.min(LEASE_MAX))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(store_error)?;
+        if !rows.is_empty() {
+            self.outbox_wait_ms.store(WAIT_MIN_MS, Ordering::Relaxed);
+        }
+        let mut rows: Vec<OutboxRow> = rows
+            .into_iter()
+            .map(|(id, route, event_id, kind, traceparent, body, created_at)| OutboxRow {
+                id,
+                route,
+                event_id,
+                kind,
+                traceparent,
+                body,
+                created_at,
+            })
+            .collect();
+        rows.sort_by_key(|row| row.id);
+        Ok(rows)
+    }
+
+    async fn outbox_published(&self, ids: &[i64]) -> Result<(), Error> {
+        sqlx::query("delete from outbox where id = any($1)")
+            .bind(ids)
+            .execute(&self.pool)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+
+    async fn outbox_release(&self, ids: &[i64], due_at: DateTime<Utc>) -> Result<(), Error> {
+        sqlx::query("update outbox set due_at = $2 where id = any($1)")
+            .bind(ids)
+            .bind(due_at)
+            .execute(&self.pool)
+            .await
+            .map_err(store_error)?;
+        Ok(())
+    }
+
+    async fn outbox_lag(&self, now: DateTime<Utc>) -> Result<OutboxLag, Error> {
+        let (due, oldest): (i64, Option<DateTime<Utc>>) =
+            sqlx::query_as("select count(*), min(due_at) from outbox where due_at <= $1")
+                .bind(now)
+                .fetch_one(&self.pool)
+                .await
+                .map_err(store_error)?;
+        Ok(OutboxLag { due: due.unsigned_abs(), oldest })
+    }
+
+    async fn outbox_add(&self, rows: Vec<NewOutbox>) -> Result<(), Error> {
+        // One statement: a transaction of its own.
+        let mut conn = self.pool.acquire().await.map_err(store_error)?;
+        write(&mut conn, &rows, self.clock.now()).await.map_err(store_error)
+    }
+}

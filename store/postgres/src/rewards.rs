@@ -1,0 +1,99 @@
+//! Settling sets of reward messages.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use forebay_domain::programme::Programme;
+use forebay_domain::settlement::{Answer, Ask, Needs, settle};
+use forebay_domain::stock::Stock;
+use forebay_schemas::{MemberId, ProgrammeId};
+use forebay_store::{
+    BalanceView, ClaimView, Error, Handled, MemberDays, RewardMessage, Rewards, RewardsSettled, Triage,
+};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::attempt::Tries;
+use crate::error::Stop;
+use crate::{PostgresStore, books, inbox, incidents, settlement};
+
+impl PostgresStore {
+    async fn settle_once(
+        &self,
+        conn: &mut PgConnection,
+        messages: &[RewardMessage],
+        now: DateTime<Utc>,
+    ) -> Result<RewardsSettled, Stop> {
+        let identities: Vec<_> = messages.iter().map(|m| &m.identity).collect();
+        let triaged = inbox::sorted(conn, &identities).await?;
+        let fresh: Vec<usize> =
+            triaged.iter().enumerate().filter(|(_, t)| **t == Triage::New).map(|(i, _)| i).collect();
+        let mut handled: Vec<Handled> = triaged
+            .iter()
+            .map(|triage| if *triage == Triage::Reused { Handled::Reused } else { Handled::Duplicate })
+            .collect();
+        let mut answers = vec![None; messages.len()];
+        if fresh.is_empty() {
+            return Ok(RewardsSettled { handled, answers });
+        }
+        let new: Vec<&RewardMessage> = fresh.iter().map(|i| &messages[*i]).collect();
+        let asks: Vec<Ask> = new.iter().map(|m| m.ask.clone()).collect();
+        let mut books = books::load(conn, &Needs::of(&asks)).await?;
+        let settled = settle(&mut books, &asks, now, self.ids.as_ref());
+        settlement::write(conn, &settled, &books, &new, now).await?;
+        let mut done = Vec::with_capacity(new.len());
+        for (answer, index) in settled.answers.into_iter().zip(&fresh) {
+            handled[*index] = if answer == Answer::NotYetKnown {
+                Handled::NotYetKnown
+            } else {
+                done.push(&messages[*index].identity);
+                Handled::Done
+            };
+            answers[*index] = Some(answer);
+        }
+        inbox::write(conn, &done, now).await?;
+        incidents::raise(conn, settled.incidents, now, self).await?;
+        Ok(RewardsSettled { handled, answers })
+    }
+}
+
+#[async_trait]
+impl Rewards for PostgresStore {
+    async fn settle_rewards(&self, messages: Vec<RewardMessage>, now: DateTime<Utc>) -> Result<RewardsSettled, Error> {
+        let mut tries = Tries::default();
+        loop {
+            let mut tx = self.begin().await?;
+            let done = self.settle_once(&mut tx, &messages, now).await;
+            if let Some(settled) = tries.end(tx, done, self.ids.as_ref()).await? {
+                return Ok(settled);
+            }
+        }
+    }
+
+    async fn put_programme(&self, programme: &Programme, now: DateTime<Utc>) -> Result<(), Error> {
+        self.write_programme(programme, now).await
+    }
+
+    async fn programmes(&self) -> Result<Vec<Programme>, Error> {
+        self.read_programmes().await
+    }
+
+    async fn member_days(&self, programme: &ProgrammeId, member: &MemberId) -> Result<MemberDays, Error> {
+        self.read_days(programme, member).await
+    }
+
+    async fn member_balance(&self, member: &MemberId) -> Result<BalanceView, Error> {
+        self.read_balance(member).await
+    }
+
+    async fn member_claims(&self, member: &MemberId, limit: u32) -> Result<Vec<ClaimView>, Error> {
+        self.read_claims_of(member, limit).await
+    }
+
+    async fn claim(&self, id: Uuid) -> Result<Option<ClaimView>, Error> {
+        self.read_claim(id).await
+    }
+
+    async fn low_stock(&self) -> Result<Vec<Stock>, Error> {
+        self.read_low_stock().await
+    }
+}

@@ -1,0 +1,243 @@
+//! What every store must do, as tests that a store runs on itself: see
+//! [`store_conformance_tests`](crate::store_conformance_tests).
+//!
+//! One file a part of the contract, one function a behaviour. Each begins on an empty store of its own.
+
+#![expect(clippy::unwrap_used, reason = "these are tests: they are to end where a store fails")]
+#![expect(missing_docs, reason = "the name of a behaviour says it")]
+
+pub mod audit;
+pub mod outbox;
+pub mod points;
+pub mod programmes;
+pub mod rewards;
+pub mod schedule;
+pub mod stock;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, Utc};
+use forebay_domain::programme::{CountMode, Programme, ProgrammeState, Reward, RewardKind, Rule, StockPlan};
+use forebay_domain::settlement::{Answer, Ask};
+use forebay_schemas::events::{CheckInRequested, ClaimRequested, OrderPaid, OrderRefunded};
+use forebay_schemas::{Currency, Digest, MemberId, OrderId, ProgrammeId, RefundId, RewardId, RuleId};
+use uuid::Uuid;
+
+use crate::{Handled, Identity, OutboxRow, PAGE_MAX, RewardMessage, Store};
+
+/// A store under test.
+#[async_trait]
+pub trait Harness: Send + Sync {
+    /// A store of its own for the calling test: migrated, empty, with the timing of `Timing::default()`. Called once
+    /// a harness.
+    async fn store(&self) -> Arc<dyn Store>;
+
+    /// Blocks a member in that store, or lifts the block; the contract has no way to do it yet.
+    async fn block(&self, member: &MemberId, blocked: bool);
+}
+
+/// Makes one test of each behaviour. The harness is an expression that makes a new [`Harness`]; attributes before
+/// it are put on each test:
+///
+/// ```ignore
+/// forebay_store::store_conformance_tests!(MyHarness::new());
+/// forebay_store::store_conformance_tests!(#[ignore = "needs a server"] MyHarness::new());
+/// ```
+#[macro_export]
+macro_rules! store_conformance_tests {
+    ($(#[$attribute:meta])* $harness:expr) => {
+        $crate::store_conformance_tests! { @all [$(#[$attribute])*] [$harness]
+            audit: [
+                effects_are_listed_by_event_id_page_by_page,
+            ]
+            outbox: [
+                a_row_is_taken_once_until_its_lease_ends,
+            ]
+        }
+    };
+    (@all $attributes:tt $harness:tt $($file:ident: $tests:tt)*) => {
+        $( $crate::store_conformance_tests! { @file $attributes $harness $file $tests } )*
+    };
+    (@file $attributes:tt $harness:tt $file:ident [$($test:ident,)*]) => {
+        mod $file {
+            use super::*;
+            $( $crate::store_conformance_tests! { @test $attributes $harness $file $test } )*
+        }
+    };
+    (@test [$(#[$attribute:meta])*] [$harness:expr] $file:ident $test:ident) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        $(#[$attribute])*
+        async fn $test() {
+            $crate::conformance::$file::$test(&$harness).await;
+        }
+    };
+}
+
+/// Reads an instant.
+///
+/// # Panics
+/// When the text is not RFC 3339.
+#[must_use]
+pub fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+/// Reads a date.
+///
+/// # Panics
+/// When the text is not a date.
+#[must_use]
+pub fn day(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}
+
+/// The moment at which the tests play: noon in Seoul on a day of [`programme`].
+#[must_use]
+pub fn now() -> DateTime<Utc> {
+    at("2026-11-20T03:00:00Z")
+}
+
+/// [`now`] and so many seconds.
+#[must_use]
+pub fn later(seconds: u64) -> DateTime<Utc> {
+    now() + Duration::from_secs(seconds)
+}
+
+/// A message's identity; the digest stands for its contents.
+#[must_use]
+pub fn identity(consumer: &'static str, id: &str, digest: u8) -> Identity {
+    Identity { consumer, source: "/shops/main".into(), id: id.into(), digest: Digest([digest; 32]) }
+}
+
+/// A member by number.
+#[must_use]
+pub fn member(n: u32) -> MemberId {
+    MemberId::new(format!("m-{n}")).unwrap()
+}
+
+/// A programme of November 2026 in Seoul: `one-day` earns one of 10 mugs (told at 2 left), `five-days` earns 5,000
+/// points, paid orders earn 10 points for each 1,000.
+#[must_use]
+pub fn programme() -> Programme {
+    Programme {
+        id: ProgrammeId::new("autumn").unwrap(),
+        name: "Autumn".into(),
+        tz: chrono_tz::Asia::Seoul,
+        day_start_min: 0,
+        count_mode: CountMode::Total,
+        grace_days: 0,
+        starts_on: day("2026-11-01"),
+        ends_on: day("2026-11-30"),
+        claim_until: at("2026-12-15T00:00:00Z"),
+        state: ProgrammeState::Active,
+        points_per_1000_minor: 10,
+        rules: vec![
+            Rule {
+                id: RuleId::new("one-day").unwrap(),
+                reward: mug(10, 2),
+                days_required: 1,
+                max_per_member: 1,
+            },
+            Rule {
+                id: RuleId::new("five-days").unwrap(),
+                reward: Reward {
+                    id: RewardId::new("points-5000").unwrap(),
+                    name: "5,000 points".into(),
+                    kind: RewardKind::Points { points: 5000 },
+                    stock: None,
+                },
+                days_required: 5,
+                max_per_member: 1,
+            },
+        ],
+    }
+}
+
+/// The reward `mug` with so many in stock.
+#[must_use]
+pub fn mug(total: i64, low_at: i64) -> Reward {
+    Reward {
+        id: RewardId::new("mug").unwrap(),
+        name: "A mug".into(),
+        kind: RewardKind::Product { sku: "MUG-1".into() },
+        stock: Some(StockPlan { total, low_at }),
+    }
+}
+
+/// [`programme`] with so many mugs.
+#[must_use]
+pub fn programme_with_mugs(total: i64, low_at: i64) -> Programme {
+    let mut programme = programme();
+    programme.rules[0].reward = mug(total, low_at);
+    programme
+}
+
+/// A check-in of a member, received then; its event id is `id`.
+#[must_use]
+pub fn check_in(id: &str, n: u32, received_at: DateTime<Utc>) -> RewardMessage {
+    let ask = CheckInRequested { programme_id: programme().id, member_id: member(n) };
+    RewardMessage { identity: identity("rewards", id, 1), ask: Ask::CheckIn(ask, received_at) }
+}
+
+/// A claim of a member under a rule, received [`now`]; its event id is `claim-<claim>`.
+#[must_use]
+pub fn claim(claim: u128, n: u32, rule: &str) -> RewardMessage {
+    let ask = ClaimRequested {
+        claim_id: Uuid::from_u128(claim),
+        programme_id: programme().id,
+        rule_id: RuleId::new(rule).unwrap(),
+        member_id: member(n),
+    };
+    let identity = identity("rewards", &format!("claim-{claim}"), 1);
+    RewardMessage { identity, ask: Ask::Claim(ask, now()) }
+}
+
+/// A paid order of a member; its event id is `paid-<order>`.
+#[must_use]
+pub fn paid(order: &str, n: Option<u32>, amount_minor: i64) -> RewardMessage {
+    let ask = OrderPaid {
+        order_id: OrderId::new(order).unwrap(),
+        member_id: n.map(member),
+        currency: Currency::new("KRW").unwrap(),
+        amount_minor,
+        paid_at: now(),
+    };
+    RewardMessage { identity: identity("rewards", &format!("paid-{order}"), 1), ask: Ask::Paid(ask) }
+}
+
+/// A refund of an order; its event id is `refund-<order>-<refund>`.
+#[must_use]
+pub fn refunded(order: &str, refund: &str, cumulative_refunded_minor: i64) -> RewardMessage {
+    let ask = OrderRefunded {
+        order_id: OrderId::new(order).unwrap(),
+        refund_id: RefundId::new(refund).unwrap(),
+        currency: Currency::new("KRW").unwrap(),
+        cumulative_refunded_minor,
+        refunded_at: now(),
+    };
+    let identity = identity("rewards", &format!("refund-{order}-{refund}"), 1);
+    RewardMessage { identity, ask: Ask::Refunded(ask) }
+}
+
+/// Settles [`now`], and gives what became of each message.
+pub async fn settle(store: &dyn Store, messages: Vec<RewardMessage>) -> Vec<(Handled, Option<Answer>)> {
+    let count = messages.len();
+    let settled = store.settle_rewards(messages, now()).await.unwrap();
+    assert_eq!((settled.handled.len(), settled.answers.len()), (count, count));
+    settled.handled.into_iter().zip(settled.answers).collect()
+}
+
+/// Takes every row that is due by then out of the outbox.
+pub async fn drain(store: &dyn Store, due_by: DateTime<Utc>) -> Vec<OutboxRow> {
+    let mut all = Vec::new();
+    loop {
+        let rows = store.outbox_take(PAGE_MAX, Duration::from_secs(60), due_by).await.unwrap();
+        if rows.is_empty() {
+            return all;
+        }
+        store.outbox_published(&rows.iter().map(|row| row.id).collect::<Vec<_>>()).await.unwrap();
+        all.extend(rows);
+    }
+}
