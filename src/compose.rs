@@ -78,7 +78,7 @@ impl System {
             Some(db) => {
                 let clock = Arc::clone(&self.clock);
                 let now = Arc::new(move || clock.now());
-                let broker = EmbeddedBroker::open(db.clone(), self.topology.clone(), now)
+                let broker = EmbeddedBroker::open(db.clone(), self.topology.clone(), now, forebay_queue_embedded::Options::default())
                     .await
                     .map_err(|error| Exit::new(UNAVAILABLE, error.to_string()))?;
                 Ok(broker)
@@ -113,9 +113,12 @@ impl System {
                 let url = SecretString::from(self.config.store.url.expose());
                 let options = forebay_store_postgres::Options {
                     max_connections: self.config.store.connections,
+                    ids,
+                    timing,
+                    clock,
                     ..forebay_store_postgres::Options::new(url)
                 };
-                let store = PostgresStore::connect_lazy(options, ids, timing)?;
+                let store = PostgresStore::connect_lazy(options)?;
                 Ok(Arc::new(store))
             }
         }

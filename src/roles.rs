@@ -77,13 +77,12 @@ impl System {
     /// The api.
     pub(crate) fn api(&self, store: &Arc<dyn Store>, intake: &Arc<Intake>, keys: Arc<KeyRing>) -> Arc<Api> {
         Arc::new(Api::new(
-            ApiOptions::default(),
+            ApiOptions::new(env!("CARGO_PKG_VERSION")),
             Arc::clone(store),
             Arc::clone(intake),
             keys,
             Arc::clone(&self.clock),
             Arc::clone(&self.ids),
-            self.metrics.clone(),
         ))
     }
 

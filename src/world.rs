@@ -46,7 +46,9 @@ pub(crate) async fn start_all(
     );
     let intake = system.intake(&broker, Arc::clone(&keys));
     let api = system.api(&store, &intake, keys);
-    system.run_http(running, "http", listener, intake.routes().merge(api.routes()));
+    // One port for both: the intake's fall-back answers for what neither has.
+    let routes = intake.routes().merge(api.routes().reset_fallback());
+    system.run_http(running, "http", listener, routes);
     system.run_relay(running, &broker, &store);
     system.run_schedule(running, &store)?;
     system.run_worker(running, &broker, &store, &[])?;

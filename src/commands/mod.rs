@@ -6,10 +6,10 @@ mod dev;
 mod doctor;
 mod event;
 mod key;
-mod people;
-mod production;
+pub(crate) mod people;
+pub(crate) mod production;
 mod sandbox;
-mod table;
+pub(crate) mod table;
 
 use std::path::Path;
 

@@ -2,12 +2,16 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use forebay_schemas::Code;
-use forebay_schemas::trail::Headers;
+use forebay_domain::incident::{Raise, Severity};
+use forebay_schemas::trail::{Headers, bounded};
+use forebay_schemas::{Code, limits};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error::Error;
+
+/// Most bytes of an incident's title.
+const TITLE_BYTES: usize = 79;
 
 /// A dead letter to archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +42,28 @@ pub struct NewDeadLetter {
     pub headers: Headers,
     /// The bytes as they came.
     pub body: Vec<u8>,
+}
+
+impl NewDeadLetter {
+    /// What people are told of the group of this dead letter, when `count` of it are new.
+    #[must_use]
+    pub fn incident(&self, count: i64) -> Raise {
+        let Self { queue, kind, code, fingerprint, .. } = self;
+        let kind = if kind.is_empty() { "unreadable messages" } else { kind };
+        Raise {
+            fingerprint: format!("dead_letters/{fingerprint}"),
+            rule: "dead_letters",
+            severity: Severity::Warning,
+            title: bounded(&format!("Dead letters in {queue}: {code}"), TITLE_BYTES),
+            impact: bounded(
+                &format!("{kind}: without effect, kept whole in the archive."),
+                limits::ERROR_BYTES,
+            ),
+            action: format!("forebay dlq list --group {fingerprint}"),
+            sample: bounded(&self.error, limits::ERROR_BYTES),
+            count,
+        }
+    }
 }
 
 /// A dead letter, for reading.

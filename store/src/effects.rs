@@ -28,7 +28,13 @@ pub trait Effects {
     async fn effect_intend(&self, key: &str, kind: &str, now: DateTime<Utc>) -> Result<Intent, Error>;
 
     /// Notes that the call failed for sure, or that it can't be told whether it arrived.
-    async fn effect_failed(&self, key: &str, unknown: bool, error: &str, now: DateTime<Utc>) -> Result<(), Error>;
+    async fn effect_failed(
+        &self,
+        key: &str,
+        unknown: bool,
+        error: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error>;
 
     /// Notes that the shop took the result of a return: confirms the effect, marks the return as reported, and
     /// writes the message's inbox row, in one transaction.

@@ -61,7 +61,13 @@ mod tests {
     #[test]
     fn repeats_and_reuse_are_told_apart_within_a_set_and_against_the_inbox() {
         let known = HashMap::from([(("/s".to_owned(), "old".to_owned()), Digest([1; 32]))]);
-        let set = [identity("old", 1), identity("old", 2), identity("new", 3), identity("new", 3), identity("new", 4)];
+        let set = [
+            identity("old", 1),
+            identity("old", 2),
+            identity("new", 3),
+            identity("new", 3),
+            identity("new", 4),
+        ];
         assert_eq!(
             triage(&set, &known),
             [Triage::Duplicate, Triage::Reused, Triage::New, Triage::Duplicate, Triage::Reused]

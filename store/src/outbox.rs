@@ -39,7 +39,12 @@ pub struct OutboxLag {
 #[async_trait]
 pub trait Outbox {
     /// Takes up to `limit` due rows for `lease`, oldest first; no other relay gets them meanwhile.
-    async fn outbox_take(&self, limit: u32, lease: Duration, now: DateTime<Utc>) -> Result<Vec<OutboxRow>, Error>;
+    async fn outbox_take(
+        &self,
+        limit: u32,
+        lease: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<OutboxRow>, Error>;
 
     /// Removes rows that were published.
     async fn outbox_published(&self, ids: &[i64]) -> Result<(), Error>;

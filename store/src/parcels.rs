@@ -75,5 +75,9 @@ pub trait Parcels {
     async fn apply_checks(&self, checks: Vec<CheckDone>, now: DateTime<Utc>) -> Result<Vec<Handled>, Error>;
 
     /// One parcel with its checkpoints.
-    async fn parcel(&self, carrier: &CarrierCode, number: &TrackingNumber) -> Result<Option<ParcelView>, Error>;
+    async fn parcel(
+        &self,
+        carrier: &CarrierCode,
+        number: &TrackingNumber,
+    ) -> Result<Option<ParcelView>, Error>;
 }

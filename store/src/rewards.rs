@@ -70,7 +70,11 @@ pub trait Rewards {
     /// sorted order), loads the books, decides with `domain::settlement::settle`, writes everything with the inbox
     /// rows. `NotYetKnown` leaves no trace of that message. Any number of workers may settle at once; a conflict
     /// between them is tried again inside. Incidents are raised in the same transaction.
-    async fn settle_rewards(&self, messages: Vec<RewardMessage>, now: DateTime<Utc>) -> Result<RewardsSettled, Error>;
+    async fn settle_rewards(
+        &self,
+        messages: Vec<RewardMessage>,
+        now: DateTime<Utc>,
+    ) -> Result<RewardsSettled, Error>;
 
     /// Creates a programme with its rules, rewards and first stock, or changes its names, state, dates and rules.
     /// Stock of a reward that exists is left alone. Refused when its time zone or day start differs and there is

@@ -26,12 +26,16 @@ pub(crate) fn asked(carrier: &str, number: &str) -> Asked {
 }
 
 pub(crate) fn adapter(address: SocketAddr) -> SweetTracker {
+    adapter_at(address, "/gateway/", "THEKEY")
+}
+
+pub(crate) fn adapter_at(address: SocketAddr, path: &str, key: &str) -> SweetTracker {
     let allow =
         AllowedHost { host: "127.0.0.1".into(), port: Some(address.port()), private: true, plain: true };
     let options = HttpOptions::new(vec![allow]);
     let http = HttpClient::new(options, Arc::new(SystemClock), Metrics::new("test")).unwrap();
-    let mut options = SweetTrackerOptions::new(SecretString::from("THEKEY"));
-    options.base_url = format!("http://{address}/gateway/");
+    let mut options = SweetTrackerOptions::new(SecretString::from(key));
+    options.base_url = format!("http://{address}{path}");
     options.timeout = Duration::from_millis(500);
     SweetTracker::new(http, options).unwrap()
 }

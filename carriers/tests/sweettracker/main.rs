@@ -4,3 +4,5 @@
 mod answers;
 #[cfg(test)]
 mod asking;
+#[cfg(test)]
+mod sandbox;

@@ -38,6 +38,9 @@ pub struct Tracking {
     concurrency: usize,
 }
 
+/// How long a parcel is left alone of which the carrier has told enough for a while.
+const PARCEL_PAUSE: Duration = Duration::from_secs(3600);
+
 /// What came of one check message, before it is stored.
 enum Looked {
     Answered(CheckDone),
@@ -79,7 +82,7 @@ impl Tracking {
         let answer = self.carrier.track(&asked).await;
         drop(permit);
         match answer {
-            Ok(answers) => self.sort(inbound, check, answers).await,
+            Ok(answers) => self.sort(inbound, check, answers),
             Err(error) => Looked::Not(self.refused(&error).await),
         }
     }
@@ -102,7 +105,7 @@ impl Tracking {
             }
         }
         match failed {
-            Some(error) if lookups.is_empty() => Looked::Not(self.refused(&error).await),
+            Some(error) if lookups.is_empty() => Looked::Not(self.not_told(&error)),
             _ => Looked::Answered(CheckDone { identity: answers::identity(CONSUMER, inbound), lookups }),
         }
     }
@@ -123,6 +126,18 @@ impl Tracking {
             CarrierError::Transient(_) | CarrierError::Malformed(_) => {
                 Outcome::retry(error.code(), error.to_string())
             }
+        }
+    }
+
+    /// What one parcel's own failure means for the message. It says nothing of the system, so the gate stays open.
+    fn not_told(&self, error: &CarrierError) -> Outcome {
+        match error {
+            CarrierError::RateLimited { retry_after } => {
+                let until = self.clock.now() + retry_after.unwrap_or(PARCEL_PAUSE);
+                Outcome::Defer { until, why: "the carrier has told enough of this parcel" }
+            }
+            CarrierError::Rejected { .. } => Outcome::reject(error.code(), error.to_string()),
+            _ => Outcome::retry(error.code(), error.to_string()),
         }
     }
 

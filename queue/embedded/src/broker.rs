@@ -100,7 +100,7 @@ impl Broker for EmbeddedBroker {
     async fn depth(&self, queue: &Queue) -> Result<Depth, BrokerError> {
         let (readers, now) = (self.core.db.read(), self.core.now());
         if let Queue::Delay(tier) = queue {
-            let (ready, oldest) = rows::tier_depth(readers, tier.as_str(), now).await.map_err(unavailable)?;
+            let (ready, oldest) = rows::tier_depth(readers, *tier, now).await.map_err(unavailable)?;
             return Ok(Depth { ready, unsettled: Some(0), oldest, consumers: Some(0) });
         }
         let (ready, unsettled, oldest) =

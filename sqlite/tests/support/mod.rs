@@ -3,8 +3,10 @@
 use forebay_sqlite::{Db, Error};
 
 pub(crate) async fn opened(folder: &tempfile::TempDir) -> Db {
-    let db = Db::open(folder.path().join("test.db")).await.unwrap();
-    execute(&db, "CREATE TABLE IF NOT EXISTS t (n INTEGER PRIMARY KEY, body BLOB) STRICT").await.unwrap();
+    let db = Db::open(folder.path().join("test.db")).await.expect("the file can be opened");
+    execute(&db, "CREATE TABLE IF NOT EXISTS t (n INTEGER PRIMARY KEY, body BLOB) STRICT")
+        .await
+        .expect("a table can be made");
     db
 }
 
@@ -24,5 +26,5 @@ pub(crate) async fn insert(db: &Db, n: i64) -> Result<(), Error> {
 }
 
 pub(crate) async fn numbers(db: &Db) -> Vec<i64> {
-    sqlx::query_scalar("SELECT n FROM t ORDER BY n").fetch_all(db.read()).await.unwrap()
+    sqlx::query_scalar("SELECT n FROM t ORDER BY n").fetch_all(db.read()).await.expect("it can be read")
 }

@@ -185,7 +185,8 @@ create table parcel (
     status_at timestamptz,
     picked_up_at timestamptz,
     news_at timestamptz not null,
-    entered text[] not null default '{}',
+    -- The states that it has been in, one word after the other.
+    entered text not null default '',
     next_check_at timestamptz,
     check_until timestamptz,
     checks bigint not null default 0,

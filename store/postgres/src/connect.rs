@@ -110,10 +110,7 @@ impl PostgresStore {
 
     /// Begins a read of one snapshot.
     pub(crate) async fn begin_read(&self) -> Result<Transaction<'static, Postgres>, Error> {
-        self.pool
-            .begin_with("begin isolation level repeatable read read only")
-            .await
-            .map_err(store_error)
+        self.pool.begin_with("begin isolation level repeatable read read only").await.map_err(store_error)
     }
 
     /// A connection of its own, without the pool's statement timeout: a migration may take long.

@@ -29,10 +29,20 @@ impl Effects for PostgresStore {
         .fetch_one(&self.pool)
         .await
         .map_err(store_error)?;
-        Ok(if confirmed { Intent::Confirmed } else { Intent::Proceed { tries: narrow("effect", "tries", tries - 1)? } })
+        Ok(if confirmed {
+            Intent::Confirmed
+        } else {
+            Intent::Proceed { tries: narrow("effect", "tries", tries - 1)? }
+        })
     }
 
-    async fn effect_failed(&self, key: &str, unknown: bool, error: &str, now: DateTime<Utc>) -> Result<(), Error> {
+    async fn effect_failed(
+        &self,
+        key: &str,
+        unknown: bool,
+        error: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
         sqlx::query(
             "update effect set state = $2, error = $3, changed_at = $4 where key = $1 and state <> 'confirmed'",
         )

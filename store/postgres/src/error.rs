@@ -39,20 +39,25 @@ pub(crate) fn store_error(error: sqlx::Error) -> Error {
             let text = database.to_string();
             match code.as_ref() {
                 "53100" => Error::Full(text),
-                "42P01" | "42703" | "42883" | "3F000" => {
-                    Error::Schema(format!("the database's schema is not the one of this release; {MIGRATE}: {text}"))
-                }
+                "42P01" | "42703" | "42883" | "3F000" => Error::Schema(format!(
+                    "the database's schema is not the one of this release; {MIGRATE}: {text}"
+                )),
                 // Constraints: name the one that was broken.
                 c if c.starts_with("23") => match database.constraint() {
                     Some(constraint) => Error::Refused(format!("{constraint}: {text}")),
                     None => Error::Refused(text),
                 },
                 // Lost or refused connections, resources, shutdown, time-outs, conflicts, and faults of the server.
-                c if ["08", "53", "57", "58", "XX", "40", "55", "25"].iter().any(|class| c.starts_with(class)) => {
+                c if ["08", "53", "57", "58", "XX", "40", "55", "25"]
+                    .iter()
+                    .any(|class| c.starts_with(class)) =>
+                {
                     Error::Unavailable(text)
                 }
                 // Wrong credentials or rights, a missing database: mended outside, and then it goes on.
-                c if ["28", "3D", "42501"].iter().any(|class| c.starts_with(class)) => Error::Unavailable(text),
+                c if ["28", "3D", "42501"].iter().any(|class| c.starts_with(class)) => {
+                    Error::Unavailable(text)
+                }
                 _ => Error::Refused(text),
             }
         }
@@ -70,7 +75,9 @@ pub(crate) fn store_error(error: sqlx::Error) -> Error {
 pub(crate) fn commit_error(error: sqlx::Error) -> Stop {
     match &error {
         sqlx::Error::Database(database) => match database.code().unwrap_or_default().as_ref() {
-            c if c.starts_with("57") || c.starts_with("08") => Stop::Failed(Error::Unknown(error.to_string())),
+            c if c.starts_with("57") || c.starts_with("08") => {
+                Stop::Failed(Error::Unknown(error.to_string()))
+            }
             _ => Stop::from(error),
         },
         _ => Stop::Failed(Error::Unknown(error.to_string())),

@@ -60,7 +60,9 @@ pub(crate) async fn write(
     .await?
     .rows_affected();
     if written < identities.len() as u64 {
-        return Err(Stop::Conflict(Error::Unavailable("a message of the set was handled meanwhile".to_owned())));
+        return Err(Stop::Conflict(Error::Unavailable(
+            "a message of the set was handled meanwhile".to_owned(),
+        )));
     }
     Ok(())
 }

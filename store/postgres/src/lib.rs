@@ -7,6 +7,8 @@
 
 mod attempt;
 mod audit;
+mod books;
+mod checks;
 mod connect;
 mod dead_letters;
 mod effects;
@@ -23,8 +25,6 @@ mod rewards;
 mod rewards_read;
 mod rows;
 mod schedule;
-
-mod books;
 mod settlement;
 
 pub use connect::{Options, PostgresStore};

@@ -57,7 +57,12 @@ impl PostgresStore {
 
 #[async_trait]
 impl Outbox for PostgresStore {
-    async fn outbox_take(&self, limit: u32, lease: Duration, now: DateTime<Utc>) -> Result<Vec<OutboxRow>, Error> {
+    async fn outbox_take(
+        &self,
+        limit: u32,
+        lease: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<OutboxRow>, Error> {
         type Row = (i64, String, String, String, Option<String>, Vec<u8>, DateTime<Utc>);
         let rows: Vec<Row> = sqlx::query_as(
             "with taken as (

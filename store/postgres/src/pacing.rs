@@ -20,16 +20,17 @@ impl Pacing for PostgresStore {
     async fn permits(&self, key: &str, quota: &Quota, want: u32) -> Result<Permits, Error> {
         let spacing_us = quota.interval_us().min(MOST_US);
         let tolerance_us = spacing_us.saturating_mul(i64::from(quota.burst.max(1)) - 1).min(MOST_US);
-        let row: (i64, i64, Option<i64>, Option<String>) =
-            sqlx::query_as("select granted, ahead_us, closed_us, closed_reason from permits($1, $2, $3, $4, $5)")
-                .bind(key)
-                .bind(spacing_us)
-                .bind(tolerance_us)
-                .bind(micros(quota.margin))
-                .bind(i64::from(want))
-                .fetch_one(&self.pool)
-                .await
-                .map_err(store_error)?;
+        let row: (i64, i64, Option<i64>, Option<String>) = sqlx::query_as(
+            "select granted, ahead_us, closed_us, closed_reason from permits($1, $2, $3, $4, $5)",
+        )
+        .bind(key)
+        .bind(spacing_us)
+        .bind(tolerance_us)
+        .bind(micros(quota.margin))
+        .bind(i64::from(want))
+        .fetch_one(&self.pool)
+        .await
+        .map_err(store_error)?;
         let (granted, ahead_us, closed_us, reason) = row;
         if let Some(closed_us) = closed_us {
             return Ok(Permits::Closed(closed(closed_us, reason)));

@@ -16,19 +16,7 @@ use crate::rows::{narrow, read, storable};
 
 /// Every programme with its rules in their order.
 pub(crate) async fn all(conn: &mut PgConnection) -> Result<BTreeMap<ProgrammeId, Programme>, Stop> {
-    type Row = (
-        String,
-        String,
-        String,
-        i32,
-        String,
-        i64,
-        NaiveDate,
-        NaiveDate,
-        DateTime<Utc>,
-        String,
-        i64,
-    );
+    type Row = (String, String, String, i32, String, i64, NaiveDate, NaiveDate, DateTime<Utc>, String, i64);
     let rows: Vec<Row> = sqlx::query_as(
         "select id, name, tz, day_start_min, count_mode, grace_days, starts_on, ends_on, claim_until, state,
                 points_per_1000_minor
@@ -37,7 +25,20 @@ pub(crate) async fn all(conn: &mut PgConnection) -> Result<BTreeMap<ProgrammeId,
     .fetch_all(&mut *conn)
     .await?;
     let mut programmes = BTreeMap::new();
-    for (id, name, tz, day_start_min, count_mode, grace_days, starts_on, ends_on, claim_until, state, points) in rows {
+    for (
+        id,
+        name,
+        tz,
+        day_start_min,
+        count_mode,
+        grace_days,
+        starts_on,
+        ends_on,
+        claim_until,
+        state,
+        points,
+    ) in rows
+    {
         let id = read("programme", "id", ProgrammeId::new(id))?;
         let programme = Programme {
             id: id.clone(),
@@ -73,10 +74,15 @@ async fn load_rules(
     .await?;
     for row in rows {
         let Some(programme) = programmes.get_mut(row.try_get::<&str, _>("programme_id")?) else { continue };
-        let kind = match (row.try_get::<Option<i64>, _>("points")?, row.try_get::<Option<String>, _>("sku")?) {
+        let kind = match (row.try_get::<Option<i64>, _>("points")?, row.try_get::<Option<String>, _>("sku")?)
+        {
             (Some(points), None) => RewardKind::Points { points },
             (None, Some(sku)) => RewardKind::Product { sku },
-            _ => return Err(read::<(), _>("reward", "kind", Err("neither points nor a product")).unwrap_err().into()),
+            _ => {
+                return Err(read::<(), _>("reward", "kind", Err("neither points nor a product"))
+                    .unwrap_err()
+                    .into());
+            }
         };
         let plan = |total: i64, low_at: i64| StockPlan { total, low_at };
         let stock = row.try_get::<Option<i64>, _>("total")?.zip(row.try_get::<Option<i64>, _>("low_at")?);
@@ -104,7 +110,11 @@ impl PostgresStore {
         }
     }
 
-    pub(crate) async fn write_programme(&self, programme: &Programme, now: DateTime<Utc>) -> Result<(), Error> {
+    pub(crate) async fn write_programme(
+        &self,
+        programme: &Programme,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
         let faults = programme.faults();
         if !faults.is_empty() {
             return Err(Error::Refused(faults.join("; ")));
@@ -170,7 +180,10 @@ async fn keep_days(conn: &mut PgConnection, programme: &Programme) -> Result<(),
         .fetch_one(conn)
         .await?;
     if counted {
-        let why = format!("programme {}: its zone and its day's start are fixed, there is attendance", programme.id);
+        let why = format!(
+            "programme {}: its zone and its day's start are fixed, there is attendance",
+            programme.id
+        );
         return Err(Error::Refused(why).into());
     }
     Ok(())
@@ -209,7 +222,10 @@ async fn write_reward(conn: &mut PgConnection, reward: &Reward) -> Result<(), St
 }
 
 async fn write_rules(conn: &mut PgConnection, programme: &Programme) -> Result<(), Stop> {
-    sqlx::query("delete from rule where programme_id = $1").bind(programme.id.as_str()).execute(&mut *conn).await?;
+    sqlx::query("delete from rule where programme_id = $1")
+        .bind(programme.id.as_str())
+        .execute(&mut *conn)
+        .await?;
     let rules = &programme.rules;
     sqlx::query(
         "insert into rule (programme_id, id, reward_id, days_required, max_per_member, position)
@@ -232,7 +248,8 @@ trait Word: Copy + 'static {
 }
 
 impl Word for CountMode {
-    const ALL: &'static [(Self, &'static str)] = &[(Self::Total, "total"), (Self::Consecutive, "consecutive")];
+    const ALL: &'static [(Self, &'static str)] =
+        &[(Self::Total, "total"), (Self::Consecutive, "consecutive")];
 }
 
 impl Word for ProgrammeState {

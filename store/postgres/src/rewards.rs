@@ -58,7 +58,11 @@ impl PostgresStore {
 
 #[async_trait]
 impl Rewards for PostgresStore {
-    async fn settle_rewards(&self, messages: Vec<RewardMessage>, now: DateTime<Utc>) -> Result<RewardsSettled, Error> {
+    async fn settle_rewards(
+        &self,
+        messages: Vec<RewardMessage>,
+        now: DateTime<Utc>,
+    ) -> Result<RewardsSettled, Error> {
         let mut tries = Tries::default();
         loop {
             let mut tx = self.begin().await?;

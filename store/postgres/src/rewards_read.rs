@@ -15,21 +15,15 @@ use crate::rows::page;
 const DAYS_MAX: i64 = 400;
 
 /// Claim, programme, rule, reward, member, state, code, days, accepted, settled.
-type ClaimRow = (
-    Uuid,
-    String,
-    String,
-    Option<String>,
-    String,
-    String,
-    Option<String>,
-    i64,
-    DateTime<Utc>,
-    DateTime<Utc>,
-);
+type ClaimRow =
+    (Uuid, String, String, Option<String>, String, String, Option<String>, i64, DateTime<Utc>, DateTime<Utc>);
 
 impl PostgresStore {
-    pub(crate) async fn read_days(&self, programme: &ProgrammeId, member: &MemberId) -> Result<MemberDays, Error> {
+    pub(crate) async fn read_days(
+        &self,
+        programme: &ProgrammeId,
+        member: &MemberId,
+    ) -> Result<MemberDays, Error> {
         let days = sqlx::query_scalar(
             "select on_date from attendance where programme_id = $1 and member_id = $2 order by on_date limit $3",
         )
@@ -52,7 +46,11 @@ impl PostgresStore {
         Ok(BalanceView { balance, blocked })
     }
 
-    pub(crate) async fn read_claims_of(&self, member: &MemberId, limit: u32) -> Result<Vec<ClaimView>, Error> {
+    pub(crate) async fn read_claims_of(
+        &self,
+        member: &MemberId,
+        limit: u32,
+    ) -> Result<Vec<ClaimView>, Error> {
         let rows: Vec<ClaimRow> = sqlx::query_as(
             "select id, programme_id, rule_id, reward_id, member_id, state, reject_code, days_seen, accepted_at,
                     settled_at
@@ -93,8 +91,18 @@ impl PostgresStore {
 }
 
 fn view(row: ClaimRow) -> ClaimView {
-    let (claim_id, programme_id, rule_id, reward_id, member_id, state, reject_code, days_seen, accepted_at, settled_at) =
-        row;
+    let (
+        claim_id,
+        programme_id,
+        rule_id,
+        reward_id,
+        member_id,
+        state,
+        reject_code,
+        days_seen,
+        accepted_at,
+        settled_at,
+    ) = row;
     ClaimView {
         claim_id,
         programme_id,

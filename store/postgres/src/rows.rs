@@ -20,8 +20,16 @@ pub(crate) fn read<T, E: Display>(
 }
 
 /// A number that a column holds wider than the program does.
-pub(crate) fn narrow<T: TryFrom<i64>>(table: &'static str, column: &'static str, value: i64) -> Result<T, Error> {
-    T::try_from(value).map_err(|_| Error::Inconsistent { table, column, why: format!("{value} is out of range") })
+pub(crate) fn narrow<T: TryFrom<i64>>(
+    table: &'static str,
+    column: &'static str,
+    value: i64,
+) -> Result<T, Error> {
+    T::try_from(value).map_err(|_| Error::Inconsistent {
+        table,
+        column,
+        why: format!("{value} is out of range"),
+    })
 }
 
 /// The rows of a page, as the contract bounds them.

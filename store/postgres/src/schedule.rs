@@ -25,13 +25,15 @@ impl Schedule for PostgresStore {
 
 impl PostgresStore {
     async fn fire(&self, conn: &mut PgConnection, firing: &Firing, now: DateTime<Utc>) -> Result<bool, Stop> {
-        let fired = sqlx::query("insert into firing (job, slot, fired_at) values ($1, $2, $3) on conflict do nothing")
-            .bind(firing.job)
-            .bind(&firing.slot)
-            .bind(now)
-            .execute(&mut *conn)
-            .await?
-            .rows_affected();
+        let fired = sqlx::query(
+            "insert into firing (job, slot, fired_at) values ($1, $2, $3) on conflict do nothing",
+        )
+        .bind(firing.job)
+        .bind(&firing.slot)
+        .bind(now)
+        .execute(&mut *conn)
+        .await?
+        .rows_affected();
         if fired == 0 {
             return Ok(false);
         }

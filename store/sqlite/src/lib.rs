@@ -1,1 +1,28 @@
 //! The store contract on the embedded SQLite file.
+//!
+//! Each use case is one job of the file's single writer, so that nothing comes between what a decision reads and what
+//! it writes. Sets travel as one JSON text a statement: a handful of statements for a set of 500. The tables have the
+//! names of the PostgreSQL store's, and the files of this crate those of that one's.
+
+mod audit;
+mod dead_letters;
+mod effects;
+mod error;
+mod inbox;
+mod incidents;
+mod lifecycle;
+mod outbox;
+mod pacing;
+mod parcels;
+mod parcels_read;
+mod programmes;
+mod returns;
+mod rewards;
+mod rewards_load;
+mod rewards_write;
+mod rows;
+mod schedule;
+
+mod store;
+
+pub use store::SqliteStore;

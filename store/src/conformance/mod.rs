@@ -7,6 +7,7 @@
 #![expect(missing_docs, reason = "the name of a behaviour says it")]
 
 pub mod audit;
+pub mod lifecycle;
 pub mod outbox;
 pub mod points;
 pub mod programmes;
@@ -50,10 +51,69 @@ macro_rules! store_conformance_tests {
     ($(#[$attribute:meta])* $harness:expr) => {
         $crate::store_conformance_tests! { @all [$(#[$attribute])*] [$harness]
             audit: [
+                an_empty_store_adds_up_to_nothing,
                 effects_are_listed_by_event_id_page_by_page,
+                effects_of_one_event_id_are_each_listed,
+                a_repeated_check_in_leaves_no_second_effect,
+            ]
+            lifecycle: [
+                migrations_are_repeatable_from_several_sides_at_once,
+                a_closed_store_is_unavailable,
             ]
             outbox: [
+                a_row_is_read_as_it_was_written,
                 a_row_is_taken_once_until_its_lease_ends,
+                rows_are_taken_when_they_are_due_and_oldest_first,
+                a_published_row_is_gone,
+                a_released_row_comes_again_at_its_time,
+                two_relays_never_share_a_row,
+                lag_counts_what_is_due,
+                a_list_is_cut_to_the_page,
+                a_relay_is_woken_or_waits_no_longer_than_it_said,
+            ]
+            points: [
+                a_granted_claim_for_points_is_booked_in_double_entry,
+                a_paid_order_earns_once,
+                refunds_take_back_in_proportion_and_cumulatively,
+                an_order_and_its_refund_settle_in_one_set,
+                a_refund_before_its_order_leaves_no_trace_and_succeeds_later,
+                a_repeat_of_what_is_not_yet_known_is_not_called_handled,
+                concurrent_workers_book_each_order_and_refund_once,
+                a_member_never_seen_has_nothing,
+            ]
+            programmes: [
+                a_programme_is_read_as_it_was_put,
+                putting_a_programme_again_changes_it_and_not_its_stock,
+                a_reward_that_never_ran_out_gets_no_stock_by_being_put_again,
+                zone_and_day_start_are_fixed_once_there_is_attendance,
+                a_faulty_programme_is_refused_and_leaves_nothing,
+            ]
+            rewards: [
+                a_check_in_counts_once_a_day_in_the_programmes_zone,
+                a_repeated_message_has_no_second_effect,
+                a_reused_identity_is_told_from_a_repeat,
+                of_one_identity_in_a_set_the_first_counts,
+                one_id_from_two_sources_is_two_messages,
+                a_claim_of_the_same_set_sees_the_check_in_before_it,
+                a_claim_under_an_unknown_rule_or_programme_is_refused,
+                a_claim_in_a_paused_programme_is_refused,
+                a_claim_after_the_window_is_refused,
+                a_claim_with_too_few_days_is_refused_and_a_later_one_granted,
+                a_member_claims_no_more_often_than_the_rule_allows,
+                a_blocked_member_neither_checks_in_nor_claims,
+                a_claim_id_is_settled_once_whatever_message_carries_it,
+                facts_of_a_set_are_in_the_outbox,
+                concurrent_workers_settle_each_message_once,
+                a_members_newest_claims_come_first,
+                an_empty_set_is_settled,
+            ]
+            schedule: [
+                a_job_fires_once_a_slot_however_many_try,
+                the_next_slot_and_another_job_fire_too,
+            ]
+            stock: [
+                stock_is_never_oversold_by_workers_with_overlapping_sets,
+                low_and_out_of_stock_are_told_once_each,
             ]
         }
     };

@@ -1,17 +1,16 @@
 //! Bad input of every kind: a clear 4xx, nothing stored, and the connection's neighbours unharmed.
 
 use std::io::Write;
-use std::sync::Arc;
 
 use crate::http::{Answer, Request};
-use crate::support::{BATCH, ONE, Recorder, Running, check_in, claim, event, return_asked};
+use crate::support::{BATCH, ONE, RealQueue, Running, check_in, claim, event, return_asked};
 
 const CHECK_IN: &str = "member.check_in.requested.v1";
 
-async fn recording() -> (Arc<Recorder>, Running) {
-    let recorder = Arc::new(Recorder::default());
-    let running = Running::start(Arc::clone(&recorder) as _).await;
-    (recorder, running)
+async fn on_a_real_queue() -> (RealQueue, Running) {
+    let queue = RealQueue::open().await;
+    let running = Running::start(queue.publisher()).await;
+    (queue, running)
 }
 
 /// What is sent, what is answered, and the JSON pointer that the answer must name.
@@ -99,17 +98,17 @@ fn names(answer: &Answer, status: u16, pointer: Option<&str>) -> bool {
 
 #[tokio::test]
 async fn every_broken_event_is_refused_with_its_place_and_nothing_is_stored() {
-    let (recorder, running) = recording().await;
+    let (queue, running) = on_a_real_queue().await;
     for (what, body, status, pointer) in broken_envelopes().into_iter().chain(broken_contents()) {
         let answer = running.post(ONE, body).send().await;
         assert!(names(&answer, status, pointer), "{what}: {}", String::from_utf8_lossy(&answer.body));
     }
-    assert!(recorder.published.lock().unwrap().is_empty());
+    assert_eq!(queue.stored().await, 0);
 }
 
 #[tokio::test]
 async fn one_bad_event_refuses_its_whole_batch_and_is_pointed_at() {
-    let (recorder, running) = recording().await;
+    let (queue, running) = on_a_real_queue().await;
     for (what, body, status, pointer) in broken_envelopes().into_iter().chain(broken_contents()) {
         let Ok(bad) = String::from_utf8(body) else { continue };
         if serde_json::from_str::<&serde_json::value::RawValue>(&bad).is_err() {
@@ -124,21 +123,21 @@ async fn one_bad_event_refuses_its_whole_batch_and_is_pointed_at() {
             String::from_utf8_lossy(&answer.body)
         );
     }
-    assert!(recorder.published.lock().unwrap().is_empty());
+    assert_eq!(queue.stored().await, 0);
 }
 
 #[tokio::test]
 async fn a_batch_that_is_none_is_refused() {
-    let (recorder, running) = recording().await;
+    let (queue, running) = on_a_real_queue().await;
     for body in ["", "{}", "[", "[1,", "null", &check_in("e-1"), &"[".repeat(200_000), &"[".repeat(900_000)] {
         running.post(BATCH, body).send().await.problem(400);
     }
-    assert!(recorder.published.lock().unwrap().is_empty());
+    assert_eq!(queue.stored().await, 0);
 }
 
 #[tokio::test]
 async fn what_is_too_large_is_refused_with_the_limit() {
-    let (recorder, running) = recording().await;
+    let (queue, running) = on_a_real_queue().await;
     let padded = |bytes: usize| {
         let data = |pad: usize| {
             format!(r#"{{"programme_id":"autumn","member_id":"m-1","pad":"{}"}}"#, "x".repeat(pad))
@@ -168,13 +167,13 @@ async fn what_is_too_large_is_refused_with_the_limit() {
         .send()
         .await
         .problem(401);
-    assert!(recorder.published.lock().unwrap().is_empty());
+    assert_eq!(queue.stored().await, 0);
     assert_eq!(running.post(ONE, padded(65_000)).send().await.status, 202);
 }
 
 #[tokio::test]
 async fn a_small_body_that_inflates_beyond_the_limit_is_refused() {
-    let (recorder, running) = recording().await;
+    let (queue, running) = on_a_real_queue().await;
     let gzip = |bytes: &[u8]| {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         encoder.write_all(bytes).unwrap();
@@ -185,14 +184,14 @@ async fn a_small_body_that_inflates_beyond_the_limit_is_refused() {
     let send = |body: Vec<u8>| running.post(BATCH, body).header("Content-Encoding", "gzip").send();
     assert_eq!(send(bomb).await.problem(413)["max_bytes"], 4 * 1024 * 1024);
     send(b"no gzip".to_vec()).await.problem(400);
-    assert!(recorder.published.lock().unwrap().is_empty());
+    assert_eq!(queue.stored().await, 0);
     let inflates = format!("[{}]{}", check_in("e-1"), " ".repeat(2 * 1024 * 1024));
     assert_eq!(send(gzip(inflates.as_bytes())).await.status, 202);
 }
 
 #[tokio::test]
 async fn an_answer_never_repeats_what_was_sent() {
-    let (_, running) = recording().await;
+    let (_queue, running) = on_a_real_queue().await;
     let secret = "4111111111111111";
     let data = format!(r#"{{"programme_id":"{secret}!","member_id":{secret}}}"#);
     for body in [event("e-1", CHECK_IN, &data), event(secret, "no.such.v1", "{}"), format!("{{\"{secret}\":")]
@@ -205,7 +204,7 @@ async fn an_answer_never_repeats_what_was_sent() {
 
 #[tokio::test]
 async fn bytes_that_are_no_http_harm_nobody() {
-    let (_, running) = recording().await;
+    let (_queue, running) = on_a_real_queue().await;
     for garbage in [&b"\x16\x03\x01\x02\x00\x01\x00"[..], b"\0\0\0\0\r\n\r\n", b"POST / HTTP/9.9\r\n\r\n"] {
         let mut connection = crate::http::Connection::open(running.address).await;
         connection.send(garbage).await;

@@ -4,4 +4,5 @@
 mod answers;
 mod bad_input;
 mod http;
+mod storing;
 mod support;

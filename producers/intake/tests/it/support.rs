@@ -2,15 +2,19 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::{ManualClock, SeededIds};
 use forebay_intake::{ApiKey, Intake, IntakeOptions, KeyRing, Scope};
-use forebay_queue::{Outgoing, PublishError, Publisher};
-use forebay_schemas::Catalogue;
+use forebay_queue::{Broker, ConsumeOptions, Message, Outgoing, PublishError, Publisher};
+use forebay_queue_embedded::{EmbeddedBroker, Options};
+use forebay_schemas::{Catalogue, Queue, Topology};
+use forebay_sqlite::Db;
 use forebay_telemetry::Metrics;
 use secrecy::ExposeSecret;
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -42,6 +46,51 @@ impl Publisher for Recorder {
         }
         self.published.lock().unwrap().extend(batch);
         results
+    }
+}
+
+/// The embedded queue on a file of its own.
+#[derive(Debug)]
+pub(crate) struct RealQueue {
+    pub(crate) broker: Arc<EmbeddedBroker>,
+    topology: Topology,
+    _folder: TempDir,
+}
+
+impl RealQueue {
+    pub(crate) async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::open(folder.path().join("queue.db")).await.unwrap();
+        let topology = Topology::new([]);
+        let clock = Arc::new(now);
+        let broker = EmbeddedBroker::open(db, topology.clone(), clock, Options::default()).await.unwrap();
+        broker.declare(&topology).await.unwrap();
+        Self { broker, topology, _folder: folder }
+    }
+
+    pub(crate) fn publisher(&self) -> Arc<dyn Publisher> {
+        self.broker.publisher()
+    }
+
+    /// How many messages there are in all queues.
+    pub(crate) async fn stored(&self) -> u64 {
+        let mut stored = 0;
+        for queue in self.topology.queues() {
+            stored += self.broker.depth(&queue).await.unwrap().ready;
+        }
+        stored
+    }
+
+    /// The next `count` messages of a queue, in their order.
+    pub(crate) async fn take(&self, queue: Queue, count: usize) -> Vec<Message> {
+        let consumer = self.broker.consume(queue, ConsumeOptions { prefetch: 1000 });
+        let mut taken = Vec::new();
+        while taken.len() < count {
+            let received = consumer.receive(count - taken.len(), Duration::from_millis(5));
+            let received = tokio::time::timeout(Duration::from_secs(5), received).await;
+            taken.extend(received.expect("the messages are there").into_iter().map(|d| d.message));
+        }
+        taken
     }
 }
 

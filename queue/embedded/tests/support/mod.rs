@@ -35,5 +35,6 @@ pub(crate) async fn db(folder: &Path) -> Db {
 
 /// A broker on the file in this folder.
 pub(crate) async fn broker(folder: &TempDir) -> Arc<EmbeddedBroker> {
-    EmbeddedBroker::open(db(folder.path()).await, topology(), clock(), Options::default()).await.unwrap()
+    let broker = EmbeddedBroker::open(db(folder.path()).await, topology(), clock(), Options::default());
+    broker.await.expect("the file can be opened")
 }

@@ -1,0 +1,176 @@
+//! Parcels: planned and read.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use forebay_domain::NewOutbox;
+use forebay_domain::parcel::Checkpoint;
+use forebay_schemas::events::{CheckParcels, ParcelRef};
+use forebay_schemas::{AdapterId, CarrierCode, Queue, Route, TrackingNumber};
+use forebay_store::{CheckDone, CheckpointView, Error, Handled, ParcelView, Parcels};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row as _};
+use uuid::Uuid;
+
+use crate::attempt::Tries;
+use crate::error::{Stop, store_error};
+use crate::rows::read;
+use crate::{PostgresStore, outbox};
+
+/// Most parcels in one check command.
+const BATCH_MAX: u32 = 100;
+/// Longest time that a check may be outstanding.
+const LEASE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Most checkpoints that are answered for one parcel.
+const CHECKPOINTS_MAX: i64 = 200;
+
+impl PostgresStore {
+    async fn plan_once(
+        &self,
+        conn: &mut PgConnection,
+        adapter: &AdapterId,
+        batch: u32,
+        most: u32,
+        until: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<u32, Stop> {
+        let mut taken: Vec<(DateTime<Utc>, Uuid, String, String)> = sqlx::query_as(
+            "with due as (
+                 select id from parcel
+                 where adapter = $1 and next_check_at <= $2 and (check_until is null or check_until <= $2)
+                 order by next_check_at, id limit $3 for update skip locked
+             )
+             update parcel p set check_until = $4 from due where p.id = due.id
+             returning p.next_check_at, p.id, p.carrier, p.tracking_number",
+        )
+        .bind(adapter.as_str())
+        .bind(now)
+        .bind(i64::from(most))
+        .bind(until)
+        .fetch_all(&mut *conn)
+        .await?;
+        taken.sort();
+        let parcels = taken
+            .into_iter()
+            .map(|(_, parcel_id, carrier, number)| {
+                Ok(ParcelRef {
+                    parcel_id,
+                    carrier: read("parcel", "carrier", carrier.parse())?,
+                    tracking_number: read("parcel", "tracking_number", number.parse())?,
+                })
+            })
+            .collect::<Result<Vec<_>, Error>>()?;
+        let commands: Vec<NewOutbox> = parcels
+            .chunks(batch.clamp(1, BATCH_MAX) as usize)
+            .map(|parcels| {
+                let check = CheckParcels { adapter: adapter.clone(), parcels: parcels.to_vec() };
+                let route = Route::Work(Queue::Tracking(adapter.clone()));
+                NewOutbox::command(self.ids.next().to_string(), route, now, &check)
+            })
+            .collect();
+        outbox::write(conn, &commands, now).await?;
+        Ok(u32::try_from(parcels.len()).unwrap_or(u32::MAX))
+    }
+}
+
+#[async_trait]
+impl Parcels for PostgresStore {
+    async fn plan_checks(
+        &self,
+        adapter: &AdapterId,
+        batch: u32,
+        most: u32,
+        lease: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<u32, Error> {
+        let mut tries = Tries::default();
+        loop {
+            let mut tx = self.begin().await?;
+            let until = now + lease.min(LEASE_MAX);
+            let done = self.plan_once(&mut tx, adapter, batch, most, until, now).await;
+            if let Some(taken) = tries.end(tx, done, self.ids.as_ref()).await? {
+                return Ok(taken);
+            }
+        }
+    }
+
+    async fn checks_outstanding(&self, adapter: &AdapterId, now: DateTime<Utc>) -> Result<u32, Error> {
+        let outstanding: i64 =
+            sqlx::query_scalar("select count(*) from parcel where adapter = $1 and check_until > $2")
+                .bind(adapter.as_str())
+                .bind(now)
+                .fetch_one(&self.pool)
+                .await
+                .map_err(store_error)?;
+        Ok(u32::try_from(outstanding).unwrap_or(u32::MAX))
+    }
+
+    async fn apply_checks(&self, checks: Vec<CheckDone>, now: DateTime<Utc>) -> Result<Vec<Handled>, Error> {
+        let mut tries = Tries::default();
+        loop {
+            let mut tx = self.begin().await?;
+            let done = self.apply_once(&mut tx, &checks, now).await;
+            if let Some(handled) = tries.end(tx, done, self.ids.as_ref()).await? {
+                return Ok(handled);
+            }
+        }
+    }
+
+    async fn parcel(
+        &self,
+        carrier: &CarrierCode,
+        number: &TrackingNumber,
+    ) -> Result<Option<ParcelView>, Error> {
+        let mut tx = self.begin_read().await?;
+        let row = sqlx::query("select * from parcel where carrier = $1 and tracking_number = $2")
+            .bind(carrier.as_str())
+            .bind(number.as_str())
+            .fetch_optional(&mut *tx)
+            .await
+            .map_err(store_error)?;
+        let Some(row) = row else { return Ok(None) };
+        let rows = sqlx::query("select * from checkpoint where parcel_id = $1 order by position limit $2")
+            .bind(row.try_get::<Uuid, _>("id").map_err(store_error)?)
+            .bind(CHECKPOINTS_MAX)
+            .fetch_all(&mut *tx)
+            .await
+            .map_err(store_error)?;
+        let checkpoints = rows.iter().map(checkpoint).collect::<Result<Vec<_>, Error>>()?;
+        view(&row, checkpoints).map(Some).map_err(store_error)
+    }
+}
+
+fn checkpoint(row: &PgRow) -> Result<CheckpointView, Error> {
+    let text = |column| row.try_get::<&str, _>(column).map_err(store_error);
+    let at = read("checkpoint", "at", serde_json::from_str(text("at")?))?;
+    let status = read("checkpoint", "status", text("status")?.parse())?;
+    let decode = || {
+        Ok(CheckpointView {
+            checkpoint: Checkpoint {
+                at,
+                status,
+                raw_code: row.try_get("raw_code")?,
+                text: row.try_get("text")?,
+                place: row.try_get("place")?,
+            },
+            learned_at: row.try_get("learned_at")?,
+        })
+    };
+    decode().map_err(store_error)
+}
+
+fn view(row: &PgRow, checkpoints: Vec<CheckpointView>) -> Result<ParcelView, sqlx::Error> {
+    Ok(ParcelView {
+        parcel_id: row.try_get("id")?,
+        carrier: row.try_get("carrier")?,
+        tracking_number: row.try_get("tracking_number")?,
+        adapter: row.try_get("adapter")?,
+        status: row.try_get("status")?,
+        status_at: row.try_get("status_at")?,
+        picked_up_at: row.try_get("picked_up_at")?,
+        next_check_at: row.try_get("next_check_at")?,
+        checks: row.try_get("checks")?,
+        checkpoints,
+    })
+}

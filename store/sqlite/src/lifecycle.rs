@@ -1,0 +1,52 @@
+//! Migrations, state, stop.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use forebay_store::{Error, Lifecycle, StoreStatus};
+use sqlx::migrate::Migrator;
+
+use crate::SqliteStore;
+use crate::error::Fault;
+
+/// Where the migrations that were applied are remembered; the queue in the same file has a table of its own.
+const MIGRATIONS_TABLE: &str = "store_migrations";
+
+fn migrator() -> Migrator {
+    sqlx::migrate!()
+}
+
+#[async_trait]
+impl Lifecycle for SqliteStore {
+    async fn migrate(&self) -> Result<(), Error> {
+        self.db.migrate(MIGRATIONS_TABLE, migrator()).await.map_err(Fault::from)?;
+        Ok(())
+    }
+
+    async fn status(&self) -> Result<StoreStatus, Error> {
+        let schema_wanted = migrator().iter().map(|migration| migration.version).max().unwrap_or(0);
+        let migrated: bool = sqlx::query_scalar("select exists (select 1 from sqlite_schema where name = ?)")
+            .bind(MIGRATIONS_TABLE)
+            .fetch_one(self.db.read())
+            .await
+            .map_err(Fault::from)?;
+        let schema_version = if migrated {
+            sqlx::query_scalar("select coalesce(max(version), 0) from store_migrations where success")
+                .fetch_one(self.db.read())
+                .await
+                .map_err(Fault::from)?
+        } else {
+            0
+        };
+        Ok(StoreStatus { schema_version, schema_wanted, now: self.clock.now() })
+    }
+
+    async fn outbox_changed(&self, most: Duration) {
+        // That the time is up is an answer like any other.
+        let _ = tokio::time::timeout(most, self.outbox_woken()).await;
+    }
+
+    async fn close(&self) {
+        self.db.close().await;
+    }
+}
