@@ -42,7 +42,7 @@ pub(crate) async fn send(
 ) -> Result<Sent, Exit> {
     let url = intake.join("/v1/events").map_err(Exit::failed)?;
     let next = Arc::new(AtomicUsize::new(0));
-    let mut tasks = tokio::task::JoinSet::new();
+    let mut tasks: tokio::task::JoinSet<Result<Sent, Exit>> = tokio::task::JoinSet::new();
     for _ in 0..CONNECTIONS {
         let (client, url, key) = (client.clone(), url.clone(), key.clone());
         let (events, next, progress) = (Arc::clone(events), Arc::clone(&next), Arc::clone(progress));

@@ -89,7 +89,7 @@ impl Tracking {
 
     /// Pairs each answer with its parcel. One parcel without an answer costs the message an attempt only when it is
     /// the only one; otherwise the planner asks again about it later.
-    async fn sort(&self, inbound: &Inbound, check: &CheckParcels, answers: Vec<Answered>) -> Looked {
+    fn sort(&self, inbound: &Inbound, check: &CheckParcels, answers: Vec<Answered>) -> Looked {
         let mut lookups: Vec<(Uuid, Lookup)> = Vec::with_capacity(answers.len());
         let mut failed = None;
         // The adapter answers for each parcel in the order in which it was asked.
