@@ -78,9 +78,14 @@ impl System {
             Some(db) => {
                 let clock = Arc::clone(&self.clock);
                 let now = Arc::new(move || clock.now());
-                let broker = EmbeddedBroker::open(db.clone(), self.topology.clone(), now, forebay_queue_embedded::Options::default())
-                    .await
-                    .map_err(|error| Exit::new(UNAVAILABLE, error.to_string()))?;
+                let broker = EmbeddedBroker::open(
+                    db.clone(),
+                    self.topology.clone(),
+                    now,
+                    forebay_queue_embedded::Options::default(),
+                )
+                .await
+                .map_err(|error| Exit::new(UNAVAILABLE, error.to_string()))?;
                 Ok(broker)
             }
             None => {
@@ -136,7 +141,8 @@ impl System {
 
     /// The ring of the configured API keys.
     pub(crate) fn keys(&self) -> Result<KeyRing, Exit> {
-        KeyRing::new(self.configured_keys()?).map_err(|fault| Exit::new(CONFIGURATION, format!("keys: {fault}")))
+        KeyRing::new(self.configured_keys()?)
+            .map_err(|fault| Exit::new(CONFIGURATION, format!("keys: {fault}")))
     }
 
     /// The client for every call to the outside; it may call the configured hosts and no others.
@@ -240,7 +246,9 @@ impl System {
             from: mail.from.clone(),
             to: mail.to.clone(),
         };
-        Mailer::new(options, Arc::clone(&self.clock)).map(Some).map_err(|error| Exit::new(CONFIGURATION, format!("mail: {error}")))
+        Mailer::new(options, Arc::clone(&self.clock))
+            .map(Some)
+            .map_err(|error| Exit::new(CONFIGURATION, format!("mail: {error}")))
     }
 
     /// The words of notices.

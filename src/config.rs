@@ -291,7 +291,10 @@ impl Config {
                 return Err(Faults(vec![format!("the configuration file {} is not there", path.display())]));
             }
             Some(path) => figment = figment.merge(Toml::file_exact(path)),
-            None => figment = figment.merge(Toml::file_exact(DEFAULT_FILE)),
+            None if Path::new(DEFAULT_FILE).is_file() => {
+                figment = figment.merge(Toml::file_exact(DEFAULT_FILE))
+            }
+            None => {}
         }
         Self::extract(figment.merge(Env::prefixed("FOREBAY_").split("__").ignore(&ENV_OF_COMMANDS)))
     }
@@ -381,7 +384,8 @@ impl Config {
         }
         if self.returns.result_url.is_some() && self.returns.signing_secret.get().is_none() {
             faults.push(
-                "returns.signing_secret is missing; results are signed with it (whsec_ and base64)".to_owned(),
+                "returns.signing_secret is missing; results are signed with it (whsec_ and base64)"
+                    .to_owned(),
             );
         }
         if self.slack.bot_token.get().is_some() && self.slack.channel.is_empty() {
@@ -393,15 +397,22 @@ impl Config {
         if self.work.concurrency == 0 || self.work.concurrency > 64 {
             faults.push(format!("work.concurrency is {}; it must be 1 to 64", self.work.concurrency));
         }
-        if self.alerts.group_wait_s < 0.0 || self.alerts.update_every_s <= 0.0 || self.alerts.repeat_every_s <= 0.0 {
-            faults.push("alerts: group_wait_s must be 0 or more, update_every_s and repeat_every_s above 0".to_owned());
+        if self.alerts.group_wait_s < 0.0
+            || self.alerts.update_every_s <= 0.0
+            || self.alerts.repeat_every_s <= 0.0
+        {
+            faults.push(
+                "alerts: group_wait_s must be 0 or more, update_every_s and repeat_every_s above 0"
+                    .to_owned(),
+            );
         }
         if let Err(error) = self.log.format.parse::<forebay_telemetry::LogFormat>() {
             faults.push(format!("log.format {error}"));
         }
         for key in &self.keys {
             if key.id.starts_with("dev") {
-                faults.push(format!("keys: \"{}\" is a key of `forebay dev`; it is refused elsewhere", key.id));
+                faults
+                    .push(format!("keys: \"{}\" is a key of `forebay dev`; it is refused elsewhere", key.id));
             }
         }
     }
@@ -420,7 +431,9 @@ impl Config {
                 let amqp = ["amqp://", "amqps://"].iter().any(|s| queue.expose().starts_with(s));
                 let postgres = ["postgres://", "postgresql://"].iter().any(|s| store.expose().starts_with(s));
                 if !amqp {
-                    return Err(format!("queue.url is {queue}; it must begin with sqlite:, amqp:// or amqps://"));
+                    return Err(format!(
+                        "queue.url is {queue}; it must begin with sqlite:, amqp:// or amqps://"
+                    ));
                 }
                 if !postgres {
                     return Err(format!("store.url is {store}; it must begin with sqlite: or postgres://"));
@@ -470,7 +483,8 @@ mod tests {
 
     #[test]
     fn an_unknown_setting_is_refused_by_name() {
-        let figment = Figment::new().merge(Toml::string(DEFAULTS)).merge(Toml::string("[work]\nconcurency = 3"));
+        let figment =
+            Figment::new().merge(Toml::string(DEFAULTS)).merge(Toml::string("[work]\nconcurency = 3"));
         let faults = Config::extract(figment).unwrap_err();
         assert!(faults.to_string().contains("concurency"), "{faults}");
     }

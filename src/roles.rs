@@ -87,7 +87,13 @@ impl System {
     }
 
     /// Serves HTTP routes until the stop.
-    pub(crate) fn run_http(&self, running: &Running, name: &'static str, listener: TcpListener, routes: axum::Router) {
+    pub(crate) fn run_http(
+        &self,
+        running: &Running,
+        name: &'static str,
+        listener: TcpListener,
+        routes: axum::Router,
+    ) {
         let stop = running.stop.clone();
         running.tasks.spawn(async move {
             if let Err(error) = forebay_intake::serve(listener, routes, stop.cancelled_owned()).await {
@@ -133,12 +139,19 @@ impl System {
         let carriers = Arc::new(self.carriers(&client)?);
         let shop = self.shop(&client)?;
         let clock = || Arc::clone(&self.clock);
-        let decoding = |handler| -> Arc<dyn RawHandler> { Arc::new(Decoding::new(Arc::clone(&self.catalogue), handler)) };
+        let decoding = |handler| -> Arc<dyn RawHandler> {
+            Arc::new(Decoding::new(Arc::clone(&self.catalogue), handler))
+        };
         let collects = self.config.returns.api_url.is_some().then(|| Arc::clone(&shop));
         let returns = Returns::new(Arc::clone(store), clock(), Arc::clone(&carriers), collects);
         let rewards = Rewards::new(Arc::clone(store), clock(), self.config.work.concurrency);
-        let notices =
-            Notices::new(Arc::clone(store), clock(), self.sinks(&client)?, self.wording(), self.metrics.clone());
+        let notices = Notices::new(
+            Arc::clone(store),
+            clock(),
+            self.sinks(&client)?,
+            self.wording(),
+            self.metrics.clone(),
+        );
         let mut assignments = vec![
             Assignment { queue: Queue::Returns, handler: decoding(Arc::new(returns)) },
             Assignment { queue: Queue::Rewards, handler: decoding(Arc::new(rewards)) },
@@ -150,14 +163,8 @@ impl System {
             let pacer = self.pacer(carrier.as_ref(), store);
             let concurrency = self.config.sweettracker.concurrency;
             let queue = Queue::Tracking(carrier.id().clone());
-            let tracking = Tracking::new(
-                Arc::clone(store),
-                clock(),
-                carrier,
-                pacer,
-                self.metrics.clone(),
-                concurrency,
-            );
+            let tracking =
+                Tracking::new(Arc::clone(store), clock(), carrier, pacer, self.metrics.clone(), concurrency);
             assignments.push(Assignment { queue, handler: decoding(Arc::new(tracking)) });
         }
         for queue in [Queue::Dead, Queue::Unrouted] {
@@ -185,12 +192,16 @@ impl System {
     pub(crate) fn run_schedule(&self, running: &Running, store: &Arc<dyn Store>) -> Result<(), Exit> {
         let returns = &self.config.returns;
         let options = JobsOptions {
-            collect_every: returns.api_url.as_ref().map(|_| Duration::from_secs(returns.collect_every_s.max(1))),
+            collect_every: returns
+                .api_url
+                .as_ref()
+                .map(|_| Duration::from_secs(returns.collect_every_s.max(1))),
             tz: self.config.shop.tz,
             stock_check_at: self.config.alerts.stock_check_at,
             timing: self.config.alerts.timing(),
         };
-        let parts = || (Arc::clone(store), Arc::clone(&self.clock), self.metrics.clone(), self.health.clone());
+        let parts =
+            || (Arc::clone(store), Arc::clone(&self.clock), self.metrics.clone(), self.health.clone());
         let (s, c, m, h) = parts();
         let jobs = Jobs::new(s, c, m, h, options);
         let carriers = self.carriers(&self.http_client()?)?;

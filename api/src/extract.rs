@@ -13,6 +13,7 @@ use forebay_intake::body::check_encoding;
 use forebay_intake::{Arrival, BodyLimits, Incoming, Kind, Problem};
 use forebay_schemas::Violation;
 use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
 use tokio::time::Instant;
 
 use crate::api::Api;
@@ -116,18 +117,34 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
             let detail = format!("Not JSON: line {}, column {}.", cause.line(), cause.column());
             return Problem::new(Kind::InvalidRequest, detail);
         }
-        let mut path: Vec<String> = error.path().iter().map(|segment| format!("/{segment}")).collect();
+        let mut path: Vec<String> = error.path().iter().filter_map(token).collect();
         if cause.to_string().starts_with("unknown field") {
             // The name is the sender's, not one of ours; the rule lists those.
             path.pop();
         }
-        let pointer = path.concat();
-        let said = expectation(&cause.to_string()).unwrap_or_else(|| "can't be read as its type".to_owned());
-        Problem::new(Kind::InvalidContent, "The body breaks its rules; nothing was done.")
-            .errors(vec![Violation::new(pointer, said)])
+        broken(path.concat(), &cause.to_string())
     })?;
     json.end().map_err(|_| Problem::new(Kind::InvalidRequest, "There is more after the JSON."))?;
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        // A reader takes an array for a structure, field by field.
+        return Err(broken(String::new(), "another type, expected an object"));
+    }
     Ok(parsed)
+}
+
+fn broken(pointer: String, said: &str) -> Problem {
+    let said = expectation(said).unwrap_or_else(|| "can't be read as its type".to_owned());
+    Problem::new(Kind::InvalidContent, "The body breaks its rules; nothing was done.")
+        .errors(vec![Violation::new(pointer, said)])
+}
+
+/// A step of the path as a token of a JSON pointer (RFC 6901).
+fn token(segment: &Segment) -> Option<String> {
+    match segment {
+        Segment::Seq { index } => Some(format!("/{index}")),
+        Segment::Map { key } => Some(format!("/{}", key.replace('~', "~0").replace('/', "~1"))),
+        Segment::Enum { .. } | Segment::Unknown => None,
+    }
 }
 
 /// What a reader's message says of our own rules; whatever it repeats of the input is left out.

@@ -1,26 +1,25 @@
 //! What the world saw.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::Value;
 
-/// Most carrier arrivals that are remembered, 16 bytes each.
-const ARRIVALS_MAX: usize = 2_000_000;
-/// Most results, messages and mails that are remembered, each kind.
-const KEPT_MAX: usize = 200_000;
+use crate::arrivals::{Arrivals, fullest};
+use crate::kept::Kept;
+use crate::results::{ResultCall, Results, Taken, digest};
 
-/// A result that the shop took.
-#[derive(Debug, Clone, Serialize)]
-pub struct ResultCall {
-    /// The idempotency key.
-    pub key: String,
-    /// The body.
-    pub body: Value,
-}
+/// Most numbers whose calls are counted; of any further one each look is the first.
+const NUMBERS_MAX: usize = 1_000_000;
+/// Most Slack messages and mails that are remembered, and their bytes.
+const NOTICES_MAX: usize = 20_000;
+const NOTICE_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// A message in Slack, as it stands after its updates.
 #[derive(Debug, Clone, Serialize)]
@@ -40,7 +39,7 @@ pub struct SlackPost {
 }
 
 /// A mail.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone)]
 pub struct Mail {
     /// The envelope's sender.
     pub from: String,
@@ -50,74 +49,136 @@ pub struct Mail {
     pub data: String,
 }
 
-#[derive(Debug, Default)]
+impl Mail {
+    /// The headers, unfolded but not decoded, in their order.
+    #[must_use]
+    pub fn headers(&self) -> Vec<(String, String)> {
+        let head = self.data.split_once("\r\n\r\n").map_or(self.data.as_str(), |(head, _)| head);
+        let unfolded = head.replace("\r\n ", " ").replace("\r\n\t", " ");
+        let pairs = unfolded.lines().filter_map(|line| line.split_once(':'));
+        pairs.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect()
+    }
+
+    /// A header's value, whatever the case of its name.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<String> {
+        self.headers().into_iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// What follows the headers, as it came.
+    #[must_use]
+    pub fn body(&self) -> &str {
+        self.data.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+    }
+}
+
+/// A number that the carrier was asked about, or that the control pushed on.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct Asked {
+    pub(crate) calls: usize,
+    pub(crate) advanced: usize,
+}
+
+#[derive(Debug)]
+struct Slack {
+    posts: Kept<SlackPost>,
+    /// Message numbers by their time stamps.
+    by_ts: HashMap<String, u64>,
+}
+
+#[derive(Debug)]
 struct Seen {
-    arrivals: VecDeque<Instant>,
-    calls_total: usize,
-    calls_by_number: BTreeMap<String, usize>,
-    results: Vec<ResultCall>,
-    results_refused: usize,
-    slack: Vec<SlackPost>,
-    slack_calls: usize,
-    mails: Vec<Mail>,
+    arrivals: Mutex<Arrivals>,
+    numbers: Mutex<BTreeMap<String, Asked>>,
+    results: Mutex<Results>,
+    results_refused: AtomicU64,
+    slack: Mutex<Slack>,
+    slack_calls: AtomicU64,
+    mails: Mutex<Kept<Mail>>,
 }
 
 /// What the world saw. Cheap to clone; all clones are one record.
-#[derive(Debug, Clone, Default)]
-pub struct Record(Arc<Mutex<Seen>>);
+#[derive(Debug, Clone)]
+pub struct Record(Arc<Seen>);
 
+impl Default for Record {
+    fn default() -> Self {
+        Self(Arc::new(Seen {
+            arrivals: Mutex::default(),
+            numbers: Mutex::default(),
+            results: Mutex::default(),
+            results_refused: AtomicU64::new(0),
+            slack: Mutex::new(Slack {
+                posts: Kept::new(NOTICES_MAX, NOTICE_BYTES_MAX),
+                by_ts: HashMap::new(),
+            }),
+            slack_calls: AtomicU64::new(0),
+            mails: Mutex::new(Kept::new(NOTICES_MAX, NOTICE_BYTES_MAX)),
+        }))
+    }
+}
+
+/// What the parts of the world write down.
 impl Record {
-    /// Notes a carrier call at the moment that it arrived.
+    /// Notes a carrier call at the moment that it arrived; returns how many arrived in the second that ends with it.
     pub(crate) fn carrier_call(&self, at: Instant) -> usize {
-        let mut seen = self.0.lock();
-        seen.calls_total += 1;
-        if seen.arrivals.len() == ARRIVALS_MAX {
-            seen.arrivals.pop_front();
-        }
-        seen.arrivals.push_back(at);
-        let second = at.checked_sub(Duration::from_secs(1));
-        seen.arrivals.iter().rev().take_while(|a| second.is_none_or(|s| **a > s)).count()
+        self.0.arrivals.lock().note(at)
     }
 
-    /// Notes which number was asked about; returns how often it was asked before.
-    pub(crate) fn asked_about(&self, number: &str) -> usize {
-        let mut seen = self.0.lock();
-        let count = seen.calls_by_number.entry(number.to_owned()).or_default();
-        *count += 1;
-        *count - 1
+    /// Notes which number was asked about; returns how often it was asked about before and how often advanced.
+    pub(crate) fn asked_about(&self, number: &str) -> (usize, usize) {
+        self.of_number(number, |asked| {
+            asked.calls += 1;
+            (asked.calls - 1, asked.advanced)
+        })
     }
 
-    /// Moves a parcel's story on by one look.
+    /// Moves a parcel's journey on by one step.
     pub(crate) fn advance(&self, number: &str) {
-        *self.0.lock().calls_by_number.entry(number.to_owned()).or_default() += 1;
+        self.of_number(number, |asked| asked.advanced += 1);
     }
 
-    pub(crate) fn result(&self, call: ResultCall) {
-        let mut seen = self.0.lock();
-        if seen.results.len() < KEPT_MAX {
-            seen.results.push(call);
+    fn of_number<T>(&self, number: &str, change: impl FnOnce(&mut Asked) -> T) -> T {
+        let mut numbers = self.0.numbers.lock();
+        match numbers.get_mut(number) {
+            Some(asked) => change(asked),
+            None if numbers.len() < NUMBERS_MAX => change(numbers.entry(number.to_owned()).or_default()),
+            None => change(&mut Asked::default()),
         }
+    }
+
+    pub(crate) fn result(&self, key: &str, body: Value, raw: &[u8], at: DateTime<Utc>) -> Taken {
+        let digest = digest(raw);
+        self.0.results.lock().take(key, body, digest, raw.len(), at)
     }
 
     pub(crate) fn result_refused(&self) {
-        self.0.lock().results_refused += 1;
+        self.0.results_refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn posted(&self, post: SlackPost) {
-        let mut seen = self.0.lock();
-        seen.slack_calls += 1;
-        if seen.slack.len() < KEPT_MAX {
-            seen.slack.push(post);
+    /// A call that Slack answered, whatever with.
+    pub(crate) fn slack_called(&self) {
+        self.0.slack_calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn posted(&self, post: SlackPost, bytes: usize) {
+        let mut slack = self.0.slack.lock();
+        let ts = post.ts.clone();
+        let number = slack.posts.push(bytes, post);
+        if !ts.is_empty() {
+            slack.by_ts.insert(ts, number);
+        }
+        if slack.by_ts.len() > 2 * NOTICES_MAX {
+            let gone = slack.posts.forgotten();
+            slack.by_ts.retain(|_, number| *number > gone);
         }
     }
 
     /// Replaces a message; `false` when there is none of this time stamp.
-    pub(crate) fn updated(&self, channel: &str, ts: &str, text: String, blocks: Value) -> bool {
-        let mut seen = self.0.lock();
-        seen.slack_calls += 1;
-        let Some(post) = seen.slack.iter_mut().find(|p| p.ts == ts && p.channel == channel) else {
-            return false;
-        };
+    pub(crate) fn updated(&self, ts: &str, text: String, blocks: Value) -> bool {
+        let mut slack = self.0.slack.lock();
+        let Some(number) = slack.by_ts.get(ts).copied() else { return false };
+        let Some(post) = slack.posts.get_mut(number) else { return false };
         post.text = text;
         post.blocks = blocks;
         post.updates += 1;
@@ -125,114 +186,115 @@ impl Record {
     }
 
     pub(crate) fn mail(&self, mail: Mail) {
-        let mut seen = self.0.lock();
-        if seen.mails.len() < KEPT_MAX {
-            seen.mails.push(mail);
-        }
+        let bytes = mail.data.len() + mail.from.len() + mail.to.iter().map(String::len).sum::<usize>();
+        self.0.mails.lock().push(bytes, mail);
     }
+}
 
+/// What a test or the demo asks.
+impl Record {
     /// Calls that the carrier counted.
     #[must_use]
     pub fn carrier_calls(&self) -> usize {
-        self.0.lock().calls_total
+        self.0.arrivals.lock().total()
     }
 
-    /// Most carrier calls that arrived in any window of this length.
+    /// Most carrier calls that arrived in any window of this length (its end excluded), among the last 2,000,000.
     #[must_use]
     pub fn max_carrier_calls_in(&self, window: Duration) -> usize {
-        let seen = self.0.lock();
-        let (mut most, mut first) = (0, 0);
-        for (last, at) in seen.arrivals.iter().enumerate() {
-            while seen.arrivals.get(first).is_some_and(|f| at.duration_since(*f) >= window) {
-                first += 1;
-            }
-            most = most.max(last + 1 - first);
-        }
-        most
+        let instants = self.0.arrivals.lock().instants();
+        fullest(&instants, window)
     }
 
     /// How often a number was asked about.
     #[must_use]
     pub fn calls_about(&self, number: &str) -> usize {
-        self.0.lock().calls_by_number.get(number).copied().unwrap_or(0)
+        self.asked(number).calls
     }
 
-    /// Every result that the shop took, repeats included.
+    pub(crate) fn asked(&self, number: &str) -> Asked {
+        self.0.numbers.lock().get(number).cloned().unwrap_or_default()
+    }
+
+    /// Up to `limit` numbers after this one, in their order.
+    pub(crate) fn numbers(&self, after: &str, limit: usize) -> Vec<(String, Asked)> {
+        let numbers = self.0.numbers.lock();
+        let rest = numbers.range::<str, _>((Bound::Excluded(after), Bound::Unbounded));
+        rest.take(limit).map(|(number, asked)| (number.clone(), asked.clone())).collect()
+    }
+
+    /// The results that the shop took, repeats included; the last 200,000.
     #[must_use]
     pub fn results(&self) -> Vec<ResultCall> {
-        self.0.lock().results.clone()
+        self.0.results.lock().deliveries().all()
     }
 
-    /// The distinct (idempotency key, return id) that the shop took.
+    pub(crate) fn results_page(&self, after: Option<u64>, limit: usize) -> (u64, Vec<(u64, ResultCall)>) {
+        let results = self.0.results.lock();
+        (results.deliveries().total(), results.deliveries().page(after, limit))
+    }
+
+    /// The distinct (idempotency key, return id) that the shop took; the last 500,000.
     #[must_use]
     pub fn distinct_results(&self) -> BTreeSet<(String, String)> {
-        let seen = self.0.lock();
-        seen.results
-            .iter()
-            .map(|r| {
-                (
-                    r.key.clone(),
-                    r.body.get("return_id").and_then(Value::as_str).unwrap_or_default().to_owned(),
-                )
-            })
-            .collect()
+        self.0.results.lock().distinct()
     }
 
-    /// Slack's messages as they stand now.
+    /// Slack's messages as they stand now; the last 20,000.
     #[must_use]
     pub fn slack_posts(&self) -> Vec<SlackPost> {
-        self.0.lock().slack.clone()
+        self.0.slack.lock().posts.all()
     }
 
-    /// How many messages there are in Slack.
+    pub(crate) fn slack_page(&self, after: Option<u64>, limit: usize) -> (u64, Vec<(u64, SlackPost)>) {
+        let slack = self.0.slack.lock();
+        (slack.posts.total(), slack.posts.page(after, limit))
+    }
+
+    /// How many messages were posted to Slack.
     #[must_use]
     pub fn slack_messages(&self) -> usize {
-        self.0.lock().slack.len()
+        usize::try_from(self.0.slack.lock().posts.total()).unwrap_or(usize::MAX)
     }
 
-    /// Every mail.
+    /// The mails; the last 20,000.
     #[must_use]
     pub fn mail_list(&self) -> Vec<Mail> {
-        self.0.lock().mails.clone()
+        self.0.mails.lock().all()
+    }
+
+    pub(crate) fn mail_page(&self, after: Option<u64>, limit: usize) -> (u64, Vec<(u64, Mail)>) {
+        let mails = self.0.mails.lock();
+        (mails.total(), mails.page(after, limit))
     }
 
     /// How many mails came.
     #[must_use]
     pub fn mails(&self) -> usize {
-        self.0.lock().mails.len()
+        usize::try_from(self.0.mails.lock().total()).unwrap_or(usize::MAX)
     }
 
-    /// All counts.
+    /// All counts, each exact however long the world has run.
     pub(crate) fn summary(&self) -> Value {
-        let most = self.max_carrier_calls_in(Duration::from_secs(1));
-        let distinct = self.distinct_results().len();
-        let seen = self.0.lock();
+        let (calls, fullest_second) = {
+            let arrivals = self.0.arrivals.lock();
+            (arrivals.total(), arrivals.fullest_second())
+        };
+        let (results, distinct, repeats) = {
+            let results = self.0.results.lock();
+            (results.deliveries().total(), results.keys(), results.repeats())
+        };
         serde_json::json!({
-            "carrier_calls": seen.calls_total,
-            "carrier_numbers": seen.calls_by_number.len(),
-            "carrier_calls_in_any_second": most,
-            "results": seen.results.len(),
+            "carrier_calls": calls,
+            "carrier_numbers": self.0.numbers.lock().len(),
+            "carrier_calls_in_any_second": fullest_second,
+            "results": results,
             "results_distinct": distinct,
-            "results_refused": seen.results_refused,
-            "slack_messages": seen.slack.len(),
-            "slack_calls": seen.slack_calls,
-            "mails": seen.mails.len(),
+            "results_repeated": repeats,
+            "results_refused": self.0.results_refused.load(Ordering::Relaxed),
+            "slack_messages": self.slack_messages(),
+            "slack_calls": self.0.slack_calls.load(Ordering::Relaxed),
+            "mails": self.mails(),
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_fullest_window_is_found_wherever_it_lies() {
-        let record = Record::default();
-        let start = Instant::now();
-        for ms in [0, 100, 900, 950, 999, 1_000, 1_850, 5_000] {
-            record.carrier_call(start + Duration::from_millis(ms));
-        }
-        assert_eq!(record.max_carrier_calls_in(Duration::from_secs(1)), 5);
-        assert_eq!(record.carrier_calls(), 8);
     }
 }

@@ -1,100 +1,52 @@
-//! The world as one HTTP server and one SMTP server.
+//! The world as one HTTP server and one SMTP server, on a thread of its own: it is outside, so whoever keeps the
+//! caller's threads busy neither delays it nor blurs the instants at which it sees calls arrive.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::serve::ListenerExt as _;
-use chrono::{DateTime, Utc};
-use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use crate::faults::{Faults, Switches};
+use crate::faults::Faults;
 use crate::options::Options;
 use crate::record::Record;
-use crate::{control, shop, slack, smtp, sweettracker};
+use crate::world::World;
+use crate::{control, http, shop, slack, smtp, sweettracker};
 
 const BODY_BYTES: usize = 1024 * 1024;
-
-/// What every part of the world shares.
-#[derive(Debug, Clone)]
-pub(crate) struct World {
-    pub(crate) options: Options,
-    pub(crate) record: Record,
-    pub(crate) switches: Switches,
-    pub(crate) returns: Arc<Mutex<Vec<Value>>>,
-    count: Arc<AtomicU64>,
-}
-
-impl World {
-    /// The next number of a sequence, for ids.
-    pub(crate) fn next(&self) -> u64 {
-        self.count.fetch_add(1, Ordering::Relaxed) % 1_000_000
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "the outside world has a clock of its own")]
-    #[expect(clippy::unused_self, reason = "the world's clock, as seen by its parts")]
-    pub(crate) fn now(&self) -> DateTime<Utc> {
-        Utc::now()
-    }
-}
 
 /// A running world. It ends when it is stopped or dropped.
 #[derive(Debug)]
 pub struct Sandbox {
-    world: World,
+    world: Arc<World>,
     http: SocketAddr,
     smtp: SocketAddr,
     stop: CancellationToken,
-    tasks: TaskTracker,
+    ended: CancellationToken,
 }
 
 impl Sandbox {
     /// Starts it and returns when it can be called.
     ///
     /// # Errors
-    /// When an address can't be listened on.
-    pub async fn start(options: Options) -> std::io::Result<Self> {
-        let http_listener = TcpListener::bind(options.listen).await?;
-        let smtp_listener = TcpListener::bind(options.smtp).await?;
-        let (http, smtp) = (http_listener.local_addr()?, smtp_listener.local_addr()?);
-        let world = World {
-            options,
-            record: Record::default(),
-            switches: Switches::default(),
-            returns: Arc::default(),
-            count: Arc::default(),
-        };
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        let routes = Router::new()
-            .merge(sweettracker::routes())
-            .merge(shop::routes())
-            .merge(slack::routes())
-            .merge(control::routes())
-            .layer(DefaultBodyLimit::max(BODY_BYTES))
-            .with_state(world.clone());
-        let http_stop = stop.clone();
-        tasks.spawn(async move {
-            let listener = http_listener.tap_io(|stream| {
-                let _ = stream.set_nodelay(true);
-            });
-            // Calls under way are cut off at the stop: the world owes nobody an answer.
-            tokio::select! {
-                served = async { axum::serve(listener, routes).await } => {
-                    if let Err(error) = served {
-                        tracing::error!(%error, "the sandbox's HTTP server failed");
-                    }
-                }
-                () = http_stop.cancelled() => {}
-            }
-        });
-        tasks.spawn(smtp::serve(smtp_listener, world.clone(), stop.clone()));
-        Ok(Self { world, http, smtp, stop, tasks })
+    /// When an address can't be listened on, or there is no thread to be had.
+    pub async fn start(options: Options) -> io::Result<Self> {
+        let world = Arc::new(World::new(options));
+        let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
+        let (ready, bound) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("sandbox".to_owned());
+        let (its_world, its_stop, its_end) = (Arc::clone(&world), stop.clone(), ended.clone());
+        thread.spawn(move || {
+            let _end = its_end.drop_guard();
+            run(its_world, its_stop, ready);
+        })?;
+        let (http, smtp) = bound.await.map_err(io::Error::other)??;
+        Ok(Self { world, http, smtp, stop, ended })
     }
 
     /// The base address of its HTTP side, without a slash at the end.
@@ -126,11 +78,21 @@ impl Sandbox {
         self.world.switches.set(faults);
     }
 
-    /// Stops it.
+    /// Puts returns into the shop's returns API, as they are; `false`, and none of them, when it would hold too many.
+    #[must_use]
+    pub fn add_returns(&self, returns: Vec<Value>) -> bool {
+        self.world.add_returns(returns)
+    }
+
+    /// Moves a parcel's journey on by one step.
+    pub fn advance(&self, number: &str) {
+        self.world.record.advance(number);
+    }
+
+    /// Stops it. Calls under way and idle connections are cut off: the world owes nobody an answer.
     pub async fn stop(self) {
         self.stop.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
+        self.ended.cancelled().await;
     }
 }
 
@@ -138,4 +100,52 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+type Ready = oneshot::Sender<io::Result<(SocketAddr, SocketAddr)>>;
+
+/// Lives until the stop; the end of the runtime ends all its tasks.
+fn run(world: Arc<World>, stop: CancellationToken, ready: Ready) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            // Who does not wait any more needs no answer, here and below.
+            let _ = ready.send(Err(error));
+            return;
+        }
+    };
+    runtime.block_on(async {
+        match bind(&world.options).await {
+            Ok((http, smtp, addresses)) => {
+                if ready.send(Ok(addresses)).is_err() {
+                    return;
+                }
+                tokio::select! {
+                    () = http::serve(http, routes(Arc::clone(&world))) => {}
+                    () = smtp::serve(smtp, world) => {}
+                    () = stop.cancelled() => {}
+                }
+            }
+            Err(error) => {
+                let _ = ready.send(Err(error));
+            }
+        }
+    });
+}
+
+async fn bind(options: &Options) -> io::Result<(TcpListener, TcpListener, (SocketAddr, SocketAddr))> {
+    let http = TcpListener::bind(options.listen).await?;
+    let smtp = TcpListener::bind(options.smtp).await?;
+    let addresses = (http.local_addr()?, smtp.local_addr()?);
+    Ok((http, smtp, addresses))
+}
+
+fn routes(world: Arc<World>) -> Router {
+    Router::new()
+        .merge(sweettracker::routes())
+        .merge(shop::routes())
+        .merge(slack::routes())
+        .merge(control::routes())
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .with_state(world)
 }

@@ -1,24 +1,31 @@
-//! Slack: incoming webhooks and the three bot methods that are called, with Slack's limits and errors.
-//!
-//! Limits (Slack's reference for blocks): 50 blocks; header 150; section text 3,000; fields 10 of 2,000.
+//! Slack: incoming webhooks and the three bot methods that are called, with Slack's pace and errors.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use governor::clock::{Clock as _, DefaultClock};
+use governor::state::keyed::HashMapStateStore;
+use governor::{Quota, RateLimiter};
 use serde_json::{Value, json};
 
 use crate::record::SlackPost;
-use crate::server::World;
+use crate::signature::text;
+use crate::slack_blocks::checked;
+use crate::world::World;
 use crate::{SLACK_CHANNEL, SLACK_TOKEN};
 
-/// Above this many characters in all blocks Slack answers `msg_blocks_too_long`; the limit is not documented.
-const TOTAL_CHARS: usize = 13_000;
+/// Most channels and webhooks whose pace is remembered before those at rest are forgotten.
+const PACED_MAX: usize = 1_000;
 
-pub(crate) fn routes() -> Router<World> {
+pub(crate) fn routes() -> Router<Arc<World>> {
     Router::new()
         .route("/slack/services/{team}/{app}/{secret}", post(webhook))
         .route("/slack/api/chat.postMessage", post(post_message))
@@ -26,52 +33,118 @@ pub(crate) fn routes() -> Router<World> {
         .route("/slack/api/auth.test", post(auth_test))
 }
 
-async fn webhook(State(world): State<World>, body: Bytes) -> Response {
+/// One message a second and channel, after a short burst.
+#[derive(Debug)]
+pub(crate) struct Pace(Option<RateLimiter<String, HashMapStateStore<String>, DefaultClock>>);
+
+impl Pace {
+    pub(crate) fn new(burst: u32) -> Self {
+        let burst = NonZeroU32::new(burst);
+        Self(burst.map(|burst| RateLimiter::hashmap(Quota::per_second(NonZeroU32::MIN).allow_burst(burst))))
+    }
+
+    /// How long to wait when a message comes too early.
+    fn too_early(&self, channel: &str) -> Option<Duration> {
+        let limiter = self.0.as_ref()?;
+        if limiter.len() > PACED_MAX {
+            limiter.retain_recent();
+        }
+        let early = limiter.check_key(&channel.to_owned()).err()?;
+        Some(early.wait_time_from(DefaultClock::default().now()))
+    }
+}
+
+async fn webhook(
+    State(world): State<Arc<World>>,
+    Path(hook): Path<(String, String, String)>,
+    body: Bytes,
+) -> Response {
+    world.record.slack_called();
     if let Some(trouble) = trouble(&world) {
         return trouble;
     }
-    let Ok(message) = serde_json::from_slice::<Value>(&body) else {
+    if let Some(error) = &world.switches.get().slack_error {
+        return (webhook_status(error), error.clone()).into_response();
+    }
+    if let Some(wait) = world.slack_pace.too_early(&format!("{}/{}/{}", hook.0, hook.1, hook.2)) {
+        return too_many(wait);
+    }
+    let Ok(message @ Value::Object(_)) = serde_json::from_slice::<Value>(&body) else {
         return (StatusCode::BAD_REQUEST, "invalid_payload").into_response();
     };
     if let Err(error) = checked(&message) {
         return (StatusCode::BAD_REQUEST, error).into_response();
     }
-    world.record.posted(SlackPost { updates: 0, ..entry(&message, String::new(), String::new()) });
+    world.record.posted(entry(&message, String::new(), String::new()), body.len());
     "ok".into_response()
 }
 
-async fn post_message(
-    State(world): State<World>,
-    headers: HeaderMap,
-    Json(message): Json<Value>,
-) -> Response {
-    if let Some(refusal) = refusal(&world, &headers, &message) {
-        return refusal;
+async fn post_message(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes) -> Response {
+    let message = match asked(&world, &headers, &body) {
+        Ok(message) => message,
+        Err(refusal) => return *refusal,
+    };
+    if let Some(wait) = world.slack_pace.too_early(SLACK_CHANNEL) {
+        return too_many(wait);
     }
-    let ts = format!("{}.{:06}", world.now().timestamp(), world.next());
-    world.record.posted(entry(&message, SLACK_CHANNEL.to_owned(), ts.clone()));
-    Json(json!({ "ok": true, "channel": SLACK_CHANNEL, "ts": ts, "message": { "text": message["text"] } }))
-        .into_response()
+    let ts = world.slack_stamp();
+    world.record.posted(entry(&message, SLACK_CHANNEL.to_owned(), ts.clone()), body.len());
+    Json(json!({
+        "ok": true, "channel": SLACK_CHANNEL, "ts": ts, "message": { "type": "message", "text": message["text"] },
+    }))
+    .into_response()
 }
 
-async fn update(State(world): State<World>, headers: HeaderMap, Json(message): Json<Value>) -> Response {
-    if let Some(refusal) = refusal(&world, &headers, &message) {
-        return refusal;
-    }
+async fn update(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes) -> Response {
+    let message = match asked(&world, &headers, &body) {
+        Ok(message) => message,
+        Err(refusal) => return *refusal,
+    };
     let ts = message["ts"].as_str().unwrap_or_default();
     let text = message["text"].as_str().unwrap_or_default().to_owned();
-    if !world.record.updated(SLACK_CHANNEL, ts, text, message["blocks"].clone()) {
+    if !world.record.updated(ts, text, message["blocks"].clone()) {
         return not_ok("message_not_found");
     }
     Json(json!({ "ok": true, "channel": SLACK_CHANNEL, "ts": ts, "text": message["text"] })).into_response()
 }
 
-async fn auth_test(State(world): State<World>, headers: HeaderMap) -> Response {
-    if !authentic(&world, &headers) {
-        return not_ok("invalid_auth");
+async fn auth_test(State(world): State<Arc<World>>, headers: HeaderMap) -> Response {
+    world.record.slack_called();
+    if let Some(trouble) = trouble(&world) {
+        return trouble;
     }
-    Json(json!({ "ok": true, "team": "sandbox", "user": "forebay", "team_id": "T0", "user_id": "U0" }))
-        .into_response()
+    if let Some(error) = token_error(&world, &headers) {
+        return not_ok(error);
+    }
+    Json(json!({
+        "ok": true, "url": "https://sandbox.slack.example/", "team": "sandbox", "user": "forebay",
+        "team_id": "T0SANDBOX", "user_id": "U0SANDBOX", "bot_id": "B0SANDBOX",
+    }))
+    .into_response()
+}
+
+/// The message that a bot method was called with, when everything about it is right.
+fn asked(world: &World, headers: &HeaderMap, body: &[u8]) -> Result<Value, Box<Response>> {
+    world.record.slack_called();
+    if let Some(trouble) = trouble(world) {
+        return Err(Box::new(trouble));
+    }
+    let refused = |error: &str| Box::new(not_ok(error));
+    if let Some(error) = token_error(world, headers) {
+        return Err(refused(error));
+    }
+    let message: Value = serde_json::from_slice(body).map_err(|_| refused("invalid_json"))?;
+    if !message.is_object() {
+        return Err(refused("json_not_object"));
+    }
+    if message["channel"].as_str() != Some(SLACK_CHANNEL) {
+        return Err(refused("channel_not_found"));
+    }
+    if let Some(error) = &world.switches.get().slack_error {
+        return Err(refused(error));
+    }
+    checked(&message).map_err(refused)?;
+    Ok(message)
 }
 
 fn entry(message: &Value, channel: String, ts: String) -> SlackPost {
@@ -85,71 +158,40 @@ fn entry(message: &Value, channel: String, ts: String) -> SlackPost {
     }
 }
 
-fn authentic(world: &World, headers: &HeaderMap) -> bool {
-    let given = headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
-    !world.switches.get().slack_refuses_token && given == Some(format!("Bearer {SLACK_TOKEN}").as_str())
-}
-
-fn refusal(world: &World, headers: &HeaderMap, message: &Value) -> Option<Response> {
-    if let Some(trouble) = trouble(world) {
-        return Some(trouble);
-    }
-    if !authentic(world, headers) {
-        return Some(not_ok("invalid_auth"));
-    }
-    if message["channel"].as_str() != Some(SLACK_CHANNEL) {
-        return Some(not_ok("channel_not_found"));
-    }
-    checked(message).err().map(not_ok)
+fn token_error(world: &World, headers: &HeaderMap) -> Option<&'static str> {
+    let Some(token) = text(headers, "authorization").strip_prefix("Bearer ") else {
+        return Some("not_authed");
+    };
+    let good = !world.switches.get().slack_refuses_token && token == SLACK_TOKEN;
+    (!good).then_some("invalid_auth")
 }
 
 fn trouble(world: &World) -> Option<Response> {
     let faults = world.switches.get();
     if let Some(seconds) = faults.slack_rate_limited {
-        let body = Json(json!({ "ok": false, "error": "ratelimited" }));
-        return Some(
-            (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds.to_string())], body)
-                .into_response(),
-        );
+        return Some(too_many(Duration::from_secs(seconds)));
     }
     faults.slack_fails.then(|| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
+/// `Retry-After` is in whole seconds.
+fn too_many(wait: Duration) -> Response {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    let body = Json(json!({ "ok": false, "error": "ratelimited" }));
+    (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds.to_string())], body).into_response()
+}
+
+/// The status that Slack documents for a webhook's error.
+fn webhook_status(error: &str) -> StatusCode {
+    match error {
+        "action_prohibited" => StatusCode::FORBIDDEN,
+        "channel_not_found" | "no_service" | "no_team" => StatusCode::NOT_FOUND,
+        "channel_is_archived" => StatusCode::GONE,
+        "rollup_error" => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
+
 fn not_ok(error: &str) -> Response {
     Json(json!({ "ok": false, "error": error })).into_response()
-}
-
-fn checked(message: &Value) -> Result<(), &'static str> {
-    let none = Vec::new();
-    let blocks = message["blocks"].as_array().unwrap_or(&none);
-    let text = message["text"].as_str().unwrap_or_default();
-    if blocks.is_empty() && text.is_empty() {
-        return Err("no_text");
-    }
-    if blocks.len() > 50 || !blocks.iter().all(sound) {
-        return Err("invalid_blocks");
-    }
-    let total: usize = blocks.iter().map(|b| b.to_string().chars().count()).sum();
-    if total > TOTAL_CHARS { Err("msg_blocks_too_long") } else { Ok(()) }
-}
-
-fn sound(block: &Value) -> bool {
-    let fits = |text: &Value, most: usize| {
-        text["text"].as_str().is_some_and(|t| (1..=most).contains(&t.chars().count()))
-    };
-    let all_fit = |list: &Value, count: usize, most: usize| {
-        list.as_array().is_none_or(|l| (1..=count).contains(&l.len()) && l.iter().all(|t| fits(t, most)))
-    };
-    match block["type"].as_str() {
-        Some("header") => block["text"]["type"] == "plain_text" && fits(&block["text"], 150),
-        Some("section") => {
-            let text = &block["text"];
-            (text.is_null() || fits(text, 3_000))
-                && all_fit(&block["fields"], 10, 2_000)
-                && !(text.is_null() && block["fields"].is_null())
-        }
-        Some("context") => block["elements"].is_array() && all_fit(&block["elements"], 10, 2_000),
-        Some("divider" | "actions") => true,
-        _ => false,
-    }
 }

@@ -1,182 +1,138 @@
 //! A carrier's system in the wire format of Sweet Tracker (POST JSON; errors inside status 200).
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
+use axum::body::to_bytes;
+use axum::extract::{Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use chrono::{DateTime, Duration, TimeZone, Utc};
-use chrono_tz::Asia::Seoul;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::CARRIER_KEY;
-use crate::faults::pause;
-use crate::script::{Story, chosen, story};
-use crate::server::World;
+use crate::faults::{Faults, Who, pause};
+use crate::parcel;
+use crate::script::{Story, told};
+use crate::world::World;
 
 const COMPANIES: [(&str, &str); 5] =
     [("01", "우체국택배"), ("04", "CJ대한통운"), ("05", "한진택배"), ("06", "로젠택배"), ("08", "롯데택배")];
-const PLACES: [&str; 6] = ["서울강남", "부산해운대", "대전허브", "광주", "인천", "수원"];
-/// The first step of every story.
-const EPOCH: i64 = 1_795_000_000;
+const QUESTION_BYTES: usize = 16 * 1024;
+const NUMBER_DIGITS_MAX: usize = 30;
 
-pub(crate) fn routes() -> Router<World> {
+/// The documented errors, which come with status 200.
+const BAD_KEY: (&str, &str) = ("101", "사용할 수 없는 API KEY 입니다.");
+const KEY_EXPIRED: (&str, &str) = ("102", "API KEY 사용 기간이 만료되었습니다.");
+const QUOTA: (&str, &str) = ("103", "요청건수가 초과되었습니다.");
+const BAD_NUMBER: (&str, &str) = ("104", "유효하지 않은 운송장번호 이거나 택배사 코드 입니다.");
+const TOO_OFTEN: (&str, &str) = ("105", "동일한 운송장번호의 요청건수가 초과되었습니다.");
+const LOOKUP: (&str, &str) = ("106", "조회중 오류가 발생하였습니다.");
+
+pub(crate) fn routes() -> Router<Arc<World>> {
     Router::new()
         .route("/sweettracker/api/v1/trackingInfo", post(tracking_info))
         .route("/sweettracker/api/v1/companylist", get(company_list))
 }
 
-async fn company_list() -> Response {
+#[derive(Deserialize)]
+struct KeyOnly {
+    #[serde(default)]
+    t_key: String,
+}
+
+async fn company_list(State(world): State<Arc<World>>, Query(query): Query<KeyOnly>) -> Response {
+    if let Some(error) = key_error(&world.switches.get(), &query.t_key) {
+        return refused(error);
+    }
     let companies: Vec<Value> =
         COMPANIES.iter().map(|(code, name)| json!({ "Code": code, "Name": name })).collect();
     json_answer(&json!({ "Company": companies }))
 }
 
-async fn tracking_info(State(world): State<World>, body: Bytes) -> Response {
+async fn tracking_info(State(world): State<Arc<World>>, request: Request) -> Response {
+    // The head is here, the body is not yet asked for: this is when the call arrived.
     let in_this_second = world.record.carrier_call(Instant::now());
     let faults = world.switches.get();
-    pause(faults.carrier_latency_ms).await;
+    pause(world.options.carrier_latency + Duration::from_millis(faults.carrier_latency_ms)).await;
     if let Some(seconds) = faults.carrier_rate_limited {
-        let mut response = (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests").into_response();
-        if seconds > 0 {
-            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-        }
-        return response;
+        return rate_limited(seconds);
     }
-    if world.switches.strikes(faults.carrier_fail_percent) {
+    if world.switches.strikes(Who::Carrier, faults.carrier_fail_percent) {
         return server_error();
     }
+    let body = to_bytes(request.into_body(), QUESTION_BYTES).await.unwrap_or_default();
     let Ok(asked) = serde_json::from_slice::<Value>(&body) else {
-        return refused("106", "요청 형식이 올바르지 않습니다.");
+        return refused(LOOKUP);
     };
     let field = |name: &str| asked.get(name).and_then(Value::as_str).unwrap_or_default();
-    if faults.carrier_refuses_key || field("t_key") != CARRIER_KEY {
-        return refused("101", "사용할 수 없는 API KEY 입니다.");
+    if let Some(error) = key_error(&faults, field("t_key")) {
+        return refused(error);
     }
     if world.options.enforce_quota && in_this_second > world.options.carrier_quota_per_second as usize {
-        return refused("103", "요청건수가 초과되었습니다.");
+        return refused(QUOTA);
     }
     let number = field("t_invoice");
     let known = COMPANIES.iter().any(|(code, _)| *code == field("t_code"));
-    if !known || number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
-        return refused("104", "유효하지 않은 운송장번호 이거나 택배사 코드 입니다.");
+    let sound = (1..=NUMBER_DIGITS_MAX).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit());
+    if !known || !sound {
+        return refused(BAD_NUMBER);
     }
-    let looks = world.record.asked_about(number);
-    answer(world.options.seed, number, story(number, looks))
+    let (looks, advanced) = world.record.asked_about(number);
+    let story = world.options.script.story(number);
+    if let Story::Slow(late) = *story {
+        pause(late).await;
+    }
+    answer(world.options.seed, number, &story, looks, advanced)
 }
 
-fn answer(seed: u64, number: &str, story: Story) -> Response {
+fn answer(seed: u64, number: &str, story: &Story, looks: usize, advanced: usize) -> Response {
     match story {
-        Story::Steps(levels) => json_answer(&parcel(number, levels, details(seed, number, levels))),
-        Story::Untidy(levels) => {
-            let mut details = details(seed, number, levels);
-            let last = details.last().cloned().unwrap_or_default();
-            details.push(last.clone());
-            details.push(filler(&last));
-            details.reverse();
-            json_answer(&parcel(number, levels, details))
+        Story::Journey { steps, shown, looks_a_step } => {
+            let count = told(steps.len(), *shown, *looks_a_step, looks, advanced);
+            json_answer(&parcel::tidy(seed, number, steps.get(..count).unwrap_or(steps)))
         }
-        Story::Returning => {
-            let mut details = details(seed, number, &[1, 2, 3]);
-            details.push(detail(seed, number, 3, 3, "반송출고"));
-            json_answer(&parcel(number, &[1, 2, 3], details))
+        Story::FailsFirst(times) if looks < *times => server_error(),
+        Story::TooOften(times) if looks >= *times => refused(TOO_OFTEN),
+        Story::FailsFirst(_) | Story::TooOften(_) | Story::Slow(_) => {
+            json_answer(&parcel::tidy(seed, number, &[1, 2]))
         }
-        Story::Unknown => refused("104", "유효하지 않은 운송장번호 이거나 택배사 코드 입니다."),
+        Story::Untidy(steps) => json_answer(&parcel::untidy(seed, number, steps)),
+        Story::Returning => json_answer(&parcel::returning(seed, number)),
+        Story::Unknown => refused(BAD_NUMBER),
+        Story::LookupFailed => refused(LOOKUP),
         Story::Html => {
             ([(header::CONTENT_TYPE, "text/html; charset=UTF-8")], "<html><body>점검중입니다</body></html>")
                 .into_response()
         }
         Story::Truncated => {
-            let whole = parcel(number, &[1, 2], details(seed, number, &[1, 2])).to_string();
+            let whole = parcel::tidy(seed, number, &[1, 2]).to_string();
             let half: String = whole.chars().take(whole.chars().count() / 2).collect();
             ([(header::CONTENT_TYPE, "application/json")], half).into_response()
         }
-        Story::ServerError => server_error(),
     }
 }
 
-fn details(seed: u64, number: &str, levels: &[u8]) -> Vec<Value> {
-    let kinds = ["", "접수", "집화처리", "간선상차", "간선하차", "배달출발", "배달완료"];
-    levels
-        .iter()
-        .enumerate()
-        .map(|(i, level)| {
-            detail(seed, number, i64::try_from(i).unwrap_or(0), *level, kinds[usize::from(*level)])
-        })
-        .collect()
+fn key_error(faults: &Faults, key: &str) -> Option<(&'static str, &'static str)> {
+    if faults.carrier_refuses_key || key != CARRIER_KEY {
+        Some(BAD_KEY)
+    } else {
+        faults.carrier_key_expired.then_some(KEY_EXPIRED)
+    }
 }
 
-fn detail(seed: u64, number: &str, step: i64, level: u8, kind: &str) -> Value {
-    let hash = chosen(seed, number);
-    let minutes = i64::try_from(hash % 600).unwrap_or(0) + step * 180;
-    let at = instant() + Duration::minutes(minutes);
-    let place = PLACES[usize::try_from(hash.wrapping_add(u64::from(level)) % 6).unwrap_or(0)];
-    json!({
-        "time": at.timestamp_millis(),
-        "timeString": at.with_timezone(&Seoul).format("%Y-%m-%d %H:%M:%S").to_string(),
-        "where": place,
-        "kind": kind,
-        "level": level,
-        "telno": "02-000-0000",
-        "telno2": "010-0000-0000",
-        "manName": "홍길동",
-        "manPic": "",
-        "code": null,
-        "remark": null,
-    })
-}
-
-/// A line that some carriers add after the delivery, with the day's last second for its time.
-fn filler(last: &Value) -> Value {
-    let mut filler = last.clone();
-    let day =
-        last.get("timeString").and_then(Value::as_str).unwrap_or_default().get(..10).unwrap_or_default();
-    let text = format!("{day} 23:59:59");
-    let at = chrono::NaiveDateTime::parse_from_str(&text, "%Y-%m-%d %H:%M:%S")
-        .ok()
-        .and_then(|local| Seoul.from_local_datetime(&local).single());
-    filler["timeString"] = json!(text);
-    filler["time"] = json!(at.map(|a| a.timestamp_millis()));
-    filler["kind"] = json!("인수자등록");
-    filler
-}
-
-fn instant() -> DateTime<Utc> {
-    DateTime::from_timestamp(EPOCH, 0).unwrap_or_default()
-}
-
-fn parcel(number: &str, levels: &[u8], details: Vec<Value>) -> Value {
-    let level = levels.last().copied().unwrap_or(0);
-    let done = level == 6;
-    json!({
-        "result": "Y",
-        "complete": done,
-        "completeYN": if done { "Y" } else { "N" },
-        "level": level,
-        "invoiceNo": number,
-        "itemName": "잡화",
-        "senderName": "김*수",
-        "receiverName": "이*영",
-        "receiverAddr": "서울 강남구",
-        "orderNumber": null,
-        "estimate": null,
-        "productInfo": null,
-        "recipient": "",
-        "adUrl": null,
-        "itemImage": "",
-        "zipCode": null,
-        "firstDetail": details.first(),
-        "lastDetail": details.last(),
-        "lastStateDetail": details.last(),
-        "trackingDetails": details,
-    })
-}
-
-fn refused(code: &str, text: &str) -> Response {
+fn refused((code, text): (&str, &str)) -> Response {
     json_answer(&json!({ "status": false, "msg": text, "code": code }))
+}
+
+fn rate_limited(seconds: u64) -> Response {
+    let mut response = (StatusCode::TOO_MANY_REQUESTS, "Too Many Requests").into_response();
+    if seconds > 0 {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
 }
 
 /// The error of the framework behind it: here `status` is a number.

@@ -6,6 +6,7 @@ use jsonschema::Validator;
 use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_path_to_error::Segment;
 
 use crate::code::Code;
 use crate::envelope::{Digest, Event};
@@ -113,7 +114,12 @@ fn payload(kind: EventType, data: &str) -> Result<Payload, Refusal> {
     fn read<T: DeserializeOwned>(data: &str) -> Result<T, Refusal> {
         let mut json = serde_json::Deserializer::from_str(data);
         serde_path_to_error::deserialize(&mut json).map_err(|e| {
-            let path: String = e.path().iter().map(|segment| format!("/{segment}")).collect();
+            let token = |segment: &Segment| match segment {
+                Segment::Seq { index } => format!("/{index}"),
+                Segment::Map { key } => format!("/{key}"),
+                Segment::Enum { .. } | Segment::Unknown => String::new(),
+            };
+            let path: String = e.path().iter().map(token).collect();
             Refusal::one(Code::SchemaInvalid, format!("/data{path}"), "can't be read as its type")
         })
     }

@@ -1,6 +1,8 @@
 //! Every sample in `samples/valid` is taken, every one in `samples/invalid` is refused under the code that its name
 //! begins with, e.g. `schema_invalid-order-paid-without-currency.json`.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::{Path, PathBuf};
 
 use forebay_schemas::{Catalogue, Direction, EventType};

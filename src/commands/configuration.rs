@@ -11,7 +11,10 @@ pub(crate) fn run(file: Option<&Path>, command: ConfigCommand) -> Result<(), Exi
     match command {
         ConfigCommand::Check => {
             let config = Config::load(file)?;
-            people::print(&format!("the configuration is sound: queue {}, store {}", config.queue.url, config.store.url))
+            people::print(&format!(
+                "the configuration is sound: queue {}, store {}",
+                config.queue.url, config.store.url
+            ))
         }
         ConfigCommand::Show => {
             let config = Config::load(file)?;

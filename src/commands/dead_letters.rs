@@ -13,7 +13,7 @@ pub(crate) async fn run(args: &ApiArgs, command: DlqCommand) -> Result<(), Exit>
         DlqCommand::Groups { json } => {
             let answer = api.get("/v1/dead-letters/groups", &[]).await?;
             let columns = ["fingerprint", "count", "code", "queue", "kind", "last_at", "sample_error"];
-            show(&answer, "groups", &columns, json, "no dead letters")
+            show(&answer, &columns, json, "no dead letters")
         }
         DlqCommand::List { code, queue, group, message_id, subject, limit, json } => {
             let limit = limit.to_string();
@@ -29,24 +29,26 @@ pub(crate) async fn run(args: &ApiArgs, command: DlqCommand) -> Result<(), Exit>
             query.push(("limit", &limit));
             let answer = api.get("/v1/dead-letters", &query).await?;
             let columns = ["id", "code", "queue", "kind", "message_id", "dead_at", "error"];
-            show(&answer, "dead_letters", &columns, json, "no dead letters match")
+            show(&answer, &columns, json, "no dead letters match")
         }
-        DlqCommand::Show { id } => people::print_json(&api.get(&format!("/v1/dead-letters/{id}"), &[]).await?),
+        DlqCommand::Show { id } => {
+            people::print_json(&api.get(&format!("/v1/dead-letters/{id}"), &[]).await?)
+        }
     }
 }
 
-fn show(answer: &Value, list: &str, columns: &[&str], json: bool, empty: &str) -> Result<(), Exit> {
+fn show(answer: &Value, columns: &[&str], json: bool, empty: &str) -> Result<(), Exit> {
     if json {
         return people::print_json(answer);
     }
-    let rows = answer.get(list).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let rows = answer.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     if rows.is_empty() {
         people::note(empty);
         return Ok(());
     }
     let cells = |row: &Value| columns.iter().map(|c| cell(row.get(*c))).collect();
     people::print(&table::plain(columns, rows.iter().map(cells)))?;
-    if answer.get("next_cursor").is_some_and(Value::is_string) {
+    if answer.get("more").and_then(Value::as_bool) == Some(true) {
         people::note("there are more; narrow the search or raise --limit");
     }
     Ok(())

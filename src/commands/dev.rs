@@ -7,8 +7,8 @@ use forebay_sandbox::Sandbox;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::cli::DevArgs;
-use crate::commands::{people, table};
 use crate::commands::production::{bind, stop_signal};
+use crate::commands::{people, table};
 use crate::compose::System;
 use crate::config::{BackEndUrl, Config};
 use crate::demo::burst_programme;
@@ -90,7 +90,8 @@ struct DevKey {
 /// begins with `dev`, which every other command refuses.
 fn dev_key(path: &Path, system: &System) -> Result<DevKey, Exit> {
     let broken = || {
-        let text = format!("{} does not hold a key of `forebay dev`; remove it and start again", path.display());
+        let text =
+            format!("{} does not hold a key of `forebay dev`; remove it and start again", path.display());
         Exit::new(CONFIGURATION, text)
     };
     if let Ok(text) = std::fs::read_to_string(path) {

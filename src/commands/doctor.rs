@@ -71,9 +71,17 @@ fn outside(system: &System) -> Vec<Check> {
     let mut need = |name: &str, there: bool, lack: &str| {
         checks.push(if there { Check::ok(name) } else { Check::failed(name, lack) });
     };
-    need("keys", !config.keys.is_empty(), "no key is configured, so nobody can send events; run `forebay key new`");
+    need(
+        "keys",
+        !config.keys.is_empty(),
+        "no key is configured, so nobody can send events; run `forebay key new`",
+    );
     need("carriers", !config.adapters().is_empty(), "sweettracker.url is not set; parcels are not followed");
-    need("results", config.returns.result_url.is_some(), "returns.result_url is not set; the shop hears of no pick-up");
+    need(
+        "results",
+        config.returns.result_url.is_some(),
+        "returns.result_url is not set; the shop hears of no pick-up",
+    );
     let told = config.slack.webhook_url.get().is_some()
         || config.slack.bot_token.get().is_some()
         || !config.mail.host.is_empty();

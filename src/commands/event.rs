@@ -18,7 +18,9 @@ pub(crate) async fn run(command: EventCommand) -> Result<(), Exit> {
         EventCommand::Validate { file } => {
             let body = people::read_input(&file)?;
             match Catalogue::new().decode(&body) {
-                Ok(decoded) => people::print(&format!("{} {} is valid", decoded.event.kind, decoded.event.id)),
+                Ok(decoded) => {
+                    people::print(&format!("{} {} is valid", decoded.event.kind, decoded.event.id))
+                }
                 Err(refusal) => {
                     let mut text = format!("the event is not valid ({})", refusal.code);
                     for violation in &refusal.violations {

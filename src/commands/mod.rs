@@ -54,7 +54,9 @@ fn configured(file: Option<&Path>) -> Result<Config, Exit> {
 
 fn version(json: bool) -> Result<(), Exit> {
     let version = env!("CARGO_PKG_VERSION");
-    if json { people::print_json(&serde_json::json!({ "name": "forebay", "version": version })) } else {
+    if json {
+        people::print_json(&serde_json::json!({ "name": "forebay", "version": version }))
+    } else {
         people::print(&format!("forebay {version}"))
     }
 }

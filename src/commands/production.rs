@@ -29,7 +29,8 @@ fn servers_only(config: &Config) -> Result<(), Exit> {
 
 pub(crate) async fn bind(name: &str, address: std::net::SocketAddr) -> Result<TcpListener, Exit> {
     TcpListener::bind(address).await.map_err(|error| {
-        let text = format!("{name} is {address}, which can't be listened on: {error}; choose another address");
+        let text =
+            format!("{name} is {address}, which can't be listened on: {error}; choose another address");
         Exit::new(CONFIGURATION, text)
     })
 }

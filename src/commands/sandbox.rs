@@ -18,7 +18,11 @@ pub(crate) async fn run(args: SandboxArgs) -> Result<(), Exit> {
         let text = format!("{} or {} can't be listened on: {error}; choose others", args.listen, args.smtp);
         Exit::new(CONFIGURATION, text)
     })?;
-    people::note(&format!("the sandbox answers at {}, its mail server at {}", sandbox.http_url(), sandbox.smtp_addr()));
+    people::note(&format!(
+        "the sandbox answers at {}, its mail server at {}",
+        sandbox.http_url(),
+        sandbox.smtp_addr()
+    ));
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {

@@ -100,7 +100,9 @@ impl Evidence<'_> {
             .rewards
             .iter()
             .filter(|r| match (r.total, r.issued) {
-                (Some(total), Some(issued)) => r.granted > total || issued != r.granted || r.movements != r.granted,
+                (Some(total), Some(issued)) => {
+                    r.granted > total || issued != r.granted || r.movements != r.granted
+                }
                 _ => false,
             })
             .map(|r| r.reward_id.as_str())
@@ -113,7 +115,11 @@ impl Evidence<'_> {
         let stock = Invariant {
             name: "nothing oversold",
             holds: oversold.is_empty(),
-            detail: if oversold.is_empty() { scarce.join("; ") } else { format!("wrong: {}", oversold.join(", ")) },
+            detail: if oversold.is_empty() {
+                scarce.join("; ")
+            } else {
+                format!("wrong: {}", oversold.join(", "))
+            },
         };
         let faults = [
             ("sum of all entries", tally.ledger_sum),
@@ -177,12 +183,18 @@ fn label(id: &str, code: Code) -> String {
     format!("{code} {id}")
 }
 
-fn compared(name: &'static str, wanted: &BTreeMap<&str, usize>, found: &BTreeMap<String, usize>) -> Invariant {
+fn compared(
+    name: &'static str,
+    wanted: &BTreeMap<&str, usize>,
+    found: &BTreeMap<String, usize>,
+) -> Invariant {
     let lost: Vec<&str> = wanted.keys().copied().filter(|id| !found.contains_key(*id)).collect();
-    let doubled: Vec<&str> =
-        found.iter().filter(|(id, n)| wanted.get(id.as_str()).is_some_and(|w| *n > w)).map(|(id, _)| id.as_str()).collect();
-    let unasked: Vec<&str> =
-        found.keys().map(String::as_str).filter(|id| !wanted.contains_key(id)).collect();
+    let doubled: Vec<&str> = found
+        .iter()
+        .filter(|(id, n)| wanted.get(id.as_str()).is_some_and(|w| *n > w))
+        .map(|(id, _)| id.as_str())
+        .collect();
+    let unasked: Vec<&str> = found.keys().map(String::as_str).filter(|id| !wanted.contains_key(id)).collect();
     let mut detail = format!("{} wanted, {} found", wanted.len(), found.len());
     for (what, ids) in [("lost", &lost), ("doubled", &doubled), ("unasked for", &unasked)] {
         if !ids.is_empty() {

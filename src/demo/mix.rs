@@ -4,9 +4,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, Utc};
-use forebay_domain::programme::{
-    CountMode, Programme, ProgrammeState, Reward, RewardKind, Rule, StockPlan,
-};
+use forebay_domain::programme::{CountMode, Programme, ProgrammeState, Reward, RewardKind, Rule, StockPlan};
 use forebay_schemas::{Code, EventType, ProgrammeId, RewardId, RuleId};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -112,12 +110,9 @@ pub(crate) fn plan(count: usize, seed: u64, now: DateTime<Utc>) -> Burst {
     let claims = count * 30 / 100;
     let orders = count * 15 / 100;
     let returns = count - check_ins - claims - orders;
-    let mut kinds: Vec<Leaves> = [
-        vec![Leaves::Attendance; check_ins],
-        vec![Leaves::Order; orders],
-        vec![Leaves::Return; returns],
-    ]
-    .concat();
+    let mut kinds: Vec<Leaves> =
+        [vec![Leaves::Attendance; check_ins], vec![Leaves::Order; orders], vec![Leaves::Return; returns]]
+            .concat();
     shuffle(&mut kinds, &mut random);
     // Members check in before they claim, as people do; the claims lie in the last two thirds of the burst.
     let first = kinds.len() / 3;
@@ -146,9 +141,11 @@ fn shuffle<T>(items: &mut [T], random: &mut StdRng) {
 fn event(leaves: Leaves, n: usize, random: &mut StdRng, now: DateTime<Utc>) -> Planned {
     let at = now.to_rfc3339();
     let (kind, data, return_id) = match leaves {
-        Leaves::Attendance => {
-            (EventType::CheckInRequested, json!({ "programme_id": "demo", "member_id": format!("m-{n}") }), None)
-        }
+        Leaves::Attendance => (
+            EventType::CheckInRequested,
+            json!({ "programme_id": "demo", "member_id": format!("m-{n}") }),
+            None,
+        ),
         Leaves::Claim => {
             let rule = if random.random_range(0..5) == 0 { "mug" } else { "points" };
             let claim_id = Uuid::from_u128(random.random());
@@ -244,12 +241,8 @@ fn reused_id(n: usize, now: DateTime<Utc>) -> (Planned, Planned) {
         });
         envelope(&id, EventType::OrderPaid.name(), &data)
     };
-    let first = Planned {
-        id: id.clone(),
-        body: body(format!("first-{n}")),
-        leaves: Leaves::Order,
-        return_id: None,
-    };
+    let first =
+        Planned { id: id.clone(), body: body(format!("first-{n}")), leaves: Leaves::Order, return_id: None };
     let second = Planned {
         id: id.clone(),
         body: body(format!("second-{n}")),
@@ -279,7 +272,9 @@ mod tests {
     fn the_intake_takes_every_event_of_a_burst() {
         let catalogue = Catalogue::new();
         for event in plan(1_000, 7, now()).events {
-            catalogue.decode(event.body.as_bytes()).unwrap_or_else(|refusal| panic!("{}: {refusal}", event.body));
+            catalogue
+                .decode(event.body.as_bytes())
+                .unwrap_or_else(|refusal| panic!("{}: {refusal}", event.body));
         }
     }
 

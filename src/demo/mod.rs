@@ -58,7 +58,8 @@ pub(crate) async fn run(args: DemoArgs) -> Result<(), Exit> {
     let running = Running::new();
     let serving = world::start_all(&system, &opened, &running, vec![ring]).await?;
     if serving.store.tally().await?.inbox > 0 {
-        let text = "the store is not empty, and the demo's sums are over the whole store; give it an empty database";
+        let text =
+            "the store is not empty, and the demo's sums are over the whole store; give it an empty database";
         return Err(Exit::new(FAILED, text));
     }
     let report = burst(&args, &system, &serving, &sandbox, &key).await;
@@ -102,7 +103,8 @@ async fn burst(
     let accepted_so_far = Arc::new(AtomicU64::new(0));
     let begun = Instant::now();
     let expected = Expected::of(&events, &straight);
-    let watch = Watch::start(serving, sandbox, &system.metrics, Arc::clone(&accepted_so_far), expected, begun);
+    let watch =
+        Watch::start(serving, sandbox, &system.metrics, Arc::clone(&accepted_so_far), expected, begun);
     let sent = client::send(&client, &intake, key, &events, &accepted_so_far).await?;
     let accepted_in = begun.elapsed();
     publish_straight(serving.broker.publisher().as_ref(), &straight).await?;
@@ -159,7 +161,11 @@ fn outgoing(straight: &Straight) -> Outgoing {
 
 /// Waits for a file, so that a test can tamper with the evidence before it is looked at.
 async fn hold_until(path: &Path, sandbox: &Sandbox) {
-    crate::commands::people::note(&format!("holding for {}; the sandbox is {}", path.display(), sandbox.http_url()));
+    crate::commands::people::note(&format!(
+        "holding for {}; the sandbox is {}",
+        path.display(),
+        sandbox.http_url()
+    ));
     while !path.exists() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

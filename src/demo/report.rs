@@ -93,11 +93,23 @@ impl Report {
         let rows = [
             ("accepted", self.accepted.to_string(), format!("{:.2} s", self.accepted_in.as_secs_f64())),
             ("accept p50 / p99", millis(self.p50), millis(self.p99)),
-            ("check-ins, claims, orders", (tally.attendance + tally.claims + tally.orders).to_string(), String::new()),
-            ("parcels tracked", tally.parcels_checked.to_string(), format!("{} carrier calls", self.finish.carrier_calls)),
+            (
+                "check-ins, claims, orders",
+                (tally.attendance + tally.claims + tally.orders).to_string(),
+                String::new(),
+            ),
+            (
+                "parcels tracked",
+                tally.parcels_checked.to_string(),
+                format!("{} carrier calls", self.finish.carrier_calls),
+            ),
             ("results at the shop", tally.returns.2.to_string(), String::new()),
             ("dead letters", tally.dead_letters.to_string(), String::new()),
-            ("notices", format!("{} in Slack", self.finish.notices.0), format!("{} mails", self.finish.notices.1)),
+            (
+                "notices",
+                format!("{} in Slack", self.finish.notices.0),
+                format!("{} mails", self.finish.notices.1),
+            ),
             ("first request to last effect", spent(self.finish.settled_in), String::new()),
         ];
         let figures = table::plain(&[], rows.map(|(a, b, c)| vec![a.to_owned(), b, c]));

@@ -186,7 +186,8 @@ impl Looker {
             return ProgressBar::hidden();
         }
         let bar = ProgressBar::new(self.expected.events);
-        let style = ProgressStyle::with_template("{bar:30} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style =
+            ProgressStyle::with_template("{bar:30} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
         bar.set_style(style);
         bar
     }

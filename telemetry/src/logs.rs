@@ -1,5 +1,6 @@
 //! Structured logs on standard error: one line an event, JSON or for people.
 
+use std::io::IsTerminal;
 use std::str::FromStr;
 
 use tracing_subscriber::{EnvFilter, fmt};
@@ -44,7 +45,8 @@ impl FromStr for LogFormat {
 /// The fault of the filter, in words.
 pub fn init(format: LogFormat, filter: &str) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter).map_err(|e| e.to_string())?;
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal();
+    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
     let _already_set = match format {
         LogFormat::Pretty => builder.with_target(false).compact().try_init(),
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),

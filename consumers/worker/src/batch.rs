@@ -182,7 +182,7 @@ impl Bench {
             Verdict::Dead(trail) => {
                 let code = trail.code.unwrap_or(Code::Rejected);
                 self.metrics.dead.with_label_values(&[self.label.as_str(), code.as_str()]).inc();
-                tracing::warn!(queue = %self.queue, message = %message.id, kind = %message.kind, %code,
+                tracing::warn!(queue = %self.queue, id = %message.id, kind = %message.kind, %code,
                     attempts = trail.attempts, error = trail.error.as_deref().unwrap_or(""), "dead letter");
                 Settlement::DeadLetter(message.with_trail(&trail))
             }
@@ -194,7 +194,7 @@ impl Bench {
         match outcome {
             Outcome::Retry { code, error, .. } => {
                 self.metrics.retries.with_label_values(&[self.label.as_str(), code.as_str()]).inc();
-                tracing::info!(queue = %self.queue, message = %message.id, %code, error, "to be tried again");
+                tracing::info!(queue = %self.queue, id = %message.id, %code, error, "to be tried again");
             }
             Outcome::Done => {
                 let taken = message.timestamp.or_else(|| Event::decode(&message.body).ok()?.recorded_time);

@@ -1,5 +1,6 @@
 //! The back end as a whole.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub struct AmqpBroker {
     publisher: Arc<AmqpPublisher>,
     consumers: Mutex<Vec<Weak<AmqpConsumer>>>,
     stats: Arc<Stats>,
+    /// Numbers the channels of all consumers.
+    epochs: Arc<AtomicU64>,
 }
 
 impl AmqpBroker {
@@ -46,7 +49,17 @@ impl AmqpBroker {
             options.publish_deadline,
             Arc::clone(&stats),
         );
-        Arc::new(Self { options, publishing, consuming, publisher, consumers: Mutex::default(), stats })
+        // Begins anywhere, so that a receipt of another broker of this process is not taken for one of ours.
+        let epochs = Arc::new(AtomicU64::new(u64::from(rand::random::<u32>()) << 31));
+        Arc::new(Self {
+            options,
+            publishing,
+            consuming,
+            publisher,
+            consumers: Mutex::default(),
+            stats,
+            epochs,
+        })
     }
 
     /// The counters.
@@ -73,6 +86,7 @@ impl Broker for AmqpBroker {
             Arc::clone(&self.consuming),
             Arc::clone(&self.publisher),
             Arc::clone(&self.stats),
+            Arc::clone(&self.epochs),
         );
         let mut consumers = self.consumers.lock();
         consumers.retain(|consumer| consumer.strong_count() > 0);

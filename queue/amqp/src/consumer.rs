@@ -1,6 +1,7 @@
 //! A consumer as its owner sees it; the work is done by its [`Subscription`].
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -40,6 +41,7 @@ impl AmqpConsumer {
         link: Arc<Link>,
         publisher: Arc<AmqpPublisher>,
         stats: Arc<Stats>,
+        epochs: Arc<AtomicU64>,
     ) -> Arc<Self> {
         let shelf = Arc::new(Shelf::default());
         let wish = watch::Sender::new(Wish::Run);
@@ -51,6 +53,7 @@ impl AmqpConsumer {
             stats,
             wish: wish.subscribe(),
             settled: Arc::new(Notify::new()),
+            epochs,
             retired: Vec::new(),
         };
         let task = Mutex::new(Some(tokio::spawn(subscription.run())));

@@ -5,6 +5,7 @@
 //! again either (RabbitMQ 3.10 may fail there when deliveries are on their way); it is kept open only until what
 //! is held on it has been settled.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ pub(crate) struct Subscription {
     pub(crate) stats: Arc<Stats>,
     pub(crate) wish: watch::Receiver<Wish>,
     pub(crate) settled: Arc<Notify>,
+    /// Numbers channels, so that no receipt is ever valid on two.
+    pub(crate) epochs: Arc<AtomicU64>,
     /// Channels on which consuming was stopped and that still hold deliveries.
     pub(crate) retired: Vec<Weak<Source>>,
 }
@@ -58,6 +61,8 @@ pub(crate) struct Subscription {
 enum End {
     /// The owner wants something else; the channel stays open for what is held.
     Stopped,
+    /// There will never be a connection again.
+    Closed,
     /// Something is wrong with the channel.
     Broken(String),
 }
@@ -69,11 +74,11 @@ impl Subscription {
     /// Runs until it is closed.
     pub(crate) async fn run(mut self) {
         let mut backoff = Backoff::new();
-        let mut epoch = 0;
         while self.wait_until_wanted().await {
-            epoch += 1;
+            let epoch = self.epochs.fetch_add(1, Ordering::Relaxed);
             match self.serve(epoch, &mut backoff).await {
                 End::Stopped => {}
+                End::Closed => break,
                 End::Broken(reason) => {
                     self.shelf.forget(epoch);
                     self.link.suspect();
@@ -88,6 +93,7 @@ impl Subscription {
                 }
             }
         }
+        self.shelf.close();
         give_back(self.shelf.clear()).await;
     }
 
@@ -121,7 +127,7 @@ impl Subscription {
             live = self.link.up() => live,
             () = unwanted(self.wish.clone()) => return End::Stopped,
         };
-        let Some(live) = live else { return End::Broken("the queue was closed".to_owned()) };
+        let Some(live) = live else { return End::Closed };
         let opened = answer(live.connection.create_channel()).await;
         drop(live);
         let channel = match opened {
@@ -133,7 +139,7 @@ impl Subscription {
         match &end {
             End::Stopped => self.retired.push(Arc::downgrade(&source)),
             // Otherwise the broker would go on waiting for what it delivered here.
-            End::Broken(_) => abandon(&source).await,
+            End::Broken(_) | End::Closed => abandon(&source).await,
         }
         end
     }

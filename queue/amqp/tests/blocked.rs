@@ -1,12 +1,16 @@
 //! A broker out of memory takes no publishes. A test program of its own: the alarm holds for the whole broker.
 
+#[path = "support/steps.rs"]
+mod steps;
 mod support;
 
 use std::time::{Duration, Instant};
 
+use forebay_queue::conformance::scene::{PATIENCE, to};
 use forebay_queue::{Broker as _, ConsumeOptions, Link, PublishError, Settlement};
 use forebay_schemas::Queue;
-use support::{PATIENCE, Vhost, eventually, setting, to};
+use steps::eventually;
+use support::{Vhost, setting};
 
 /// The alarm, for as long as this value lives: also when the test fails, other tests need the broker.
 struct Alarm;
@@ -35,7 +39,7 @@ fn watermark(fraction: &str) {
 async fn a_blocked_broker_refuses_publishes_at_once_and_takes_acknowledgements() {
     let vhost = Vhost::fresh().await;
     let broker = vhost.broker().await;
-    let batch = (0..20).map(|n| to(Queue::Rewards, &n.to_string())).collect();
+    let batch = (0..20).map(|n| to(&Queue::Rewards, &n.to_string())).collect();
     assert!(broker.publisher().publish(batch).await.iter().all(Result::is_ok));
     let consumer = broker.consume(Queue::Rewards, ConsumeOptions { prefetch: 5 });
 
@@ -44,7 +48,7 @@ async fn a_blocked_broker_refuses_publishes_at_once_and_takes_acknowledgements()
     let mut unknown = Vec::new();
     eventually("the link is blocked", || {
         unknown.push(format!("probe-{}", unknown.len()));
-        let probe = to(Queue::Results, unknown.last().unwrap());
+        let probe = to(&Queue::Results, unknown.last().unwrap());
         let (publisher, link) = (broker.publisher(), || broker.link());
         async move {
             let _ = publisher.publish(vec![probe]).await;
@@ -55,7 +59,7 @@ async fn a_blocked_broker_refuses_publishes_at_once_and_takes_acknowledgements()
 
     let began = Instant::now();
     for n in 0..200 {
-        let refused = broker.publisher().publish(vec![to(Queue::Results, &format!("refused-{n}"))]).await;
+        let refused = broker.publisher().publish(vec![to(&Queue::Results, &format!("refused-{n}"))]).await;
         assert!(matches!(refused[0], Err(PublishError::Unavailable(_))), "{refused:?}");
     }
     assert!(began.elapsed() < Duration::from_secs(1), "refusing 200 took {:?}", began.elapsed());
@@ -70,7 +74,7 @@ async fn a_blocked_broker_refuses_publishes_at_once_and_takes_acknowledgements()
 
     drop(alarm);
     eventually("the link is up", || async { broker.link() == Link::Up }).await;
-    assert_eq!(broker.publisher().publish(vec![to(Queue::Results, "after")]).await, [Ok(())]);
+    assert_eq!(broker.publisher().publish(vec![to(&Queue::Results, "after")]).await, [Ok(())]);
     let after = u64::try_from(unknown.len()).unwrap() + 1;
     eventually("nothing that was refused was sent later", || async {
         // What was refused would be 200 more; the probes may or may not have been taken.

@@ -2,28 +2,24 @@
 
 #[path = "support/proxy.rs"]
 mod proxy;
+#[path = "support/steps.rs"]
+mod steps;
 mod support;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use forebay_queue::{
-    Broker as _, BrokerError, ConsumeOptions, Consumer, Delivery, Link, PublishError, Settlement,
-};
+use forebay_queue::conformance::scene::{LINGER, PATIENCE, ids, receive, to, topology};
+use forebay_queue::{Broker as _, BrokerError, ConsumeOptions, Consumer, Link, PublishError, Settlement};
 use forebay_queue_amqp::{AmqpBroker, TopologyOptions};
 use forebay_schemas::{Code, Queue};
 use parking_lot::Mutex;
 use proxy::Proxy;
-use support::{PATIENCE, Vhost, eventually, options, to, topology};
+use steps::eventually;
+use support::{Vhost, options};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
-
-const LINGER: Duration = Duration::from_millis(20);
-
-fn ids(deliveries: &[Delivery]) -> Vec<String> {
-    deliveries.iter().map(|delivery| delivery.message.id.clone()).collect()
-}
 
 /// Receives and acknowledges until it is closed, and writes down what came.
 fn collect(consumer: Arc<dyn Consumer>) -> Arc<Mutex<HashSet<String>>> {
@@ -35,16 +31,12 @@ fn collect(consumer: Arc<dyn Consumer>) -> Arc<Mutex<HashSet<String>>> {
             if batch.is_empty() {
                 return;
             }
-            notes.lock().extend(ids(&batch));
+            notes.lock().extend(batch.iter().map(|delivery| delivery.message.id.clone()));
             // A lost acknowledgement means another delivery, which the set does not mind.
             let _ = consumer.settle(batch.iter().map(|d| (d.receipt, Settlement::Ack)).collect()).await;
         }
     });
     seen
-}
-
-async fn receive(consumer: &Arc<dyn Consumer>, most: usize) -> Vec<Delivery> {
-    tokio::time::timeout(PATIENCE, consumer.receive(most, LINGER)).await.expect("something is delivered")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,7 +50,7 @@ async fn what_was_confirmed_is_delivered_though_connections_are_cut_all_the_time
 
     let mut confirmed = HashSet::new();
     for round in 0..40 {
-        let batch: Vec<_> = (0..100).map(|n| to(Queue::Rewards, &format!("{round}-{n}"))).collect();
+        let batch: Vec<_> = (0..100).map(|n| to(&Queue::Rewards, &format!("{round}-{n}"))).collect();
         let names: Vec<_> = batch.iter().map(|outgoing| outgoing.message.id.clone()).collect();
         let publisher = broker.publisher();
         let publishing = tokio::spawn(async move { publisher.publish(batch).await });
@@ -85,7 +77,7 @@ async fn a_consumer_goes_on_after_its_queue_was_deleted_and_declared_again() {
     let vhost = Vhost::fresh().await;
     let broker = vhost.broker().await;
     let consumer = broker.consume(Queue::Results, ConsumeOptions { prefetch: 10 });
-    assert_eq!(broker.publisher().publish(vec![to(Queue::Results, "before")]).await, [Ok(())]);
+    assert_eq!(broker.publisher().publish(vec![to(&Queue::Results, "before")]).await, [Ok(())]);
     let held = receive(&consumer, 1).await;
     assert_eq!(ids(&held), ["before"]);
 
@@ -93,11 +85,11 @@ async fn a_consumer_goes_on_after_its_queue_was_deleted_and_declared_again() {
     eventually("the consumer noticed", || async { broker.stats().figures().resubscribed > 0 }).await;
     let lost = consumer.settle(vec![(held[0].receipt, Settlement::Ack)]).await;
     assert!(lost[0].is_err(), "a delivery of a queue that is gone was settled");
-    let unroutable = broker.publisher().publish(vec![to(Queue::Results, "nowhere")]).await;
+    let unroutable = broker.publisher().publish(vec![to(&Queue::Results, "nowhere")]).await;
     assert_eq!(unroutable, [Err(PublishError::Unroutable("work:forebay.results".to_owned()))]);
 
     broker.declare(&topology()).await.unwrap();
-    assert_eq!(broker.publisher().publish(vec![to(Queue::Results, "after")]).await, [Ok(())]);
+    assert_eq!(broker.publisher().publish(vec![to(&Queue::Results, "after")]).await, [Ok(())]);
     assert_eq!(ids(&receive(&consumer, 1).await), ["after"]);
     broker.close().await;
     vhost.remove().await;
@@ -113,7 +105,7 @@ async fn started_without_a_broker_it_is_down_and_later_up() {
 
     let broker = AmqpBroker::connect(vhost.options_through(port));
     let consumer = broker.consume(Queue::Rewards, ConsumeOptions { prefetch: 10 });
-    let refused = broker.publisher().publish(vec![to(Queue::Rewards, "early")]).await;
+    let refused = broker.publisher().publish(vec![to(&Queue::Rewards, "early")]).await;
     assert!(matches!(refused[0], Err(PublishError::Unavailable(_))), "{refused:?}");
     assert!(matches!(broker.link(), Link::Down(_)), "{:?}", broker.link());
     assert!(matches!(broker.check(&topology()).await, Err(BrokerError::Unavailable(_))));
@@ -121,7 +113,7 @@ async fn started_without_a_broker_it_is_down_and_later_up() {
     let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
     let _proxy = Proxy::on(listener, vhost.broker_address());
     eventually("the link is up", || async { broker.link() == Link::Up }).await;
-    assert_eq!(broker.publisher().publish(vec![to(Queue::Rewards, "late")]).await, [Ok(())]);
+    assert_eq!(broker.publisher().publish(vec![to(&Queue::Rewards, "late")]).await, [Ok(())]);
     assert_eq!(ids(&receive(&consumer, 1).await), ["late"]);
     broker.close().await;
     vhost.remove().await;
@@ -155,7 +147,7 @@ async fn wrong_credentials_are_told_at_once_and_never_with_the_password() {
     let Err(BrokerError::Refused(why)) = refused else { panic!("{refused:?}") };
     assert!(why.contains("ACCESS_REFUSED"), "{why}");
     assert!(!format!("{why} {broker:?} {:?}", broker.link()).contains("s3cret"));
-    let refused = broker.publisher().publish(vec![to(Queue::Rewards, "m")]).await;
+    let refused = broker.publisher().publish(vec![to(&Queue::Rewards, "m")]).await;
     assert!(matches!(refused[0], Err(PublishError::Unavailable(_))), "{refused:?}");
     broker.close().await;
 
@@ -179,7 +171,7 @@ async fn confirms_tell_the_truth_when_many_tasks_mix_stored_refused_and_unroutab
         let publisher = broker.publisher();
         tokio::spawn(async move {
             let queues = [Queue::Rewards, Queue::Results, Queue::Notices];
-            let batch = (0..60).map(|n| to(queues[n % 3].clone(), &format!("{task}-{n}"))).collect();
+            let batch = (0..60).map(|n| to(&queues[n % 3], &format!("{task}-{n}"))).collect();
             publisher.publish(batch).await
         })
     });
@@ -232,7 +224,7 @@ async fn a_message_that_crashes_its_workers_ends_among_the_dead_with_its_origin(
     options.topology = TopologyOptions { delivery_limit: 2 };
     let broker = AmqpBroker::connect(options);
     broker.declare(&topology()).await.unwrap();
-    assert_eq!(broker.publisher().publish(vec![to(Queue::Rewards, "poison")]).await, [Ok(())]);
+    assert_eq!(broker.publisher().publish(vec![to(&Queue::Rewards, "poison")]).await, [Ok(())]);
     for before in 0..3 {
         let consumer = broker.consume(Queue::Rewards, ConsumeOptions { prefetch: 1 });
         let held = receive(&consumer, 1).await;
@@ -253,7 +245,7 @@ async fn a_message_that_crashes_its_workers_ends_among_the_dead_with_its_origin(
 async fn a_resumed_consumer_never_holds_more_than_its_prefetch_and_regains_all_of_it() {
     let vhost = Vhost::fresh().await;
     let broker = vhost.broker().await;
-    let batch = (0..40).map(|n| to(Queue::Rewards, &n.to_string())).collect();
+    let batch = (0..40).map(|n| to(&Queue::Rewards, &n.to_string())).collect();
     assert!(broker.publisher().publish(batch).await.iter().all(Result::is_ok));
     let consumer = broker.consume(Queue::Rewards, ConsumeOptions { prefetch: 10 });
     let mut held = Vec::new();
@@ -289,12 +281,12 @@ async fn a_silent_partition_is_noticed_after_two_heartbeats_and_overcome() {
     options.publish_deadline = Duration::from_millis(500);
     let broker = AmqpBroker::connect(options);
     let consumer = broker.consume(Queue::Rewards, ConsumeOptions { prefetch: 10 });
-    assert_eq!(broker.publisher().publish(vec![to(Queue::Rewards, "before")]).await, [Ok(())]);
+    assert_eq!(broker.publisher().publish(vec![to(&Queue::Rewards, "before")]).await, [Ok(())]);
     let held = receive(&consumer, 1).await;
 
     proxy.freeze();
     let frozen = Instant::now();
-    let unknown = broker.publisher().publish(vec![to(Queue::Rewards, "into the void")]).await;
+    let unknown = broker.publisher().publish(vec![to(&Queue::Rewards, "into the void")]).await;
     assert_eq!(unknown, [Err(PublishError::Unknown)]);
     eventually("the link is down", || async { matches!(broker.link(), Link::Down(_)) }).await;
     assert!(frozen.elapsed() < Duration::from_secs(5), "noticed after {:?}", frozen.elapsed());
@@ -319,12 +311,12 @@ async fn publishing_that_is_given_up_half_way_costs_no_channel() {
     let broker = AmqpBroker::connect(options);
     broker.declare(&topology()).await.unwrap();
     for round in 0..30 {
-        let batch = (0..50).map(|n| to(Queue::Results, &format!("{round}-{n}"))).collect();
+        let batch = (0..50).map(|n| to(&Queue::Results, &format!("{round}-{n}"))).collect();
         let publisher = broker.publisher();
         let publishing = publisher.publish(batch);
         assert!(tokio::time::timeout(Duration::from_millis(1), publishing).await.is_err());
     }
-    let batch = (0..50).map(|n| to(Queue::Rewards, &n.to_string())).collect();
+    let batch = (0..50).map(|n| to(&Queue::Rewards, &n.to_string())).collect();
     assert_eq!(broker.publisher().publish(batch).await, vec![Ok(()); 50]);
     assert_eq!(broker.depth(&Queue::Rewards).await.map(|depth| depth.ready), Ok(50));
     broker.close().await;

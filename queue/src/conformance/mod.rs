@@ -54,7 +54,7 @@ macro_rules! conformance_tests {
         $crate::conformance_tests! { @rules ($harness)
             publishing: a_confirmed_message_is_delivered_byte_for_byte;
             publishing: odd_bodies_survive;
-            publishing: a_batch_is_stored_whole_and_in_order;
+            publishing: a_large_batch_is_stored_whole;
             publishing: an_empty_batch_has_no_results;
             publishing: an_event_goes_to_the_queue_bound_for_its_type;
             publishing: an_event_that_no_queue_is_bound_for_lands_in_unrouted;

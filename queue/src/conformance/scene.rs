@@ -131,6 +131,13 @@ pub fn id_set(deliveries: &[Delivery]) -> BTreeSet<String> {
     set
 }
 
+/// Which of these ids are not among the deliveries. No back end keeps order, so a rule asks what came first.
+#[must_use]
+pub fn without(all: Vec<String>, deliveries: &[Delivery]) -> BTreeSet<String> {
+    let gone = ids(deliveries);
+    all.into_iter().filter(|id| !gone.contains(&id.as_str())).collect()
+}
+
 /// Waits until a queue's depth is as wanted.
 pub async fn depth_becomes(
     broker: &Arc<dyn Broker>,

@@ -53,12 +53,7 @@ impl PostgresStore {
         rows.extend(self.pick_up_returns(conn, &parcels, now).await?);
         outbox::write(conn, &rows, now).await?;
         inbox::write(conn, &fresh.iter().map(|check| &check.identity).collect::<Vec<_>>(), now).await?;
-        let handled = triaged.iter().map(|triage| match triage {
-            Triage::New => Handled::Done,
-            Triage::Duplicate => Handled::Duplicate,
-            Triage::Reused => Handled::Reused,
-        });
-        Ok(handled.collect())
+        Ok(inbox::handled(&identities, &triaged, []))
     }
 
     /// Merges one answer, and gives the fact of a state that was entered for the first time.

@@ -1,10 +1,10 @@
 //! The inbox of one set of messages.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use forebay_schemas::Digest;
-use forebay_store::{Error, Identity, Triage, triage};
+use forebay_store::{Error, Handled, Identity, Triage, triage};
 use sqlx::PgConnection;
 
 use crate::error::Stop;
@@ -29,6 +29,33 @@ pub(crate) async fn sorted(conn: &mut PgConnection, identities: &[&Identity]) ->
         known.insert((source, id), Digest(digest));
     }
     Ok(triage(identities.iter().copied(), &known))
+}
+
+/// What became of a set, given what became of each of its new messages, in their order. What repeats, within the
+/// set, a message that is not yet known was not handled either.
+pub(crate) fn handled(
+    identities: &[&Identity],
+    triaged: &[Triage],
+    new: impl IntoIterator<Item = Handled>,
+) -> Vec<Handled> {
+    let mut new = new.into_iter();
+    let mut unknown: HashSet<(&str, &str)> = HashSet::new();
+    let each = identities.iter().zip(triaged).map(|(identity, triage)| {
+        let key = (identity.source.as_str(), identity.id.as_str());
+        match triage {
+            Triage::New => {
+                let outcome = new.next().unwrap_or(Handled::Done);
+                if outcome == Handled::NotYetKnown {
+                    unknown.insert(key);
+                }
+                outcome
+            }
+            _ if unknown.contains(&key) => Handled::NotYetKnown,
+            Triage::Duplicate => Handled::Duplicate,
+            Triage::Reused => Handled::Reused,
+        }
+    });
+    each.collect()
 }
 
 /// Writes the inbox rows of what was handled. When one is there by now, another worker has handled it meanwhile.

@@ -7,9 +7,7 @@
 
 mod attempt;
 mod audit;
-mod books;
 mod checks;
-mod connect;
 mod dead_letters;
 mod effects;
 mod error;
@@ -22,9 +20,11 @@ mod parcels;
 mod programmes;
 mod returns;
 mod rewards;
+mod rewards_load;
 mod rewards_read;
+mod rewards_write;
 mod rows;
 mod schedule;
-mod settlement;
+mod store;
 
-pub use connect::{Options, PostgresStore};
+pub use store::{Options, PostgresStore};

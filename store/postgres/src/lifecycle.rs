@@ -9,8 +9,8 @@ use sqlx::Connection as _;
 use sqlx::migrate::{MigrateError, Migrator};
 
 use crate::PostgresStore;
-use crate::connect::SCHEMA;
 use crate::error::store_error;
+use crate::store::SCHEMA;
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 /// How long one process waits for another one that migrates.

@@ -11,7 +11,7 @@ use sqlx::{PgConnection, Row as _};
 
 use crate::PostgresStore;
 use crate::attempt::Tries;
-use crate::error::{Stop, store_error};
+use crate::error::Stop;
 use crate::rows::{narrow, read, storable};
 
 /// Every programme with its rules in their order.
@@ -79,12 +79,10 @@ async fn load_rules(
             (Some(points), None) => RewardKind::Points { points },
             (None, Some(sku)) => RewardKind::Product { sku },
             _ => {
-                return Err(read::<(), _>("reward", "kind", Err("neither points nor a product"))
-                    .unwrap_err()
-                    .into());
+                let why = "neither points nor a product".to_owned();
+                return Err(Error::Inconsistent { table: "reward", column: "kind", why }.into());
             }
         };
-        let plan = |total: i64, low_at: i64| StockPlan { total, low_at };
         let stock = row.try_get::<Option<i64>, _>("total")?.zip(row.try_get::<Option<i64>, _>("low_at")?);
         programme.rules.push(Rule {
             id: read("rule", "id", RuleId::new(row.try_get::<String, _>("id")?))?,
@@ -92,7 +90,7 @@ async fn load_rules(
                 id: read("reward", "id", RewardId::new(row.try_get::<String, _>("reward_id")?))?,
                 name: row.try_get("name")?,
                 kind,
-                stock: stock.map(|(total, low_at)| plan(total, low_at)),
+                stock: stock.map(|(total, low_at)| StockPlan { total, low_at }),
             },
             days_required: narrow("rule", "days_required", row.try_get("days_required")?)?,
             max_per_member: narrow("rule", "max_per_member", row.try_get("max_per_member")?)?,

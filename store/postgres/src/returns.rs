@@ -55,12 +55,7 @@ impl PostgresStore {
         let asked: Vec<_> = fresh().map(|(identity, new)| (Some(identity), new)).collect();
         self.register(conn, &asked, now).await?;
         inbox::write(conn, &fresh().map(|(identity, _)| identity).collect::<Vec<_>>(), now).await?;
-        let handled = triaged.iter().map(|triage| match triage {
-            Triage::New => Handled::Done,
-            Triage::Duplicate => Handled::Duplicate,
-            Triage::Reused => Handled::Reused,
-        });
-        Ok(handled.collect())
+        Ok(inbox::handled(&identities, &triaged, []))
     }
 
     async fn collect_once(

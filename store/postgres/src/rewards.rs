@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::attempt::Tries;
 use crate::error::Stop;
-use crate::{PostgresStore, books, inbox, incidents, settlement};
+use crate::{PostgresStore, inbox, incidents, rewards_load, rewards_write};
 
 impl PostgresStore {
     async fn settle_once(
@@ -27,31 +27,25 @@ impl PostgresStore {
         let triaged = inbox::sorted(conn, &identities).await?;
         let fresh: Vec<usize> =
             triaged.iter().enumerate().filter(|(_, t)| **t == Triage::New).map(|(i, _)| i).collect();
-        let mut handled: Vec<Handled> = triaged
-            .iter()
-            .map(|triage| if *triage == Triage::Reused { Handled::Reused } else { Handled::Duplicate })
-            .collect();
         let mut answers = vec![None; messages.len()];
         if fresh.is_empty() {
-            return Ok(RewardsSettled { handled, answers });
+            return Ok(RewardsSettled { handled: inbox::handled(&identities, &triaged, []), answers });
         }
         let new: Vec<&RewardMessage> = fresh.iter().map(|i| &messages[*i]).collect();
         let asks: Vec<Ask> = new.iter().map(|m| m.ask.clone()).collect();
-        let mut books = books::load(conn, &Needs::of(&asks)).await?;
+        let mut books = rewards_load::load(conn, &Needs::of(&asks)).await?;
         let settled = settle(&mut books, &asks, now, self.ids.as_ref());
-        settlement::write(conn, &settled, &books, &new, now).await?;
-        let mut done = Vec::with_capacity(new.len());
+        rewards_write::write(conn, &settled, &books, &new, now).await?;
+        let unknown = |answer: &Answer| *answer == Answer::NotYetKnown;
+        let done = new.iter().zip(&settled.answers).filter(|(_, answer)| !unknown(answer));
+        inbox::write(conn, &done.map(|(message, _)| &message.identity).collect::<Vec<_>>(), now).await?;
+        incidents::raise(conn, settled.incidents, now, self).await?;
+        let outcomes =
+            settled.answers.iter().map(|a| if unknown(a) { Handled::NotYetKnown } else { Handled::Done });
+        let handled = inbox::handled(&identities, &triaged, outcomes);
         for (answer, index) in settled.answers.into_iter().zip(&fresh) {
-            handled[*index] = if answer == Answer::NotYetKnown {
-                Handled::NotYetKnown
-            } else {
-                done.push(&messages[*index].identity);
-                Handled::Done
-            };
             answers[*index] = Some(answer);
         }
-        inbox::write(conn, &done, now).await?;
-        incidents::raise(conn, settled.incidents, now, self).await?;
         Ok(RewardsSettled { handled, answers })
     }
 }

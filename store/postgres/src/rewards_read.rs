@@ -7,8 +7,8 @@ use forebay_store::{BalanceView, ClaimView, Error, MemberDays};
 use uuid::Uuid;
 
 use crate::PostgresStore;
-use crate::books::{StockRow, stock_of};
 use crate::error::store_error;
+use crate::rewards_load::{StockRow, stock_of};
 use crate::rows::page;
 
 /// Most days that are answered for one member in one programme.

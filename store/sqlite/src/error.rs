@@ -53,7 +53,9 @@ fn from_sqlite(error: &sqlx::Error, text: String) -> Error {
             match code & 0xff {
                 code::CONSTRAINT | code::TOO_BIG | code::MISMATCH => Error::Refused(text),
                 code::ERROR if ["no such table", "no such column"].iter().any(|what| text.contains(what)) => {
-                    Error::Schema(format!("the file's tables are not those of this release; run `forebay migrate`: {text}"))
+                    Error::Schema(format!(
+                        "the file's tables are not those of this release; run `forebay migrate`: {text}"
+                    ))
                 }
                 _ => Error::Unavailable(text),
             }

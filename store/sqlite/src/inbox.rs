@@ -11,7 +11,10 @@ use crate::error::Fault;
 use crate::rows::{Reading, hex_bytes, json, micros, unreadable};
 
 /// Sorts a set by what the inbox holds.
-pub(crate) async fn sorted(conn: &mut SqliteConnection, identities: &[&Identity]) -> Result<Vec<Triage>, Fault> {
+pub(crate) async fn sorted(
+    conn: &mut SqliteConnection,
+    identities: &[&Identity],
+) -> Result<Vec<Triage>, Fault> {
     let keys: Vec<_> = identities.iter().map(|i| (i.consumer, &i.source, &i.id)).collect();
     let rows = sqlx::query(
         "select i.source, i.id, i.digest from json_each(?1) n cross join inbox i
@@ -23,7 +26,8 @@ pub(crate) async fn sorted(conn: &mut SqliteConnection, identities: &[&Identity]
     let mut known = HashMap::with_capacity(rows.len());
     for row in &rows {
         let row = Reading::of("inbox", row);
-        let digest = row.get::<&[u8]>("digest")?.try_into().map_err(|error| unreadable("inbox", "digest", error))?;
+        let digest =
+            row.get::<&[u8]>("digest")?.try_into().map_err(|error| unreadable("inbox", "digest", error))?;
         known.insert((row.get("source")?, row.get("id")?), Digest(digest));
     }
     Ok(triage(identities.iter().copied(), &known))

@@ -5,6 +5,7 @@
 //! names of the PostgreSQL store's, and the files of this crate those of that one's.
 
 mod audit;
+mod checks;
 mod dead_letters;
 mod effects;
 mod error;
@@ -14,7 +15,6 @@ mod lifecycle;
 mod outbox;
 mod pacing;
 mod parcels;
-mod parcels_read;
 mod programmes;
 mod returns;
 mod rewards;

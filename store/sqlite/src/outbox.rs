@@ -80,7 +80,12 @@ async fn take(
 
 #[async_trait]
 impl Outbox for SqliteStore {
-    async fn outbox_take(&self, limit: u32, lease: Duration, now: DateTime<Utc>) -> Result<Vec<OutboxRow>, Error> {
+    async fn outbox_take(
+        &self,
+        limit: u32,
+        lease: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<OutboxRow>, Error> {
         // A relay with nothing to do does not make the writer commit.
         let due: bool = sqlx::query_scalar("select exists (select 1 from outbox where due_at <= ?)")
             .bind(micros(now))

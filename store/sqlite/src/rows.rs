@@ -24,7 +24,8 @@ pub(crate) fn page(limit: u32) -> i64 {
 
 /// A set as the one JSON text that a statement takes with `json_each`.
 pub(crate) fn json(rows: &impl Serialize) -> Result<String, Fault> {
-    serde_json::to_string(rows).map_err(|error| Error::Refused(format!("a value has no JSON: {error}")).into())
+    serde_json::to_string(rows)
+        .map_err(|error| Error::Refused(format!("a value has no JSON: {error}")).into())
 }
 
 /// A UUID within such a text, to be read with `unhex`.

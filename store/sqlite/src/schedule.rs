@@ -24,13 +24,14 @@ async fn fire(
     now: DateTime<Utc>,
     tools: &Tools,
 ) -> Result<bool, Fault> {
-    let fired = sqlx::query("insert into firing (job, slot, fired_at) values (?, ?, ?) on conflict do nothing")
-        .bind(firing.job)
-        .bind(&firing.slot)
-        .bind(micros(now))
-        .execute(&mut *conn)
-        .await?
-        .rows_affected();
+    let fired =
+        sqlx::query("insert into firing (job, slot, fired_at) values (?, ?, ?) on conflict do nothing")
+            .bind(firing.job)
+            .bind(&firing.slot)
+            .bind(micros(now))
+            .execute(&mut *conn)
+            .await?
+            .rows_affected();
     if fired == 0 {
         return Ok(false);
     }

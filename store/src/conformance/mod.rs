@@ -7,10 +7,16 @@
 #![expect(missing_docs, reason = "the name of a behaviour says it")]
 
 pub mod audit;
+pub mod dead_letters;
+pub mod effects;
+pub mod incidents;
 pub mod lifecycle;
 pub mod outbox;
+pub mod pacing;
+pub mod parcels;
 pub mod points;
 pub mod programmes;
+pub mod returns;
 pub mod rewards;
 pub mod schedule;
 pub mod stock;
@@ -56,6 +62,34 @@ macro_rules! store_conformance_tests {
                 effects_of_one_event_id_are_each_listed,
                 a_repeated_check_in_leaves_no_second_effect,
             ]
+            dead_letters: [
+                a_dead_letter_is_kept_whole,
+                copies_alike_to_the_byte_are_one_dead_letter,
+                each_group_that_grows_raises_its_incident,
+                groups_are_counted_newest_first,
+                each_condition_of_a_filter_holds,
+                dead_letters_are_paged_newest_first,
+                odd_text_of_a_dead_letter_does_not_hold_up_its_set,
+                archivers_at_once_keep_each_dead_letter_once,
+            ]
+            effects: [
+                an_intention_counts_the_earlier_ones,
+                a_delivered_result_is_never_sent_again,
+                a_repeated_delivery_changes_nothing,
+                workers_at_once_deliver_a_result_once,
+                workers_at_once_see_each_others_intentions,
+            ]
+            incidents: [
+                a_raise_opens_an_incident_and_plans_its_telling,
+                raises_of_one_fingerprint_are_one_incident,
+                workers_at_once_open_one_incident,
+                an_update_waits_for_its_distance_to_the_last_telling,
+                a_telling_that_was_planned_meanwhile_stays,
+                a_resolved_incident_is_told_only_to_those_who_heard_of_it,
+                what_comes_back_is_a_new_incident,
+                open_incidents_come_newest_first,
+                odd_text_of_a_raise_is_kept,
+            ]
             lifecycle: [
                 migrations_are_repeatable_from_several_sides_at_once,
                 a_closed_store_is_unavailable,
@@ -70,6 +104,27 @@ macro_rules! store_conformance_tests {
                 lag_counts_what_is_due,
                 a_list_is_cut_to_the_page,
                 a_relay_is_woken_or_waits_no_longer_than_it_said,
+            ]
+            pacing: [
+                a_grant_is_the_one_of_the_domain,
+                permits_asked_for_one_by_one_are_as_many_as_at_once,
+                a_closed_gate_grants_nothing_and_charges_nothing,
+                a_longer_closing_stays,
+                workers_at_once_keep_one_quota,
+            ]
+            parcels: [
+                due_parcels_are_planned_oldest_first_in_batches,
+                a_parcel_has_one_check_outstanding_until_its_lease_ends,
+                an_answer_clears_the_outstanding_check,
+                a_carriers_system_is_planned_for_by_itself,
+                planners_at_once_take_each_parcel_once,
+                a_state_that_is_entered_is_told_once,
+                a_repeated_answer_is_told_from_a_reused_one,
+                a_finished_parcel_is_never_due_again,
+                checkpoints_are_read_as_they_were_learned,
+                odd_text_of_a_carrier_does_not_hold_up_its_set,
+                a_parcel_that_is_not_there_is_passed_over,
+                workers_at_once_merge_each_answer_once,
             ]
             points: [
                 a_granted_claim_for_points_is_booked_in_double_entry,
@@ -87,6 +142,18 @@ macro_rules! store_conformance_tests {
                 a_reward_that_never_ran_out_gets_no_stock_by_being_put_again,
                 zone_and_day_start_are_fixed_once_there_is_attendance,
                 a_faulty_programme_is_refused_and_leaves_nothing,
+            ]
+            returns: [
+                a_return_is_registered_with_its_parcel_due_at_once,
+                a_repeated_request_is_told_from_a_reused_one,
+                a_return_that_exists_only_gains_a_parcel,
+                messages_of_a_set_may_name_one_return,
+                returns_share_a_parcel_and_are_picked_up_with_it,
+                a_return_of_a_picked_up_parcel_is_picked_up_at_once,
+                a_result_is_there_once_the_return_is_picked_up,
+                a_collected_page_moves_the_cursor_or_is_not_written,
+                of_collectors_at_once_one_saves_its_page,
+                workers_at_once_register_each_return_once,
             ]
             rewards: [
                 a_check_in_counts_once_a_day_in_the_programmes_zone,

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::http::{Connection, Request};
 use crate::support::{BATCH, ONE, Recorder, Running, check_in, event, now, return_asked};
+use async_trait::async_trait;
 use forebay_intake::{IntakeOptions, Scope};
-use forebay_queue::PublishError;
+use forebay_queue::{Outgoing, PublishError, Publisher};
 use forebay_schemas::Event;
 
 async fn recording() -> (Arc<Recorder>, Running) {
@@ -228,4 +229,27 @@ async fn a_stop_lets_the_requests_under_way_end() {
     assert_eq!(under_way.answer().await.status, 202);
     let served = tokio::time::timeout(Duration::from_secs(5), running.served).await;
     served.expect("the server ends").unwrap().unwrap();
+}
+
+#[derive(Debug)]
+struct Panicking;
+
+#[async_trait]
+impl Publisher for Panicking {
+    async fn publish(&self, _: Vec<Outgoing>) -> Vec<Result<(), PublishError>> {
+        panic!("provoked by a test")
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_an_answer_and_gives_its_place_back() {
+    let options = IntakeOptions { in_flight: 1, ..IntakeOptions::default() };
+    let running = Running::start_with(options, Arc::new(Panicking)).await;
+    let mut connection = Connection::open(running.address).await;
+    for _ in 0..2 {
+        connection.send(&running.post(ONE, return_asked("e-1")).bytes()).await;
+        let problem = connection.answer().await.problem(500);
+        assert!(!problem.to_string().contains("provoked"));
+    }
+    assert_eq!(running.intake.free(), 1);
 }

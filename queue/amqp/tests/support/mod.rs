@@ -1,20 +1,10 @@
-//! What the tests of this crate share: a vhost of their own on a real broker, and a way to break things.
+//! What the tests of this crate share: a vhost of their own on a real broker.
 
 pub(crate) mod management;
 
-use std::time::Duration;
-
-use forebay_queue::{Broker as _, Message, Outgoing};
-use forebay_queue_amqp::{Address, AmqpBroker, Options};
-use forebay_schemas::trail::Headers;
-use forebay_schemas::{AdapterId, Queue, Route, Topology};
-use secrecy::SecretString;
-use std::sync::Arc;
-
+use forebay_queue_amqp::{Address, Options};
 use management::Management;
-
-/// Longest that any test waits for something that must come.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+use secrecy::SecretString;
 
 /// A setting that `scripts/test` makes. Without it the test fails: a missing server is never skipped.
 #[expect(clippy::disallowed_methods, reason = "tests have no configuration but what scripts/test sets")]
@@ -49,13 +39,6 @@ impl Vhost {
         options(self.url.as_str())
     }
 
-    /// A connected broker with its queues declared.
-    pub(crate) async fn broker(&self) -> Arc<AmqpBroker> {
-        let broker = AmqpBroker::connect(self.options());
-        broker.declare(&topology()).await.expect("the topology can be declared");
-        broker
-    }
-
     /// Removes the vhost with everything in it.
     pub(crate) async fn remove(&self) {
         self.management.delete(&format!("/api/vhosts/{}", self.name)).await;
@@ -65,31 +48,4 @@ impl Vhost {
 pub(crate) fn options(url: &str) -> Options {
     let address = Address::parse(&SecretString::from(url)).expect("a broker's address");
     Options::new(vec![address], "forebay/test")
-}
-
-pub(crate) fn topology() -> Topology {
-    Topology::new([AdapterId::new("sweettracker").expect("an adapter's id")])
-}
-
-pub(crate) fn message(id: &str) -> Message {
-    Message {
-        id: id.to_owned(),
-        kind: "order.paid.v1".to_owned(),
-        timestamp: None,
-        headers: Headers::new(),
-        body: format!("{{\"id\":\"{id}\"}}").into(),
-    }
-}
-
-pub(crate) fn to(queue: Queue, id: &str) -> Outgoing {
-    Outgoing { route: Route::Work(queue), message: message(id) }
-}
-
-/// Asks again and again until the answer is yes.
-pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut ask: impl FnMut() -> F) {
-    let until = tokio::time::Instant::now() + PATIENCE;
-    while !ask().await {
-        assert!(tokio::time::Instant::now() < until, "it never came true that {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }

@@ -58,7 +58,7 @@ impl Options {
 }
 
 /// The store on PostgreSQL. Clones share one pool.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PostgresStore {
     pub(crate) pool: PgPool,
     pub(crate) connect: Arc<PgConnectOptions>,
@@ -67,6 +67,17 @@ pub struct PostgresStore {
     pub(crate) clock: Arc<dyn Clock>,
     /// Milliseconds that a relay waits next when it finds nothing.
     pub(crate) outbox_wait_ms: Arc<AtomicU64>,
+}
+
+impl std::fmt::Debug for PostgresStore {
+    /// The driver's options would show their password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (host, database) = (self.connect.get_host(), self.connect.get_database());
+        f.debug_struct("PostgresStore")
+            .field("host", &host)
+            .field("database", &database)
+            .finish_non_exhaustive()
+    }
 }
 
 impl PostgresStore {

@@ -1,0 +1,13 @@
+//! The api over real sockets, on the embedded queue and the embedded store.
+#![expect(clippy::unwrap_used, reason = "a test that can't go on is a test that failed")]
+
+mod access;
+mod administration;
+mod commands;
+#[expect(dead_code, reason = "the client is the intake's tests'; not all of it is needed here")]
+#[path = "../../../producers/intake/tests/it/http.rs"]
+mod http;
+mod reads;
+mod store_down;
+mod waiting;
+mod world;

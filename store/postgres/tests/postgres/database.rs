@@ -1,0 +1,156 @@
+//! A database of its own for each test, on the server of `FOREBAY_TEST_POSTGRES_URL`.
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::str::FromStr as _;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use forebay_domain::{Ids as _, RandomIds};
+use forebay_schemas::MemberId;
+use forebay_store::conformance::Harness;
+use forebay_store::{Lifecycle as _, Store};
+use forebay_store_postgres::{Options, PostgresStore};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
+
+/// The lock under which the template is made, on the server's maintenance database.
+const TEMPLATE_LOCK: i64 = 0x666f_7265;
+const MIGRATIONS: [&str; 2] =
+    [include_str!("../../migrations/0001_tables.sql"), include_str!("../../migrations/0002_rules.sql")];
+
+/// The server's address.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests have no configuration; their server is named by a variable"
+)]
+pub(crate) fn server() -> String {
+    std::env::var("FOREBAY_TEST_POSTGRES_URL").expect(
+        "FOREBAY_TEST_POSTGRES_URL is not set: run these tests by `scripts/test`, or set it to the URL of a \
+         PostgreSQL server on which databases may be made and dropped",
+    )
+}
+
+/// An empty database with every table.
+#[derive(Debug)]
+pub(crate) struct Database {
+    server: PgConnectOptions,
+    name: String,
+}
+
+impl Database {
+    /// Makes one.
+    pub(crate) async fn new() -> Self {
+        Self::on(&server()).await
+    }
+
+    /// Makes one on this server.
+    pub(crate) async fn on(server: &str) -> Self {
+        let server = PgConnectOptions::from_str(server).unwrap();
+        let mut conn = server.connect().await.unwrap();
+        let template = template(&server, &mut conn).await;
+        let name = format!("test_{}", RandomIds.next().simple());
+        execute(&mut conn, format!("create database {name} template {template}")).await;
+        conn.close().await.unwrap();
+        Self { server, name }
+    }
+
+    /// What a store on it is built with.
+    pub(crate) fn options(&self) -> Options {
+        Options::new(self.server.clone().database(&self.name).to_url_lossy().to_string().into())
+    }
+
+    /// A store on it.
+    pub(crate) fn store(&self) -> PostgresStore {
+        PostgresStore::connect_lazy(self.options()).unwrap()
+    }
+
+    /// A connection beside the store's.
+    pub(crate) async fn connect(&self) -> PgConnection {
+        let options = self.server.clone().database(&self.name).options([("search_path", "forebay")]);
+        options.connect().await.unwrap()
+    }
+}
+
+impl Drop for Database {
+    /// Drops the database, with whoever is still connected to it. A server that is gone has nothing to drop.
+    fn drop(&mut self) {
+        let (server, name) = (self.server.clone(), std::mem::take(&mut self.name));
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async move {
+                if let Ok(mut conn) = server.connect().await {
+                    execute(&mut conn, format!("drop database if exists {name} with (force)")).await;
+                }
+            });
+        });
+        assert!(
+            dropped.join().is_ok() || std::thread::panicking(),
+            "the test's database could not be dropped"
+        );
+    }
+}
+
+/// The migrated database that the tests' are copies of, made by whoever comes first.
+async fn template(server: &PgConnectOptions, conn: &mut PgConnection) -> String {
+    let mut hasher = DefaultHasher::new();
+    MIGRATIONS.hash(&mut hasher);
+    let name = format!("forebay_template_{:016x}", hasher.finish());
+    sqlx::query("select pg_advisory_lock($1)").bind(TEMPLATE_LOCK).execute(&mut *conn).await.unwrap();
+    let there: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
+        .bind(&name)
+        .fetch_one(&mut *conn)
+        .await
+        .unwrap();
+    if !there {
+        let draft = format!("draft_{}", RandomIds.next().simple());
+        execute(conn, format!("create database {draft}")).await;
+        let url = server.clone().database(&draft).to_url_lossy().to_string();
+        let store = PostgresStore::connect_lazy(Options::new(url.into())).unwrap();
+        store.migrate().await.unwrap();
+        store.close().await;
+        execute(conn, format!("alter database {draft} rename to {name}")).await;
+    }
+    sqlx::query("select pg_advisory_unlock($1)").bind(TEMPLATE_LOCK).execute(&mut *conn).await.unwrap();
+    name
+}
+
+/// Runs a statement whose names are the test's own.
+pub(crate) async fn execute(conn: &mut PgConnection, sql: String) {
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(conn).await.unwrap();
+}
+
+/// The conformance suite's harness.
+#[derive(Debug)]
+pub(crate) struct OnPostgres {
+    database: tokio::sync::OnceCell<Database>,
+}
+
+impl OnPostgres {
+    /// A harness; its database is made when its store is asked for.
+    pub(crate) fn new() -> Self {
+        Self { database: tokio::sync::OnceCell::new() }
+    }
+
+    async fn database(&self) -> &Database {
+        self.database.get_or_init(Database::new).await
+    }
+}
+
+#[async_trait]
+impl Harness for OnPostgres {
+    async fn store(&self) -> Arc<dyn Store> {
+        Arc::new(self.database().await.store())
+    }
+
+    async fn block(&self, member: &MemberId, blocked: bool) {
+        let mut conn = self.database().await.connect().await;
+        sqlx::query(
+            "insert into member (id, blocked) values ($1, $2) on conflict (id) do update set blocked = excluded.blocked",
+        )
+        .bind(member.as_str())
+        .bind(blocked)
+        .execute(&mut conn)
+        .await
+        .unwrap();
+    }
+}

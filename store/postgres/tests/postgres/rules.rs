@@ -1,0 +1,88 @@
+//! Rules that the database keeps, whatever a program does.
+
+use forebay_store::conformance::{check_in, claim, now, paid, programme, settle};
+use forebay_store::{Lifecycle as _, Rewards as _};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+
+use crate::database::{Database, execute};
+
+/// Runs statements in one transaction, and gives the message by which they are refused.
+async fn refused(conn: &mut PgConnection, sql: &str) -> String {
+    let mut tx = conn.begin().await.unwrap();
+    let error = match sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut *tx).await {
+        Ok(_) => tx.commit().await.unwrap_err(),
+        Err(error) => error,
+    };
+    error.into_database_error().unwrap().message().to_owned()
+}
+
+#[tokio::test]
+async fn a_ledger_transaction_that_does_not_balance_is_refused_at_the_commit() {
+    let database = Database::new().await;
+    let mut conn = database.connect().await;
+    let txn = "insert into ledger_txn (id, kind, idem_key, created_at)
+               values ('00000000-0000-0000-0000-000000000001', 'earn', 'k', now());";
+    let entry = |account: &str, amount: i64| {
+        format!(
+            "insert into ledger_entry values ('00000000-0000-0000-0000-000000000001', '{account}', {amount});"
+        )
+    };
+    let off = format!("{txn}{}{}", entry("m:a", 5), entry("sys:issuance", -4));
+    assert!(refused(&mut conn, &off).await.contains("sum 1, entries 2"));
+    let single = format!("{txn}{}", entry("m:a", 5));
+    assert!(refused(&mut conn, &single).await.contains("sum 5, entries 1"));
+    execute(&mut conn, format!("{txn}{}{}", entry("m:a", 5), entry("sys:issuance", -5))).await;
+}
+
+#[tokio::test]
+async fn the_ledger_and_the_movements_are_append_only() {
+    let database = Database::new().await;
+    let store = database.store();
+    store.put_programme(&programme(), now()).await.unwrap();
+    settle(&store, vec![check_in("a", 1, now()), claim(1, 1, "one-day"), paid("o-1", Some(1), 100_000)])
+        .await;
+    let mut conn = database.connect().await;
+    for table in ["ledger_txn", "ledger_entry", "movement"] {
+        let rows: i64 = sqlx::query_scalar(AssertSqlSafe(format!("select count(*) from {table}")))
+            .fetch_one(&mut conn)
+            .await
+            .unwrap();
+        assert!(rows > 0, "{table} holds nothing that could be changed");
+        let column = if table == "movement" { "reward_id = 'x'" } else { "kind = 'earn'" };
+        let column = if table == "ledger_entry" { "amount = 1" } else { column };
+        for sql in [format!("delete from {table}"), format!("update {table} set {column}")] {
+            assert!(refused(&mut conn, &sql).await.contains("append only"), "{sql}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn stock_can_not_be_oversold_by_hand() {
+    let database = Database::new().await;
+    database.store().put_programme(&programme(), now()).await.unwrap();
+    let mut conn = database.connect().await;
+    assert!(refused(&mut conn, "update stock set issued = 11").await.contains("stock_not_oversold"));
+    assert!(
+        refused(&mut conn, "update stock set reserved = 4, issued = 7").await.contains("stock_not_oversold")
+    );
+    execute(&mut conn, "update stock set issued = 10".to_owned()).await;
+}
+
+#[tokio::test]
+async fn an_empty_database_is_migrated_once_by_many_processes_at_once() {
+    let database = Database::new().await;
+    let mut conn = database.connect().await;
+    execute(&mut conn, "drop schema forebay cascade".to_owned()).await;
+    let processes: Vec<_> = (0..4)
+        .map(|_| {
+            let store = database.store();
+            tokio::spawn(async move { store.migrate().await })
+        })
+        .collect();
+    for process in processes {
+        process.await.unwrap().unwrap();
+    }
+    let status = database.store().status().await.unwrap();
+    assert_eq!((status.schema_version, status.schema_wanted), (2, 2));
+    database.store().put_programme(&programme(), now()).await.unwrap();
+}

@@ -1,0 +1,166 @@
+//! Parcels: planned and read.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use forebay_domain::NewOutbox;
+use forebay_domain::parcel::Checkpoint;
+use forebay_schemas::events::{CheckParcels, ParcelRef};
+use forebay_schemas::{AdapterId, CarrierCode, Queue, Route, TrackingNumber};
+use forebay_store::{CheckDone, CheckpointView, Error, Handled, ParcelView, Parcels};
+use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+use uuid::Uuid;
+
+use crate::error::Fault;
+use crate::rows::{Reading, micros};
+use crate::store::Tools;
+use crate::{SqliteStore, checks, outbox};
+
+/// Most parcels in one check command.
+const BATCH_MAX: u32 = 100;
+/// Longest time that a check may be outstanding.
+const LEASE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Most checkpoints that are answered for one parcel.
+const CHECKPOINTS_MAX: i64 = 200;
+
+/// What a planner asks for.
+struct Plan {
+    adapter: AdapterId,
+    batch: usize,
+    most: u32,
+    until: DateTime<Utc>,
+}
+
+async fn plan(
+    conn: &mut SqliteConnection,
+    plan: &Plan,
+    now: DateTime<Utc>,
+    tools: &Tools,
+) -> Result<u32, Fault> {
+    let rows = sqlx::query(
+        "update parcel set check_until = ?4
+         where id in (select id from parcel where adapter = ?1 and next_check_at <= ?2
+                          and (check_until is null or check_until <= ?2)
+                      order by next_check_at, id limit ?3)
+         returning id, carrier, tracking_number, next_check_at",
+    )
+    .bind(plan.adapter.as_str())
+    .bind(micros(now))
+    .bind(plan.most)
+    .bind(micros(plan.until))
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut taken = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let row = Reading::of("parcel", row);
+        let parcel = ParcelRef {
+            parcel_id: row.get("id")?,
+            carrier: row.parsed("carrier")?,
+            tracking_number: row.parsed("tracking_number")?,
+        };
+        taken.push((row.get::<i64>("next_check_at")?, parcel));
+    }
+    taken.sort_by_key(|(due, parcel)| (*due, parcel.parcel_id));
+    let parcels: Vec<ParcelRef> = taken.into_iter().map(|(_, parcel)| parcel).collect();
+    let commands: Vec<NewOutbox> = parcels
+        .chunks(plan.batch)
+        .map(|parcels| {
+            let check = CheckParcels { adapter: plan.adapter.clone(), parcels: parcels.to_vec() };
+            let route = Route::Work(Queue::Tracking(plan.adapter.clone()));
+            NewOutbox::command(tools.ids.next().to_string(), route, now, &check)
+        })
+        .collect();
+    outbox::write(conn, &commands, now).await?;
+    Ok(u32::try_from(parcels.len()).unwrap_or(u32::MAX))
+}
+
+async fn read(conn: &mut SqliteConnection, carrier: &str, number: &str) -> Result<Option<ParcelView>, Fault> {
+    let row = sqlx::query("select * from parcel where carrier = ? and tracking_number = ?")
+        .bind(carrier)
+        .bind(number)
+        .fetch_optional(&mut *conn)
+        .await?;
+    let Some(row) = &row else { return Ok(None) };
+    let row = Reading::of("parcel", row);
+    let parcel_id: Uuid = row.get("id")?;
+    let checkpoints = sqlx::query("select * from checkpoint where parcel_id = ? order by position limit ?")
+        .bind(parcel_id)
+        .bind(CHECKPOINTS_MAX)
+        .fetch_all(conn)
+        .await?;
+    Ok(Some(ParcelView {
+        parcel_id,
+        carrier: row.get("carrier")?,
+        tracking_number: row.get("tracking_number")?,
+        adapter: row.get("adapter")?,
+        status: row.get("status")?,
+        status_at: row.instant_if_any("status_at")?,
+        picked_up_at: row.instant_if_any("picked_up_at")?,
+        next_check_at: row.instant_if_any("next_check_at")?,
+        checks: row.get("checks")?,
+        checkpoints: checkpoints.iter().map(checkpoint).collect::<Result<_, _>>()?,
+    }))
+}
+
+fn checkpoint(row: &SqliteRow) -> Result<CheckpointView, Fault> {
+    let row = Reading::of("checkpoint", row);
+    let checkpoint = Checkpoint {
+        at: row.json("at")?,
+        status: row.parsed("status")?,
+        raw_code: row.get("raw_code")?,
+        text: row.get("text")?,
+        place: row.get("place")?,
+    };
+    Ok(CheckpointView { checkpoint, learned_at: row.instant("learned_at")? })
+}
+
+#[async_trait]
+impl Parcels for SqliteStore {
+    async fn plan_checks(
+        &self,
+        adapter: &AdapterId,
+        batch: u32,
+        most: u32,
+        lease: Duration,
+        now: DateTime<Utc>,
+    ) -> Result<u32, Error> {
+        let asked = Plan {
+            adapter: adapter.clone(),
+            batch: batch.clamp(1, BATCH_MAX) as usize,
+            most,
+            until: now + lease.min(LEASE_MAX),
+        };
+        let tools = self.tools();
+        self.write_and_wake(move |conn| Box::pin(async move { plan(conn, &asked, now, &tools).await })).await
+    }
+
+    async fn checks_outstanding(&self, adapter: &AdapterId, now: DateTime<Utc>) -> Result<u32, Error> {
+        let outstanding: i64 =
+            sqlx::query_scalar("select count(*) from parcel where adapter = ? and check_until > ?")
+                .bind(adapter.as_str())
+                .bind(micros(now))
+                .fetch_one(self.db.read())
+                .await
+                .map_err(Fault::from)?;
+        Ok(u32::try_from(outstanding).unwrap_or(u32::MAX))
+    }
+
+    async fn apply_checks(&self, checks: Vec<CheckDone>, now: DateTime<Utc>) -> Result<Vec<Handled>, Error> {
+        let tools = self.tools();
+        self.write_and_wake(move |conn| {
+            Box::pin(async move { checks::apply(conn, &checks, now, &tools).await })
+        })
+        .await
+    }
+
+    async fn parcel(
+        &self,
+        carrier: &CarrierCode,
+        number: &TrackingNumber,
+    ) -> Result<Option<ParcelView>, Error> {
+        let mut tx = self.db.read().begin().await.map_err(Fault::from)?;
+        Ok(read(&mut tx, carrier.as_str(), number.as_str()).await?)
+    }
+}
