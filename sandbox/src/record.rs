@@ -53,8 +53,7 @@ impl Mail {
     /// The headers, unfolded but not decoded, in their order.
     #[must_use]
     pub fn headers(&self) -> Vec<(String, String)> {
-        let head = self.data.split_once("\r\n\r\n").map_or(self.data.as_str(), |(head, _)| head);
-        let unfolded = head.replace("\r\n ", " ").replace("\r\n\t", " ");
+        let unfolded = self.parts().0.replace("\r\n ", " ").replace("\r\n\t", " ");
         let pairs = unfolded.lines().filter_map(|line| line.split_once(':'));
         pairs.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect()
     }
@@ -68,7 +67,13 @@ impl Mail {
     /// What follows the headers, as it came.
     #[must_use]
     pub fn body(&self) -> &str {
-        self.data.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+        self.parts().1
+    }
+
+    /// Headers and body, parted by the first empty line.
+    fn parts(&self) -> (&str, &str) {
+        let without_headers = self.data.strip_prefix("\r\n").map(|body| ("", body));
+        without_headers.or_else(|| self.data.split_once("\r\n\r\n")).unwrap_or((&self.data, ""))
     }
 }
 
@@ -140,11 +145,15 @@ impl Record {
 
     fn of_number<T>(&self, number: &str, change: impl FnOnce(&mut Asked) -> T) -> T {
         let mut numbers = self.0.numbers.lock();
-        match numbers.get_mut(number) {
-            Some(asked) => change(asked),
-            None if numbers.len() < NUMBERS_MAX => change(numbers.entry(number.to_owned()).or_default()),
-            None => change(&mut Asked::default()),
+        if let Some(asked) = numbers.get_mut(number) {
+            return change(asked);
         }
+        let mut asked = Asked::default();
+        let told = change(&mut asked);
+        if numbers.len() < NUMBERS_MAX {
+            numbers.insert(number.to_owned(), asked);
+        }
+        told
     }
 
     pub(crate) fn result(&self, key: &str, body: Value, raw: &[u8], at: DateTime<Utc>) -> Taken {

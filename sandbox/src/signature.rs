@@ -28,3 +28,30 @@ pub(crate) fn is_good(secret: &str, headers: &HeaderMap, body: &[u8], now: i64) 
 pub(crate) fn text<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BODY: &[u8] = br#"{"return_id":"R-1"}"#;
+    /// Made with Python's hmac module from the secret of this crate.
+    const SIGNATURE: &str = "v1,CMjJ68TzaDLo6HR+6eni4WLstj59fUTmykMSDhCLvjg=";
+    const TIME: i64 = 1_700_000_000;
+
+    fn judged(id: &'static str, body: &[u8], now: i64) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert("webhook-id", id.parse().unwrap());
+        headers.insert("webhook-timestamp", TIME.into());
+        headers.insert("webhook-signature", SIGNATURE.parse().unwrap());
+        is_good(crate::SIGNING_SECRET, &headers, body, now)
+    }
+
+    #[test]
+    fn a_signature_made_elsewhere_is_good_for_its_id_its_body_and_five_minutes() {
+        assert!(judged("msg_1", BODY, TIME));
+        assert!(judged("msg_1", BODY, TIME + 300) && judged("msg_1", BODY, TIME - 300));
+        assert!(!judged("msg_1", BODY, TIME + 301) && !judged("msg_1", BODY, TIME - 301));
+        assert!(!judged("msg_2", BODY, TIME));
+        assert!(!judged("msg_1", b"{}", TIME));
+    }
+}

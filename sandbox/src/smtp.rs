@@ -116,8 +116,8 @@ impl<'w, R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Session<'w, R, W> {
 
     fn mail(&mut self, rest: &str) -> &'static str {
         let Some((from, parameters)) = path(rest, "FROM:") else { return "501 MAIL FROM:<address>" };
-        let size =
-            parameters.split(' ').find_map(|p| p.to_ascii_uppercase().strip_prefix("SIZE=")?.parse().ok());
+        let size = parameters.to_ascii_uppercase();
+        let size = size.split(' ').find_map(|p| p.strip_prefix("SIZE=")?.parse::<usize>().ok());
         match size {
             _ if !self.greeted => "503 greet first",
             _ if self.from.is_some() => "503 one mail at a time",
@@ -169,18 +169,20 @@ impl<'w, R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Session<'w, R, W> {
     async fn content(&mut self) -> io::Result<Option<Option<Vec<u8>>>> {
         let (mut data, mut fits, mut line_ended) = (Vec::new(), true, true);
         while let Some(line) = self.line(MAIL_BYTES).await? {
-            let Some(line) = line.filter(|line| fits && data.len() + line.len() <= MAIL_BYTES) else {
-                (fits, line_ended) = (false, true);
-                data = Vec::new();
-                continue;
-            };
+            let line = line.as_deref();
             // Only CR LF ends a line: after a bare LF a full stop is content, or two servers could see two mails.
-            if line_ended && line == b".\r\n" {
+            if line_ended && line == Some(b".\r\n") {
                 return Ok(Some(fits.then_some(data)));
             }
-            let stuffed = line_ended && line.starts_with(b".");
-            data.extend_from_slice(line.get(usize::from(stuffed)..).unwrap_or_default());
-            line_ended = line.ends_with(b"\r\n");
+            let stuffed = line_ended && line.is_some_and(|line| line.starts_with(b"."));
+            line_ended = line.is_none_or(|line| line.ends_with(b"\r\n"));
+            match line.and_then(|line| line.get(usize::from(stuffed)..)) {
+                Some(line) if fits && data.len() + line.len() <= MAIL_BYTES => data.extend_from_slice(line),
+                _ => {
+                    fits = false;
+                    data = Vec::new();
+                }
+            }
         }
         Ok(None)
     }

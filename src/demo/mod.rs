@@ -110,7 +110,8 @@ async fn burst(
     publish_straight(serving.broker.publisher().as_ref(), &straight).await?;
     let finish = watch.finished(Duration::from_secs(args.patience_s)).await;
     if let Some(hold) = &args.hold {
-        hold_until(hold, sandbox).await;
+        let data = system.config.store.url.sqlite_path().map(|p| p.display().to_string());
+        hold_until(hold, &data.unwrap_or_default(), sandbox).await;
     }
     let evidence = Evidence {
         accepted: sent.accepted.iter().map(|i| &events[*i]).collect(),
@@ -160,12 +161,9 @@ fn outgoing(straight: &Straight) -> Outgoing {
 }
 
 /// Waits for a file, so that a test can tamper with the evidence before it is looked at.
-async fn hold_until(path: &Path, sandbox: &Sandbox) {
-    crate::commands::people::note(&format!(
-        "holding for {}; the sandbox is {}",
-        path.display(),
-        sandbox.http_url()
-    ));
+async fn hold_until(path: &Path, data: &str, sandbox: &Sandbox) {
+    let text = format!("holding for {} data={data} sandbox={}", path.display(), sandbox.http_url());
+    crate::commands::people::note(&text);
     while !path.exists() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

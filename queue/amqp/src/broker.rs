@@ -127,5 +127,6 @@ impl Broker for AmqpBroker {
         join_all(consumers.iter().map(|consumer| consumer.finish(CLOSE_BOUND))).await;
         self.publisher.finish(CLOSE_BOUND).await;
         tokio::join!(self.publishing.close(), self.consuming.close());
+        consumers.iter().for_each(|consumer| consumer.forget());
     }
 }

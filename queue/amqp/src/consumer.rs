@@ -67,6 +67,11 @@ impl AmqpConsumer {
         let _ = tokio::time::timeout(bound, self.settling.wait()).await;
     }
 
+    /// Forgets what is held: the connection is closed, and the broker delivers it again.
+    pub(crate) fn forget(&self) {
+        self.shelf.forget_all();
+    }
+
     /// Waits until as many as wanted are there, or `linger` after the first one; `false` when closed.
     async fn wait_for(&self, most: usize, linger: Duration) -> bool {
         let mut until = None;

@@ -1,13 +1,13 @@
 //! The queue contract on RabbitMQ (lapin), 3.10 and 4.x.
 //!
-//! Two connections, each owned by a supervisor of its own ([`link`]): one publishes, one consumes and declares, so
-//! that a broker that takes no publishes (memory or disk alarm) still takes our acknowledgements. lapin's own
-//! recovery is off: it leaves consumers behind that never get a message again.
+//! Two connections, each owned by a supervisor of its own (module `link`): one publishes, one consumes and
+//! declares, so that a broker that takes no publishes (memory or disk alarm) still takes our acknowledgements.
+//! lapin's own recovery is off: it leaves consumers behind that never get a message again.
 //!
-//! Publishing uses a pool of channels in confirm mode with **one publish in flight on each** ([`pool`]): lapin
-//! pairs confirms and returned messages with publishes by order, and mispairs them when a channel is shared or
-//! pipelined; a message would be reported stored that was not. Consuming uses a channel a consumer
-//! ([`subscription`]), thrown away whenever anything about it goes wrong.
+//! Publishing uses a pool of channels in confirm mode with **one publish in flight on each** (module `pool`):
+//! lapin pairs confirms and returned messages with publishes by order, and mispairs them when a channel is shared
+//! or pipelined; a message would be reported stored that was not. Consuming uses a channel a consumer (module
+//! `subscription`), thrown away whenever anything about it goes wrong.
 
 mod backoff;
 mod broker;

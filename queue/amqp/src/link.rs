@@ -139,9 +139,11 @@ impl Shared {
         let stop = self.stop.clone();
         // Dropping an attempt is safe: it ends its own socket within the connect timeout.
         stop.run_until_cancelled(self.keep_up()).await;
-        if let Status::Up(live) = self.status.send_replace(Status::Closed) {
+        let closing = Failure { reason: "the queue is being closed".to_owned(), refused: false };
+        if let Status::Up(live) = self.status.send_replace(Status::Down(closing)) {
             dial::close(&live.connection, CLOSE_BOUND).await;
         }
+        self.status.send_replace(Status::Closed);
     }
 
     async fn keep_up(&self) {

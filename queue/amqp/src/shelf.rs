@@ -165,6 +165,13 @@ impl Shelf {
         self.changed.notify_waiters();
     }
 
+    /// Forgets everything: the connection is closed.
+    pub(crate) fn forget_all(&self) {
+        let mut inner = self.inner.lock();
+        inner.ready.clear();
+        inner.held.clear();
+    }
+
     /// Takes everything that was never received.
     pub(crate) fn clear(&self) -> Vec<Hold> {
         self.inner.lock().ready.drain(..).map(|(_, hold)| hold).collect()

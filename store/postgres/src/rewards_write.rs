@@ -1,9 +1,9 @@
 //! Writes what a set of reward messages changes.
 
 use chrono::{DateTime, Utc};
-use forebay_domain::settlement::{Books, Settlement};
+use forebay_domain::settlement::{Books, NewAttendance, Settlement};
 use forebay_schemas::{MemberId, OrderId};
-use forebay_store::{Identity, RewardMessage};
+use forebay_store::{Error, Identity, RewardMessage};
 use sqlx::PgConnection;
 
 use crate::error::Stop;
@@ -24,7 +24,7 @@ pub(crate) async fn write(
     let by = |ask: usize| &messages[ask].identity;
     orders(conn, settlement, by, now).await?;
     refunds(conn, settlement, by, now).await?;
-    attendance(conn, settlement, by).await?;
+    attendance(conn, settlement, books, by).await?;
     claims(conn, settlement, by, now).await?;
     movements(conn, settlement, now).await?;
     ledger(conn, settlement, now).await?;
@@ -96,18 +96,26 @@ async fn refunds<'m>(
     Ok(())
 }
 
+/// The days were told by the programmes as they were read: where a zone or a day's start was changed meanwhile, which
+/// may happen before the first day is written, no row is written and the set begins again.
 async fn attendance<'m>(
     conn: &mut PgConnection,
     settlement: &Settlement,
+    books: &Books,
     by: impl Fn(usize) -> &'m Identity,
 ) -> Result<(), Stop> {
     if settlement.attendance.is_empty() {
         return Ok(());
     }
     let new = &settlement.attendance;
-    sqlx::query(
+    let programme = |a: &NewAttendance| books.programmes.get(&a.programme_id);
+    let written = sqlx::query(
         "insert into attendance (programme_id, member_id, on_date, received_at, source, event_id)
-         select * from unnest($1::text[], $2::text[], $3::date[], $4::timestamptz[], $5::text[], $6::text[])",
+         select n.programme_id, n.member_id, n.on_date, n.received_at, n.source, n.event_id
+         from unnest($1::text[], $2::text[], $3::date[], $4::timestamptz[], $5::text[], $6::text[], $7::text[],
+                     $8::int8[])
+              as n (programme_id, member_id, on_date, received_at, source, event_id, tz, day_start_min)
+         join programme p on p.id = n.programme_id and p.tz = n.tz and p.day_start_min = n.day_start_min",
     )
     .bind(new.iter().map(|a| a.programme_id.as_str()).collect::<Vec<_>>())
     .bind(new.iter().map(|a| a.member_id.as_str()).collect::<Vec<_>>())
@@ -115,8 +123,16 @@ async fn attendance<'m>(
     .bind(new.iter().map(|a| a.received_at).collect::<Vec<_>>())
     .bind(new.iter().map(|a| by(a.ask).source.as_str()).collect::<Vec<_>>())
     .bind(new.iter().map(|a| by(a.ask).id.as_str()).collect::<Vec<_>>())
+    .bind(new.iter().map(|a| programme(a).map(|p| p.tz.name())).collect::<Vec<_>>())
+    .bind(new.iter().map(|a| programme(a).map(|p| i64::from(p.day_start_min))).collect::<Vec<_>>())
     .execute(conn)
-    .await?;
+    .await?
+    .rows_affected();
+    if written < new.len() as u64 {
+        return Err(Stop::Conflict(Error::Unavailable(
+            "a programme's days were changed meanwhile".to_owned(),
+        )));
+    }
     Ok(())
 }
 

@@ -118,7 +118,7 @@ pub async fn workers_at_once_keep_one_quota(harness: &dyn Harness) {
     }
     calls.sort_unstable();
     let took = (*calls.last().unwrap() - calls[0]).as_secs_f64();
-    assert!(calls.len() as f64 >= 0.5 * quota.rate() * took, "{} calls in {took:.3} s", calls.len());
+    assert!(calls.len() as f64 >= 0.3 * quota.rate() * took, "{} calls in {took:.3} s", calls.len());
     for (i, first) in calls.iter().enumerate() {
         let seen = calls[i..].iter().take_while(|at| **at < *first + quota.window).count();
         assert!(seen <= quota.limit as usize, "{seen} calls in a window, the limit is {}", quota.limit);

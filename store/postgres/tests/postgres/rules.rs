@@ -1,6 +1,8 @@
 //! Rules that the database keeps, whatever a program does.
 
-use forebay_store::conformance::{check_in, claim, now, paid, programme, settle};
+use std::time::{Duration, Instant};
+
+use forebay_store::conformance::{check_in, claim, day, member, now, paid, programme, settle};
 use forebay_store::{Lifecycle as _, Rewards as _};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
@@ -85,4 +87,31 @@ async fn an_empty_database_is_migrated_once_by_many_processes_at_once() {
     let status = database.store().status().await.unwrap();
     assert_eq!((status.schema_version, status.schema_wanted), (2, 2));
     database.store().put_programme(&programme(), now()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_day_that_meets_a_change_of_its_zone_is_told_anew() {
+    let database = Database::new().await;
+    let store = database.store();
+    store.put_programme(&programme(), now()).await.unwrap();
+    let mut conn = database.connect().await;
+    let mut tx = conn.begin().await.unwrap();
+    // As `put_programme` does it, with a check-in held up between its reading and its writing.
+    execute(&mut tx, "lock table attendance in share row exclusive mode".to_owned()).await;
+    let settling = {
+        let store = store.clone();
+        tokio::spawn(async move { settle(&store, vec![check_in("a", 1, now())]).await })
+    };
+    let waiting =
+        "select exists (select from pg_locks where relation = 'attendance'::regclass and not granted)";
+    let began = Instant::now();
+    while !sqlx::query_scalar::<_, bool>(waiting).fetch_one(&mut *tx).await.unwrap() {
+        assert!(began.elapsed() < Duration::from_secs(20), "the check-in never came to its writing");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    execute(&mut tx, "update programme set tz = 'America/Los_Angeles'".to_owned()).await;
+    tx.commit().await.unwrap();
+    settling.await.unwrap();
+    let days = store.member_days(&programme().id, &member(1)).await.unwrap().days;
+    assert_eq!(days, [day("2026-11-19")], "a day of the new zone");
 }

@@ -8,16 +8,14 @@ use forebay_sqlite::Db;
 use forebay_store::Store;
 use forebay_store::conformance::Harness;
 
-mod support;
-
 struct OnFile {
-    file: support::File,
+    file: crate::support::File,
     db: OnceLock<Db>,
 }
 
 impl OnFile {
     fn new() -> Self {
-        Self { file: support::File::new(), db: OnceLock::new() }
+        Self { file: crate::support::File::new(), db: OnceLock::new() }
     }
 }
 
@@ -25,7 +23,7 @@ impl OnFile {
 impl Harness for OnFile {
     async fn store(&self) -> Arc<dyn Store> {
         let db = self.file.open().await;
-        let store = support::store(&db).await;
+        let store = crate::support::store(&db).await;
         self.db.set(db).unwrap();
         store
     }

@@ -1,0 +1,16 @@
+//! The world, driven from outside over raw HTTP and SMTP.
+
+#[cfg(test)]
+mod carrier;
+#[cfg(test)]
+mod control;
+#[cfg(test)]
+mod load;
+#[cfg(test)]
+mod mail;
+#[cfg(test)]
+mod shop;
+#[cfg(test)]
+mod slack;
+#[cfg(test)]
+mod wire;

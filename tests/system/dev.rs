@@ -1,0 +1,98 @@
+//! `forebay dev`: ready at once, and nothing lost by kill -9.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::support::{Process, curl, eventually, forebay, free_port, sql};
+
+struct Dev {
+    process: Process,
+    url: String,
+    key: String,
+}
+
+fn start(folder: &Path) -> Dev {
+    let (port, operations) = (free_port(), free_port());
+    let begun = Instant::now();
+    let process = Process::start(
+        forebay()
+            .args(["dev", "--data"])
+            .arg(folder.join("shop.db"))
+            .env("FOREBAY_INTAKE__LISTEN", format!("127.0.0.1:{port}"))
+            .env("FOREBAY_OPERATIONS__LISTEN", format!("127.0.0.1:{operations}"))
+            .current_dir(folder)
+            .stderr(Stdio::null()),
+    );
+    let ready = format!("http://127.0.0.1:{operations}/readyz");
+    eventually("dev is ready", Duration::from_secs(20), || curl(&[&ready]).0 == 200);
+    assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?} to be ready", begun.elapsed());
+    let key = std::fs::read_to_string(folder.join("shop.db.key")).unwrap().trim().to_owned();
+    Dev { process, url: format!("http://127.0.0.1:{port}"), key }
+}
+
+fn order(n: usize) -> String {
+    format!(
+        r#"{{"specversion":"1.0","id":"o-{n}","source":"/s","type":"order.paid.v1","data":{{"order_id":"O-{n}","member_id":"m-{}","currency":"KRW","amount_minor":1000,"paid_at":"2026-11-20T00:00:00Z"}}}}"#,
+        n % 50
+    )
+}
+
+fn publish(dev: &Dev, orders: std::ops::Range<usize>) -> bool {
+    let batch = format!("[{}]", orders.map(order).collect::<Vec<_>>().join(","));
+    let authorization = format!("Authorization: Bearer {}", dev.key);
+    let url = format!("{}/v1/events", dev.url);
+    let content = "Content-Type: application/cloudevents-batch+json";
+    curl(&["-H", &authorization, "-H", content, "-d", &batch, &url]).0 == 202
+}
+
+#[test]
+fn what_was_accepted_survives_kill_9_in_mid_burst_and_is_settled_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut accepted = 0;
+    for round in 0..3 {
+        let dev = start(folder.path());
+        for batch in 0..10 {
+            let begin = (round * 10 + batch) * 100;
+            assert!(publish(&dev, begin..begin + 100), "the batch was not accepted");
+            accepted += 100;
+        }
+        dev.process.kill();
+    }
+    let dev = start(folder.path());
+    let data = folder.path().join("shop.db");
+    let booked = || sql(&data, "select count(*) from shop_order").parse::<usize>().unwrap();
+    eventually("every order is booked", Duration::from_secs(60), || booked() == accepted);
+    assert_eq!(sql(&data, "select count(distinct event_id) from shop_order"), accepted.to_string());
+    assert_eq!(sql(&data, "select coalesce(sum(amount), 0) from ledger_entry"), "0");
+    dev.process.kill();
+}
+
+#[test]
+fn a_second_process_on_the_same_file_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let dev = start(folder.path());
+    let second = forebay()
+        .args(["dev", "--data"])
+        .arg(folder.path().join("shop.db"))
+        .env("FOREBAY_INTAKE__LISTEN", "127.0.0.1:0")
+        .env("FOREBAY_OPERATIONS__LISTEN", "127.0.0.1:0")
+        .output()
+        .unwrap();
+    assert_eq!(second.status.code(), Some(69));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("shop.db"), "{second:?}");
+    dev.process.kill();
+}
+
+#[test]
+fn a_wrong_setting_ends_the_start_with_its_name_and_78() {
+    let output = forebay()
+        .arg("relay")
+        .env("FOREBAY_QUEUE__URL", "amqp://guest:hush@localhost/")
+        .env("FOREBAY_STORE__URL", "mysql://localhost/")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(78));
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("store.url") && !text.contains("hush"), "{text}");
+}
