@@ -29,10 +29,9 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the one place where a command's failure is told")]
 fn end(code: u8, message: &str) -> ExitCode {
     if !message.is_empty() {
-        eprintln!("forebay: {message}");
+        commands::people::note(&format!("forebay: {message}"));
     }
     ExitCode::from(code)
 }

@@ -23,6 +23,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How often a line is written where nobody sees it change.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
+/// How long the watch goes on after the last dead letter, for the notices that are being gathered.
+const ALERTS_WAIT: Duration = Duration::from_secs(4);
+
 /// How much must be there in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Expected {
@@ -167,7 +170,7 @@ impl Looker {
             }
             if finish.archived_in.is_some() {
                 // People hear of it a moment later: notices are grouped.
-                let until = *alerted_by.get_or_insert(Instant::now() + Duration::from_secs(10));
+                let until = *alerted_by.get_or_insert(Instant::now() + ALERTS_WAIT);
                 if (finish.notices.0 > 0 && finish.notices.1 > 0) || Instant::now() >= until {
                     break;
                 }

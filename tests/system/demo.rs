@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use chrono::Utc;
+use forebay_domain::{Clock, SystemClock};
 use forebay_outbound::Signer;
 use serde_json::Value;
 
@@ -119,7 +119,7 @@ fn a_result_that_came_twice_is_seen() {
         let first: Value = serde_json::from_str(&first).unwrap();
         let body = first["items"][0]["body"].to_string();
         let signer = Signer::new(&[forebay_sandbox::SIGNING_SECRET.into()]).unwrap();
-        let signed = signer.sign("again", Utc::now(), body.as_bytes()).unwrap();
+        let signed = signer.sign("again", SystemClock.now(), body.as_bytes()).unwrap();
         let headers = [
             format!("webhook-id: {}", signed.id),
             format!("webhook-timestamp: {}", signed.timestamp),

@@ -6,6 +6,8 @@ use forebay_store::conformance::{check_in, claim, now, programme_with_mugs};
 use forebay_store::{Audit as _, RewardMessage, Rewards as _};
 use forebay_store_sqlite::SqliteStore;
 
+use crate::support;
+
 /// Messages in one set.
 const SET: usize = 500;
 /// Sets that are settled at once, as by so many workers.
@@ -34,8 +36,8 @@ async fn settle_all(store: &Arc<SqliteStore>, messages: Vec<RewardMessage>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_burst_on_one_hot_reward_adds_up() {
-    let file = crate::support::File::new();
-    let store = crate::support::store(&file.open().await).await;
+    let file = support::File::new();
+    let store = support::store(&file.open().await).await;
     store.put_programme(&programme_with_mugs(3_000, 600), now()).await.unwrap();
     settle_all(&store, (0..13_500).map(|n| check_in(&format!("c{n}"), n, now())).collect()).await;
     settle_all(&store, (0..9_000).map(|n| claim(u128::from(n) + 1, n, "one-day")).collect()).await;

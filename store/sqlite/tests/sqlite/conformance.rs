@@ -8,14 +8,16 @@ use forebay_sqlite::Db;
 use forebay_store::Store;
 use forebay_store::conformance::Harness;
 
+use crate::support;
+
 struct OnFile {
-    file: crate::support::File,
+    file: support::File,
     db: OnceLock<Db>,
 }
 
 impl OnFile {
     fn new() -> Self {
-        Self { file: crate::support::File::new(), db: OnceLock::new() }
+        Self { file: support::File::new(), db: OnceLock::new() }
     }
 }
 
@@ -23,7 +25,7 @@ impl OnFile {
 impl Harness for OnFile {
     async fn store(&self) -> Arc<dyn Store> {
         let db = self.file.open().await;
-        let store = crate::support::store(&db).await;
+        let store = support::store(&db).await;
         self.db.set(db).unwrap();
         store
     }

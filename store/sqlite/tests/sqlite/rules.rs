@@ -4,6 +4,8 @@ use forebay_sqlite::Db;
 use forebay_store::conformance::{check_in, claim, member, now, paid, programme, settle};
 use forebay_store::{Audit as _, Error, Lifecycle as _, Rewards as _};
 
+use crate::support;
+
 /// Runs a statement past the store; the error in words.
 async fn by_hand(db: &Db, sql: &'static str) -> Result<(), String> {
     db.write::<_, forebay_sqlite::Error, _>(move |conn| {
@@ -18,9 +20,9 @@ async fn by_hand(db: &Db, sql: &'static str) -> Result<(), String> {
 
 #[tokio::test]
 async fn rules_of_the_books_hold_against_statements_by_hand() {
-    let file = crate::support::File::new();
+    let file = support::File::new();
     let db = file.open().await;
-    let store = crate::support::store(&db).await;
+    let store = support::store(&db).await;
     store.put_programme(&programme(), now()).await.unwrap();
     let set = vec![check_in("a", 1, now()), claim(1, 1, "one-day"), paid("o-1", Some(1), 10_000)];
     settle(store.as_ref(), set).await;
@@ -49,9 +51,9 @@ async fn rules_of_the_books_hold_against_statements_by_hand() {
 
 #[tokio::test]
 async fn the_audit_sees_books_that_were_changed_by_hand() {
-    let file = crate::support::File::new();
+    let file = support::File::new();
     let db = file.open().await;
-    let store = crate::support::store(&db).await;
+    let store = support::store(&db).await;
     store.put_programme(&programme(), now()).await.unwrap();
     settle(store.as_ref(), vec![paid("o-1", Some(1), 10_000), paid("o-2", Some(2), 10_000)]).await;
     by_hand(&db, "update member set balance = balance + 7 where id = 'm-1'").await.unwrap();
@@ -63,9 +65,9 @@ async fn the_audit_sees_books_that_were_changed_by_hand() {
 
 #[tokio::test]
 async fn a_full_disk_is_told_and_nothing_is_written() {
-    let file = crate::support::File::new();
+    let file = support::File::new();
     let db = file.open().await;
-    let store = crate::support::store(&db).await;
+    let store = support::store(&db).await;
     store.put_programme(&programme(), now()).await.unwrap();
     by_hand(&db, "pragma max_page_count = 1").await.unwrap();
     let burst =
@@ -80,9 +82,9 @@ async fn a_full_disk_is_told_and_nothing_is_written() {
 
 #[tokio::test]
 async fn a_row_that_cannot_be_read_is_named_by_table_and_column() {
-    let file = crate::support::File::new();
+    let file = support::File::new();
     let db = file.open().await;
-    let store = crate::support::store(&db).await;
+    let store = support::store(&db).await;
     store.put_programme(&programme(), now()).await.unwrap();
     by_hand(&db, "update programme set tz = 'Asia/Atlantis'").await.unwrap();
     let outcome = store.programmes().await;
@@ -94,9 +96,9 @@ async fn a_row_that_cannot_be_read_is_named_by_table_and_column() {
 
 #[tokio::test]
 async fn a_file_without_tables_asks_for_a_migration() {
-    let file = crate::support::File::new();
+    let file = support::File::new();
     let db = file.open().await;
-    let store = crate::support::unmigrated(&db);
+    let store = support::unmigrated(&db);
     assert_eq!(store.status().await.unwrap().schema_version, 0);
     let outcome = store.settle_rewards(vec![check_in("a", 1, now())], now()).await;
     let Err(Error::Schema(words)) = outcome else { panic!("{outcome:?}") };
@@ -105,13 +107,13 @@ async fn a_file_without_tables_asks_for_a_migration() {
 
 #[tokio::test]
 async fn what_was_settled_is_there_after_the_file_is_opened_again() {
-    let file = crate::support::File::new();
-    let store = crate::support::store(&file.open().await).await;
+    let file = support::File::new();
+    let store = support::store(&file.open().await).await;
     store.put_programme(&programme(), now()).await.unwrap();
     settle(store.as_ref(), vec![paid("o-1", Some(1), 10_000)]).await;
     let before = store.tally().await.unwrap();
     store.close().await;
-    let again = crate::support::store(&file.open().await).await;
+    let again = support::store(&file.open().await).await;
     assert_eq!(again.tally().await.unwrap(), before);
     assert_eq!(again.member_balance(&member(1)).await.unwrap().balance, 100);
 }
