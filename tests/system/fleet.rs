@@ -174,7 +174,11 @@ impl Fleet {
 
     /// One number from the database.
     pub(crate) fn count(&self, statement: &str) -> usize {
-        let output = Command::new("psql").args([&self.store, "-XAtqc", statement]).output().unwrap();
+        let output = Command::new("psql")
+            .args([&self.store, "-XAtqc", statement])
+            .env("PGOPTIONS", "-c search_path=forebay")
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim().parse().unwrap()
     }
