@@ -157,7 +157,8 @@ pub fn raised(
     };
     incident.last_seen = now;
     incident.revision += 1;
-    let settled = incident.told_at.map_or(now, |told| told + timing.update_every);
+    let settled =
+        incident.told_at.map_or(incident.first_seen + timing.group_wait, |told| told + timing.update_every);
     let wanted = if worse { now } else { settled.max(now) };
     // A telling that is already on its way tells the state of its own moment, which includes this one.
     let tell_at = match incident.tell_due_at {
@@ -255,8 +256,9 @@ mod tests {
         let timing = Timing::default();
         let first = raised(None, &raise(Severity::Warning), now(), Uuid::nil(), &timing);
         assert_eq!(first.tell_at, Some(now() + timing.group_wait));
-        let second = raised(Some(first.incident), &raise(Severity::Warning), now(), Uuid::nil(), &timing);
-        assert_eq!(second.incident.raise.count, 2);
+        let soon = now() + Duration::from_secs(3);
+        let second = raised(Some(first.incident), &raise(Severity::Warning), soon, Uuid::nil(), &timing);
+        assert_eq!((second.incident.raise.count, second.tell_at), (2, None));
     }
 
     #[test]

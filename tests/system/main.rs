@@ -10,4 +10,5 @@ mod demo;
 mod dev;
 mod fleet;
 mod production;
+mod readme;
 mod support;

@@ -33,7 +33,8 @@ fn a_return(n: usize, carrier: &str) -> String {
     event(&format!("return-{n}"), "return.requested.v1", &data)
 }
 
-/// A programme that is open on every day on which this test may ever run: one check-in earns points.
+/// A programme that is open on every day on which this test may ever run: one check-in earns points, and the only
+/// mug.
 fn programme() -> String {
     json!({
         "id": "welcome", "name": "Welcome", "tz": "Asia/Seoul", "count_mode": "total",
@@ -41,6 +42,9 @@ fn programme() -> String {
         "rules": [{
             "id": "first-day", "days_required": 1,
             "reward": { "id": "points-500", "name": "500 points", "kind": "points", "points": 500 },
+        }, {
+            "id": "mug", "days_required": 1,
+            "reward": { "id": "mug", "name": "Mug", "kind": "product", "sku": "MUG-1", "stock": { "total": 1 } },
         }],
     })
     .to_string()
@@ -73,9 +77,11 @@ fn a_claim_a_return_and_a_dead_letter_go_from_http_to_their_last_effect_and_ever
     assert_eq!(status, 200, "{answer}");
     let (status, answer) = api("POST", "programmes/welcome/check-ins", r#"{ "member_id": "m-1" }"#);
     assert!(matches!(status, 200 | 202), "{status} {answer}");
-    let claim = r#"{ "member_id": "m-1", "rule_id": "first-day" }"#;
-    let (status, answer) = api("POST", "programmes/welcome/claims", claim);
-    assert!(matches!(status, 200 | 202), "{status} {answer}");
+    for rule in ["first-day", "mug"] {
+        let claim = json!({ "member_id": "m-1", "rule_id": rule }).to_string();
+        let (status, answer) = api("POST", "programmes/welcome/claims", &claim);
+        assert!(matches!(status, 200 | 202), "{status} {answer}");
+    }
     let balance = || fleet.call(&[&format!("{}/v1/members/m-1/balance", fleet.api)]).1;
     eventually("the claim's points are in the member's hands", PATIENCE, || {
         balance().to_string().contains("500")
@@ -87,18 +93,23 @@ fn a_claim_a_return_and_a_dead_letter_go_from_http_to_their_last_effect_and_ever
     assert_eq!(results["total"], 1, "{results}");
     assert_eq!(results["items"][0]["body"]["return_id"], "R-1", "{results}");
     eventually("the unknown carrier is a dead letter", PATIENCE, || {
-        fleet.count("select count(*) from dead_letter where code = 'rejected' and message_id = 'return-2'")
-            == 1
+        let found = "select count(*) from dead_letter \
+                     where code = 'rejected' and queue = 'forebay.returns' and message_id = 'return-2'";
+        fleet.count(found) == 1
     });
-    for people in ["slack", "mail"] {
-        eventually(&format!("people hear of it by {people}"), PATIENCE, || {
-            fleet.saw(people).is_some_and(|seen| seen["total"].as_u64() > Some(0))
+    let heard = |people: &str, what: &str| {
+        eventually(&format!("people hear of {what} by {people}"), PATIENCE, || {
+            fleet.saw(people).is_some_and(|seen| seen.to_string().contains(what))
         });
+    };
+    heard("slack", "nobody");
+    for people in ["slack", "mail"] {
+        heard(people, "out of stock");
     }
     for role in roles {
         role.stop();
     }
-    assert_eq!(fleet.count("select count(*) from claim where state = 'granted'"), 1);
+    assert_eq!(fleet.count("select count(*) from claim where state = 'granted'"), 2);
     assert_eq!(fleet.count("select count(*) from dead_letter"), 1);
 }
 

@@ -8,7 +8,12 @@ use std::time::{Duration, Instant};
 
 /// The binary under test.
 pub(crate) fn forebay() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_forebay"));
+    bare(env!("CARGO_BIN_EXE_forebay"))
+}
+
+/// A program that sees no setting of Forebay but those that the test gives it.
+pub(crate) fn bare(program: &str) -> Command {
+    let mut command = Command::new(program);
     command.stdin(Stdio::null());
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("FOREBAY_") {

@@ -43,9 +43,7 @@ impl Archive {
         let kind =
             if message.kind.is_empty() { event.as_ref().map_or("", |e| &e.kind) } else { &message.kind };
         let kind = bounded(kind, limits::ID_CHARS);
-        // The harness wrote this archive's own queue over the origin only where there was none.
-        let queue =
-            trail.queue.filter(|q| *q != self.queue.to_string()).unwrap_or_else(|| self.queue.to_string());
+        let queue = bounded(trail.queue.as_deref().unwrap_or(&self.queue.to_string()), limits::ID_CHARS);
         let mut key = Sha256::new();
         key.update((message.body.len() as u64).to_be_bytes());
         key.update(&message.body);

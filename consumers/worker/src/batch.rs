@@ -77,7 +77,10 @@ impl Bench {
     fn admit(&self, delivery: Delivery, now: DateTime<Utc>) -> Admission {
         let mut trail = unpark(delivery.message.trail(), now);
         trail.first_seen.get_or_insert(now);
-        trail.queue = Some(self.queue.to_string());
+        // A dead letter keeps the queue that it died in.
+        if self.queue != Queue::Dead {
+            trail.queue = Some(self.queue.to_string());
+        }
         let receipt = delivery.receipt;
         let message = delivery.message.with_trail(&trail);
         if delivery.delivery_count >= CRASH_LIMIT {

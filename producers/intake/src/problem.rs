@@ -53,6 +53,25 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind.
+    #[cfg(test)]
+    const ALL: [Self; 14] = [
+        Self::InvalidEnvelope,
+        Self::InvalidRequest,
+        Self::InvalidKey,
+        Self::InsufficientScope,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::RequestTimeout,
+        Self::Conflict,
+        Self::TooLarge,
+        Self::UnsupportedMediaType,
+        Self::InvalidEvent,
+        Self::InvalidContent,
+        Self::ReducedCapacity,
+        Self::Internal,
+    ];
+
     fn slug(self) -> &'static str {
         match self {
             Self::InvalidEnvelope => "invalid-envelope",
@@ -249,6 +268,17 @@ mod tests {
             })
             .collect();
         assert_eq!(waits, ["4", "5", "6"]);
+    }
+
+    #[test]
+    fn each_kind_has_its_section_in_the_page_that_its_type_points_to() {
+        let page = include_str!("../../../docs/problems.md");
+        let sections: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+        assert_eq!(sections, Kind::ALL.map(Kind::slug));
+        assert_eq!(Kind::ALL.len(), Kind::Internal as usize + 1, "a kind is missing in ALL");
+        for (section, kind) in page.split("\n## ").skip(1).zip(Kind::ALL) {
+            assert!(section.contains(kind.status().as_str()), "{section}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Each use case is one transaction at READ COMMITTED. What a decision needs is read after the lock that protects
 //! it; locks are taken in one order everywhere (orders, members, parcels, returns, stock, incidents; each sorted by
 //! id), and what a lock can't protect, because the row is not there yet, a unique key decides. The loser of such a
-//! race begins again ([`attempt`]). Sets travel as arrays: a handful of statements for a set of 500.
+//! race begins again (`attempt.rs`). Sets travel as arrays: a handful of statements for a set of 500.
 
 mod attempt;
 mod audit;
