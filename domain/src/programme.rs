@@ -166,7 +166,10 @@ impl Programme {
         if self.points_per_1000_minor < 0 {
             faults.push("points_per_1000_minor is negative".to_owned());
         }
-        for rule in &self.rules {
+        for (place, rule) in self.rules.iter().enumerate() {
+            if self.rules.iter().take(place).any(|earlier| earlier.id == rule.id) {
+                faults.push(format!("rule {}: there are two of this id", rule.id));
+            }
             if !(1..=366).contains(&rule.days_required) {
                 faults.push(format!("rule {}: days_required is not 1 to 366", rule.id));
             }

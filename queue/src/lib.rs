@@ -10,6 +10,7 @@ pub mod conformance;
 pub mod consumer;
 pub mod message;
 pub mod publisher;
+pub mod size;
 
 pub use broker::{Broker, BrokerError, Depth, Link};
 pub use consumer::{ConsumeOptions, Consumer, Delivery, Lost, Receipt, Settlement};

@@ -50,5 +50,7 @@ pub trait Publisher: Send + Sync + std::fmt::Debug {
     /// does not fail its neighbours. An event that no queue is bound for is stored in `forebay.unrouted` and is
     /// `Ok`; a fact that nobody listens to is `Ok` and gone. Order is not kept, not even within one call: no back
     /// end promises it.
+    ///
+    /// Dropping the future leaves the fate of each message unknown, and harms nothing else.
     async fn publish(&self, batch: Vec<Outgoing>) -> Vec<Result<(), PublishError>>;
 }

@@ -40,6 +40,7 @@ async fn a_programme_that_breaks_its_rules_changes_nothing() {
     let rows: &[(Edit, &str, &str)] = &[
         (|p| p["ends_on"] = json!("2026-10-01"), "", "ends_on lies before starts_on"),
         (|p| p["rules"][0]["days_required"] = json!(0), "", "days_required"),
+        (|p| p["rules"] = json!([p["rules"][0], p["rules"][0]]), "", "there are two of this id"),
         (|p| p["id"] = json!("winter"), "/id", "not the id in the path"),
         (|p| p["tz"] = json!("Mars/Olympus"), "/tz", "can't be read"),
         (|p| p["state"] = json!("open"), "/state", "expected"),

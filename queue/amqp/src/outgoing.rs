@@ -1,6 +1,7 @@
 //! From a message of the contract to what goes over the wire.
 
 use bytes::Bytes;
+use forebay_queue::size::{NAME_BYTES, fits};
 use forebay_queue::{Message, Outgoing, PublishError};
 use forebay_schemas::envelope::CONTENT_TYPE;
 use forebay_schemas::{Route, topology};
@@ -9,11 +10,6 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use crate::topology::delay_exchange;
 
-/// Largest body that we send. RabbitMQ 4 takes no more than 16 MiB, and closes the channel otherwise.
-const BODY_BYTES: usize = 16 * 1024 * 1024;
-/// Most bytes of all headers of a message. They must fit one frame (128 KiB by default), or the broker closes
-/// the whole connection.
-const HEADERS_BYTES: usize = 96 * 1024;
 /// Stored on disk.
 const PERSISTENT: u8 = 2;
 
@@ -33,9 +29,7 @@ impl Parcel {
     pub(crate) fn of(outgoing: Outgoing) -> Result<Self, PublishError> {
         let (exchange, routing_key, mandatory) = address(&outgoing.route);
         let message = outgoing.message;
-        if message.body.len() > BODY_BYTES {
-            return Err(PublishError::TooLarge(format!("its body has {} bytes", message.body.len())));
-        }
+        fits(&message)?;
         Ok(Self {
             route: outgoing.route,
             exchange: short(exchange, "the exchange's name")?,
@@ -72,14 +66,9 @@ fn properties(message: &Message) -> Result<BasicProperties, PublishError> {
         properties = properties.with_timestamp(seconds);
     }
     let mut headers = FieldTable::default();
-    let mut size = 0;
     for (name, value) in message.headers.iter().filter(|(name, _)| !is_brokers(name)) {
-        size += name.len() + value.len();
         headers
             .insert(short(name.as_str(), "a header's name")?, AMQPValue::LongString(value.as_str().into()));
-    }
-    if size > HEADERS_BYTES {
-        return Err(PublishError::TooLarge(format!("its headers have {size} bytes")));
     }
     Ok(properties.with_headers(headers))
 }
@@ -91,7 +80,8 @@ pub(crate) fn is_brokers(name: &str) -> bool {
 }
 
 fn short(text: impl Into<String>, what: &str) -> Result<ShortString, PublishError> {
-    ShortString::try_new(text).map_err(|_| PublishError::TooLarge(format!("{what} is longer than 255 bytes")))
+    ShortString::try_new(text)
+        .map_err(|_| PublishError::TooLarge(format!("{what} is longer than {NAME_BYTES} bytes")))
 }
 
 #[cfg(test)]
@@ -139,7 +129,7 @@ mod tests {
             |m, long| m.kind = long,
             |m, long| drop(m.headers.insert(long, "v".into())),
             |m, long| drop(m.headers.insert("big".into(), long.repeat(1024))),
-            |m, _| m.body = vec![0; BODY_BYTES + 1].into(),
+            |m, _| m.body = vec![0; forebay_queue::size::BODY_BYTES + 1].into(),
         ];
         for spoil in cases {
             let mut message = message();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use forebay_queue::size::fits;
 use forebay_queue::{ConsumeOptions, Consumer, Delivery, Lost, Receipt, Settlement};
 use forebay_schemas::Queue;
 use tokio::sync::{mpsc, oneshot};
@@ -13,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::core::Core;
 use crate::feeder::Feeder;
-use crate::placing::{at_once, delayed, fits};
+use crate::placing::{at_once, delayed};
 use crate::settler::{Changes, Work};
 use crate::shelf::{Shelf, Stock};
 

@@ -1,16 +1,9 @@
 //! From a message and its route to the rows that hold it.
 
 use chrono::{DateTime, Utc};
+use forebay_queue::size::{fits, name_fits};
 use forebay_queue::{Message, Outgoing, PublishError};
 use forebay_schemas::{Queue, Route, Tier, Topology};
-
-/// Most bytes of an id, a type, a routing key or a header's name: what an AMQP short string holds, so that whatever
-/// fits here fits every back end.
-const NAME_BYTES: usize = 255;
-/// Largest body, in bytes.
-const BODY_BYTES: usize = 16 * 1024 * 1024;
-/// Most bytes of all headers of a message, names and values.
-const HEADERS_BYTES: usize = 96 * 1024;
 
 /// One row to be inserted.
 #[derive(Debug, Clone)]
@@ -59,31 +52,6 @@ pub(crate) fn at_once(message: Message, queue: &Queue, now: DateTime<Utc>) -> Ro
 pub(crate) fn delayed(message: Message, tier: Tier, queue: &Queue, now: DateTime<Utc>) -> Row {
     let waits = Some((tier.as_str(), now + tier.duration()));
     Row { queue: queue.to_string(), waits, enqueued_at: now, message }
-}
-
-/// Whether the message could be stored on every back end.
-pub(crate) fn fits(message: &Message) -> Result<(), PublishError> {
-    name_fits(&message.id, "its id")?;
-    name_fits(&message.kind, "its type")?;
-    let mut headers = 0;
-    for (name, value) in &message.headers {
-        name_fits(name, "a header's name")?;
-        headers += name.len() + value.len();
-    }
-    if headers > HEADERS_BYTES {
-        return Err(PublishError::TooLarge(format!("its headers have {headers} bytes")));
-    }
-    if message.body.len() > BODY_BYTES {
-        return Err(PublishError::TooLarge(format!("its body has {} bytes", message.body.len())));
-    }
-    Ok(())
-}
-
-fn name_fits(name: &str, what: &str) -> Result<(), PublishError> {
-    if name.len() > NAME_BYTES {
-        return Err(PublishError::TooLarge(format!("{what} is longer than {NAME_BYTES} bytes")));
-    }
-    Ok(())
 }
 
 /// The queues that are bound for an event's type, or the one for what nothing is bound for.
