@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use jsonschema::Validator;
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{ValidationError, Validator};
 use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -91,11 +92,8 @@ impl Catalogue {
         if let Some(validator) = self.validators.get(&kind)
             && !validator.is_valid(&data)
         {
-            let violations: Vec<Violation> = validator
-                .iter_errors(&data)
-                .take(16)
-                .map(|e| Violation::new(format!("/data{}", e.instance_path()), e.masked().to_string()))
-                .collect();
+            let violations: Vec<Violation> =
+                validator.iter_errors(&data).flat_map(|error| told(&error)).take(16).collect();
             return Err(Refusal { code: Code::SchemaInvalid, violations });
         }
         payload(kind, event.data.get())
@@ -108,6 +106,24 @@ impl Catalogue {
     pub fn decode(&self, bytes: &[u8]) -> Result<Decoded, Refusal> {
         self.read(Event::decode(bytes)?)
     }
+}
+
+/// What is wrong, where it is wrong. A value that may be null or an object fails as a whole; what helps its author is
+/// what is wrong with the object.
+fn told(error: &ValidationError<'_>) -> Vec<Violation> {
+    if let ValidationErrorKind::AnyOf { context } = error.kind() {
+        let meant = context.iter().find(|branch| {
+            let wrong_kind = |e: &ValidationError<'_>| {
+                matches!(e.kind(), ValidationErrorKind::Type { .. })
+                    && e.instance_path() == error.instance_path()
+            };
+            !branch.iter().any(wrong_kind)
+        });
+        if let Some(branch) = meant {
+            return branch.iter().flat_map(told).collect();
+        }
+    }
+    vec![Violation::new(format!("/data{}", error.instance_path()), error.masked().to_string())]
 }
 
 fn payload(kind: EventType, data: &str) -> Result<Payload, Refusal> {

@@ -53,3 +53,13 @@ fn a_field_that_is_not_known_is_ignored() {
         catalogue.decode(more.as_bytes()).unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
     }
 }
+
+#[test]
+fn a_fault_inside_an_optional_object_is_told_at_its_own_place() {
+    let event = r#"{ "specversion": "1.0", "id": "1", "source": "/s", "type": "return.requested.v1", "data": {
+        "return_id": "R", "order_id": "O", "requested_at": "2026-11-20T02:59:00Z",
+        "parcel": { "carrier": "not a carrier!", "tracking_number": "" } } }"#;
+    let refusal = Catalogue::new().decode(event.as_bytes()).unwrap_err();
+    let places: Vec<_> = refusal.violations.iter().map(|v| v.pointer.as_str()).collect();
+    assert_eq!(places, ["/data/parcel/carrier", "/data/parcel/tracking_number"], "{refusal}");
+}
