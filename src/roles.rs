@@ -8,7 +8,7 @@ use forebay_handlers::{Archive, Notices, Results, Returns, Rewards, Tracking};
 use forebay_intake::{Intake, IntakeOptions, KeyRing};
 use forebay_queue::{Broker, BrokerError, Link};
 use forebay_relay::{Relay, RelayOptions};
-use forebay_schedule::{Jobs, JobsOptions, Planner, Tracked};
+use forebay_schedule::{Cleaner, Jobs, JobsOptions, Keep, Planner, Tracked};
 use forebay_schemas::Queue;
 use forebay_store::Store;
 use forebay_telemetry::{Check, operations};
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::compose::System;
+use crate::config::Retention;
 use crate::exit::Exit;
 
 /// How often the back ends are looked at for readiness.
@@ -216,6 +217,15 @@ impl System {
             .collect();
         let (s, c, m, h) = parts();
         let planner = Planner::new(s, c, m, h, tracked);
+        let retention = &self.config.retention;
+        let keep = Keep {
+            inbox: Retention::days(retention.inbox_days),
+            incidents: Retention::days(retention.incidents_days),
+        };
+        let (s, c, m, _) = parts();
+        let cleaner = Cleaner::new(s, c, m, keep);
+        let stop = running.stop.clone();
+        running.tasks.spawn(async move { cleaner.run(stop).await });
         let stop = running.stop.clone();
         running.tasks.spawn(async move { jobs.run(stop).await });
         let stop = running.stop.clone();

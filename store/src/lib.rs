@@ -19,6 +19,7 @@ pub mod lifecycle;
 pub mod outbox;
 pub mod pacing;
 pub mod parcels;
+pub mod retention;
 pub mod returns;
 pub mod rewards;
 pub mod schedule;
@@ -33,6 +34,7 @@ pub use lifecycle::{Lifecycle, StoreStatus};
 pub use outbox::{Outbox, OutboxLag, OutboxRow};
 pub use pacing::{Closed, Pacing, Permits};
 pub use parcels::{CheckDone, CheckpointView, ParcelView, Parcels};
+pub use retention::{Memory, Retention};
 pub use returns::{NewReturn, ReturnView, Returns};
 pub use rewards::{BalanceView, ClaimView, MemberDays, RewardMessage, Rewards, RewardsSettled};
 pub use schedule::{Firing, Schedule};
@@ -65,6 +67,7 @@ pub trait Store:
     + DeadLetters
     + Pacing
     + Schedule
+    + Retention
     + Audit
     + Send
     + Sync
@@ -83,6 +86,7 @@ impl<S> Store for S where
         + DeadLetters
         + Pacing
         + Schedule
+        + Retention
         + Audit
         + Send
         + Sync

@@ -61,6 +61,8 @@ pub struct Metrics {
     pub notices: IntCounterVec,
     /// Firings of the schedule. `job`, `result` (`fired`, `elsewhere`, `failed`).
     pub schedule_firings: IntCounterVec,
+    /// Rows removed because they were old. `memory` (`inbox`, `effects`, `firings`, `incidents`).
+    pub forgotten: IntCounterVec,
     /// 1, labelled with the version.
     pub build_info: IntGaugeVec,
 }
@@ -138,6 +140,12 @@ impl Metrics {
                 "schedule_firings_total",
                 "Firings of the schedule.",
                 &["job", "result"],
+            )?,
+            forgotten: counters(
+                r,
+                "forgotten_rows_total",
+                "Rows removed because they were old.",
+                &["memory"],
             )?,
             build_info: int_gauges(r, "build_info", "1, labelled with the version.", &["version"])?,
         })

@@ -14,6 +14,8 @@ create table inbox (
     handled_at timestamptz not null,
     primary key (consumer, source, id)
 );
+-- Rows lie in the order in which they were handled: a summary of each range of pages finds the oldest.
+create index inbox_handled on inbox using brin (handled_at) with (pages_per_range = 32, autosummarize = on);
 
 -- Messages that were written with an effect. A relay that takes a row moves `due_at` to the end of its lease; the
 -- column has no index, so that this is an update in place.

@@ -18,6 +18,7 @@ mod outbox;
 mod pacing;
 mod parcels;
 mod programmes;
+mod retention;
 mod returns;
 mod rewards;
 mod rewards_load;

@@ -5,15 +5,17 @@
 
 -- ---------- messages ----------
 
--- Each message has its effect once for each consumer.
+-- Each message has its effect once for each consumer. Rows lie in the order in which they were handled, so that the
+-- oldest are found without an index of their own.
 create table inbox (
+    row integer primary key,
     consumer text not null,
     source text not null,
     id text not null,
     digest blob not null check (length(digest) = 32),
     handled_at integer not null,
-    primary key (consumer, source, id)
-) strict, without rowid;
+    unique (consumer, source, id)
+) strict;
 
 -- Messages that were written with an effect. A relay that takes a row moves `due_at` to the end of its lease. An id
 -- is never given twice, so that a relay which comes too late can't remove the wrong row.

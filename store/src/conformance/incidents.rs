@@ -14,7 +14,9 @@ use crate::{OutboxRow, Store, Told};
 /// After this the first telling of an incident is due.
 const GROUP_WAIT_S: u64 = 30;
 
-fn raise(fingerprint: &str, severity: Severity) -> Raise {
+/// Something that people may have to know.
+#[must_use]
+pub fn raise(fingerprint: &str, severity: Severity) -> Raise {
     Raise {
         fingerprint: fingerprint.into(),
         rule: "stock_low",

@@ -16,6 +16,7 @@ pub mod pacing;
 pub mod parcels;
 pub mod points;
 pub mod programmes;
+pub mod retention;
 pub mod returns;
 pub mod rewards;
 pub mod schedule;
@@ -142,6 +143,12 @@ macro_rules! store_conformance_tests {
                 a_reward_that_never_ran_out_gets_no_stock_by_being_put_again,
                 zone_and_day_start_are_fixed_once_there_is_attendance,
                 a_faulty_programme_is_refused_and_leaves_nothing,
+            ]
+            retention: [
+                the_inbox_forgets_what_is_old_and_nothing_else,
+                the_effect_ledger_forgets_by_the_last_change,
+                the_schedule_forgets_old_slots,
+                an_open_incident_is_never_forgotten,
             ]
             returns: [
                 a_return_is_registered_with_its_parcel_due_at_once,

@@ -1,0 +1,147 @@
+//! The schedule on a real store: what fires, how often, and what it leaves.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveTime, Utc};
+use forebay_domain::incident::Timing;
+use forebay_domain::pacing::Quota;
+use forebay_domain::{Clock, ManualClock, RandomIds};
+use forebay_schedule::{Cleaner, Jobs, JobsOptions, Keep, Planner, Tracked};
+use forebay_sqlite::Db;
+use forebay_store::conformance::{
+    self,
+    returns::{adapter, register},
+};
+use forebay_store::{Intent, Lifecycle, Store};
+use forebay_store_sqlite::SqliteStore;
+use forebay_telemetry::{Health, Metrics};
+use tempfile::TempDir;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct Scene {
+    store: Arc<dyn Store>,
+    clock: Arc<ManualClock>,
+    metrics: Metrics,
+    _folder: TempDir,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::at("2026-11-21T00:30:00Z".parse().unwrap()));
+        let db = Db::open(folder.path().join("store.db")).await.unwrap();
+        let told: Arc<dyn Clock> = clock.clone();
+        let store = SqliteStore::new(db, Arc::new(RandomIds), told, Timing::default());
+        store.migrate().await.unwrap();
+        Self { store: Arc::new(store), clock, metrics: Metrics::new("test"), _folder: folder }
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    fn told(&self) -> Arc<dyn Clock> {
+        self.clock.clone()
+    }
+
+    fn cleaner(&self) -> Cleaner {
+        let keep = Keep { inbox: 35 * DAY, incidents: 90 * DAY };
+        Cleaner::new(Arc::clone(&self.store), self.told(), self.metrics.clone(), keep)
+    }
+
+    fn jobs(&self) -> Jobs {
+        let options = JobsOptions {
+            collect_every: Some(Duration::from_secs(300)),
+            tz: chrono_tz::Asia::Seoul,
+            stock_check_at: NaiveTime::from_hms_opt(9, 0, 0).unwrap(),
+            timing: Timing::default(),
+        };
+        Jobs::new(Arc::clone(&self.store), self.told(), self.metrics.clone(), Health::default(), options)
+    }
+
+    /// The ids of the messages in the outbox.
+    async fn sent(&self) -> Vec<String> {
+        let rows = self.store.outbox_take(500, Duration::ZERO, self.now()).await.unwrap();
+        rows.into_iter().map(|row| row.event_id).collect()
+    }
+}
+
+/// Runs several of one kind side by side until something holds.
+macro_rules! side_by_side {
+    ($parts:expr, $holds:expr) => {{
+        let stop = CancellationToken::new();
+        let tasks: Vec<_> = $parts
+            .into_iter()
+            .map(|part| {
+                let stop = stop.clone();
+                tokio::spawn(async move { part.run(stop).await })
+            })
+            .collect();
+        let deadline = Instant::now() + PATIENCE;
+        while !$holds.await {
+            assert!(Instant::now() < deadline, "it never came true");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        stop.cancel();
+        for task in tasks {
+            task.await.unwrap();
+        }
+    }};
+}
+
+#[tokio::test]
+async fn the_clean_up_forgets_what_is_old_and_keeps_the_rest() {
+    let scene = Scene::new().await;
+    // More than one batch.
+    for n in 0..600 {
+        scene.store.effect_intend(&format!("old/{n}"), "result", scene.now()).await.unwrap();
+    }
+    scene.clock.advance(36 * DAY);
+    scene.store.effect_intend("new", "result", scene.now()).await.unwrap();
+    let forgotten = scene.metrics.forgotten.with_label_values(&["effects"]);
+    side_by_side!([scene.cleaner(), scene.cleaner()], async { forgotten.get() == 600 });
+    let kept = scene.store.effect_intend("new", "result", scene.now()).await.unwrap();
+    assert_eq!(kept, Intent::Proceed { tries: 1 });
+    let gone = scene.store.effect_intend("old/0", "result", scene.now()).await.unwrap();
+    assert_eq!(gone, Intent::Proceed { tries: 0 });
+    let fired = scene.metrics.schedule_firings.with_label_values(&["clean-up", "fired"]).get();
+    assert_eq!(fired, 1, "one of the two did it");
+}
+
+#[tokio::test]
+async fn returns_are_collected_once_a_slot_over_two_processes() {
+    let scene = Scene::new().await;
+    let elsewhere = scene.metrics.schedule_firings.with_label_values(&["collect-returns", "elsewhere"]);
+    side_by_side!([scene.jobs(), scene.jobs()], async { elsewhere.get() == 1 });
+    assert_eq!(scene.sent().await.len(), 1);
+    scene.clock.advance(Duration::from_secs(300));
+    side_by_side!([scene.jobs(), scene.jobs()], async { elsewhere.get() == 2 });
+    assert_eq!(scene.sent().await.len(), 2, "the next slot");
+}
+
+#[tokio::test]
+async fn no_more_checks_are_out_than_the_gate_passes_in_a_minute() {
+    const PARCELS: usize = 1_000;
+    let scene = Scene::new().await;
+    let ids: Vec<_> = (0..PARCELS).map(|n| format!("R-{n}")).collect();
+    let returns: Vec<_> = ids.iter().zip(0..).map(|(id, n)| (id.as_str(), Some(n))).collect();
+    register(scene.store.as_ref(), &returns).await;
+    scene.clock.set(conformance::later(60));
+    let quota =
+        Quota { limit: 10, window: Duration::from_secs(1), burst: 2, margin: Duration::from_millis(100) };
+    let tracked = Tracked { adapter: adapter(), batch: 1, quota };
+    let (store, metrics) = (Arc::clone(&scene.store), scene.metrics.clone());
+    let planner = Planner::new(store, scene.told(), metrics, Health::default(), vec![tracked.clone()]);
+    let planned = planner.pass(&tracked).await.unwrap();
+    let a_minute = (quota.rate() * 60.0) as u32;
+    assert!((a_minute - 1..=a_minute).contains(&planned), "{planned} of {a_minute}");
+    assert_eq!(planner.pass(&tracked).await.unwrap(), 0, "nothing until some are answered");
+    assert_eq!(scene.sent().await.len(), planned as usize);
+}

@@ -1,0 +1,182 @@
+//! The sections of the configuration. What each setting means stands beside its default, in
+//! `src/forebay.default.toml`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::NaiveTime;
+use chrono_tz::Tz;
+use forebay_domain::incident::Timing;
+use forebay_domain::pacing::Quota;
+use forebay_outbound::AllowedHost;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::secret::{BackEndUrl, Secret};
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Shop {
+    pub(crate) name: String,
+    pub(crate) tz: Tz,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Queue {
+    pub(crate) url: BackEndUrl,
+    pub(crate) url_file: Option<PathBuf>,
+    pub(crate) publish_channels: u16,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Store {
+    pub(crate) url: BackEndUrl,
+    pub(crate) url_file: Option<PathBuf>,
+    pub(crate) connections: u32,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Listener {
+    pub(crate) listen: SocketAddr,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Work {
+    pub(crate) concurrency: usize,
+    pub(crate) grace_s: u64,
+}
+
+/// An API key: the secret's hash, never the secret.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Key {
+    pub(crate) id: String,
+    pub(crate) sha256: String,
+    pub(crate) scopes: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Outbound {
+    pub(crate) allow: Vec<AllowedHost>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SweetTracker {
+    pub(crate) url: Option<Url>,
+    pub(crate) key: Secret,
+    pub(crate) key_file: Option<PathBuf>,
+    pub(crate) limit: u32,
+    pub(crate) window_ms: u64,
+    pub(crate) burst: u32,
+    pub(crate) margin_ms: u64,
+    pub(crate) concurrency: usize,
+}
+
+impl SweetTracker {
+    pub(crate) fn quota(&self) -> Quota {
+        Quota {
+            limit: self.limit,
+            window: Duration::from_millis(self.window_ms),
+            burst: self.burst,
+            margin: Duration::from_millis(self.margin_ms),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Returns {
+    pub(crate) api_url: Option<Url>,
+    pub(crate) api_token: Secret,
+    pub(crate) api_token_file: Option<PathBuf>,
+    pub(crate) collect_every_s: u64,
+    pub(crate) result_url: Option<Url>,
+    pub(crate) signing_secret: Secret,
+    pub(crate) signing_secret_file: Option<PathBuf>,
+    pub(crate) concurrency: usize,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Slack {
+    pub(crate) webhook_url: Secret,
+    pub(crate) webhook_url_file: Option<PathBuf>,
+    pub(crate) bot_token: Secret,
+    pub(crate) bot_token_file: Option<PathBuf>,
+    pub(crate) channel: String,
+    pub(crate) api_url: Url,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Mail {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) tls: MailTls,
+    pub(crate) user: String,
+    pub(crate) password: Secret,
+    pub(crate) password_file: Option<PathBuf>,
+    pub(crate) from: String,
+    pub(crate) to: Vec<String>,
+}
+
+/// How mail is protected on its way to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum MailTls {
+    /// TLS from the first byte.
+    Required,
+    /// STARTTLS, and nothing without it.
+    Starttls,
+    /// Plain text; for a relay on the shop's own network.
+    None,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Alerts {
+    pub(crate) group_wait_s: f64,
+    pub(crate) update_every_s: f64,
+    pub(crate) repeat_every_s: f64,
+    pub(crate) stock_check_at: NaiveTime,
+}
+
+impl Alerts {
+    pub(crate) fn timing(&self) -> Timing {
+        let seconds = |s: f64| Duration::try_from_secs_f64(s).unwrap_or_default();
+        Timing {
+            group_wait: seconds(self.group_wait_s),
+            update_every: seconds(self.update_every_s),
+            repeat_every: seconds(self.repeat_every_s),
+        }
+    }
+}
+
+/// How long what is done is remembered, in days.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Retention {
+    pub(crate) inbox_days: u32,
+    pub(crate) dead_letters_days: u32,
+    pub(crate) incidents_days: u32,
+}
+
+impl Retention {
+    pub(crate) fn days(days: u32) -> Duration {
+        Duration::from_secs(u64::from(days) * 24 * 3600)
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Log {
+    pub(crate) format: String,
+    pub(crate) filter: String,
+}

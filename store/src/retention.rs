@@ -1,0 +1,44 @@
+//! How long the store remembers what is done: old rows go in small batches, so that nobody waits for them.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::error::Error;
+
+/// What is remembered for a while only. Business facts (returns, parcels, attendance, claims, the ledger) are not
+/// among it: they stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    /// Which messages had their effect, by the time of the effect.
+    Inbox,
+    /// The effect ledger, by the last change.
+    Effects,
+    /// Which slots of the schedule were fired, by their time.
+    Firings,
+    /// Incidents that are resolved, by their resolution.
+    Incidents,
+}
+
+impl Memory {
+    /// Every kind.
+    pub const ALL: &'static [Memory] = &[Self::Inbox, Self::Effects, Self::Firings, Self::Incidents];
+
+    /// Its word, as in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Inbox => "inbox",
+            Self::Effects => "effects",
+            Self::Firings => "firings",
+            Self::Incidents => "incidents",
+        }
+    }
+}
+
+/// Forgetting.
+#[async_trait]
+pub trait Retention {
+    /// Removes at most `limit` of the rows that are older than `before`, oldest first, and says how many. Fewer than
+    /// `limit` means that no more were left. Safe to run from several processes at once.
+    async fn forget(&self, memory: Memory, before: DateTime<Utc>, limit: u32) -> Result<u32, Error>;
+}
