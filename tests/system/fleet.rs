@@ -41,6 +41,11 @@ impl Role {
         }
     }
 
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.0.id()
+    }
+
     /// kill -9.
     pub(crate) fn kill(self) {
         self.process.kill();
@@ -49,7 +54,7 @@ impl Role {
     /// SIGTERM; it must end well, and in time.
     pub(crate) fn stop(mut self) {
         let begun = Instant::now();
-        let pid = self.process.0.id().to_string();
+        let pid = self.pid().to_string();
         assert!(Command::new("sh").args(["-c", "kill -TERM \"$0\"", &pid]).status().unwrap().success());
         let mut ended = None;
         eventually(&format!("{} ends after SIGTERM", self.name), STOP, || {
@@ -71,8 +76,9 @@ pub(crate) struct Fleet {
     pub(crate) sandbox: String,
     /// The database.
     pub(crate) store: String,
+    /// The key of its callers.
+    pub(crate) key: String,
     settings: Vec<(&'static str, String)>,
-    key: String,
     folder: TempDir,
     // Killed when the test ends.
     _sandbox: Process,
