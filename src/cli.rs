@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::storm::Dose;
+
 /// Takes the burst of a promotion into queues and drains it at the pace that each outside system can bear.
 ///
 /// Try it: `forebay demo`. Keep it running on one file: `forebay dev`. In production every role is a process of its
@@ -24,6 +26,9 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Runs every role in one process on one file, with a sandbox around it
     Dev(DevArgs),
+    /// Sends a burst through an installation of processes, breaks what it is told to break, and counts what was lost
+    /// or doubled
+    Storm(StormArgs),
     /// Serves HTTP: events (intake), or members' commands, reads and administration (api)
     Serve {
         /// What to serve
@@ -115,6 +120,52 @@ pub(crate) struct DemoArgs {
     /// Before the checks, wait until this file is there
     #[arg(long, hide = true)]
     pub(crate) hold: Option<PathBuf>,
+}
+
+/// Without --queue-url and --store-url the installation is one process on one file; with them it is the roles of a
+/// production set. Both are private to the storm, with a sandbox as their outside, and end with it.
+#[derive(Debug, Args)]
+pub(crate) struct StormArgs {
+    /// Events in the burst
+    #[arg(long, default_value_t = 30_000, value_parser = clap::value_parser!(u32).range(100..=1_000_000))]
+    pub(crate) events: u32,
+    /// Seconds over which the burst is spread
+    #[arg(long, default_value_t = 60)]
+    pub(crate) over_s: u64,
+    /// What to break and how often, e.g. worker=20,relay=5,carrier-slow: worker, relay, intake, schedule,
+    /// carrier-slow, carrier-fails, carrier-limits, shop-fails; with servers also broker, store, cut, freeze
+    #[arg(long = "faults", value_delimiter = ',', value_name = "FAULT[=COUNT]", default_value = "worker=5")]
+    pub(crate) faults: Vec<Dose>,
+    /// RabbitMQ (needs --store-url); everything is declared by the storm
+    #[arg(long, env = "FOREBAY_DEMO_QUEUE_URL", hide_env_values = true, requires = "store_url")]
+    pub(crate) queue_url: Option<String>,
+    /// PostgreSQL (needs --queue-url); migrated by the storm, must be empty
+    #[arg(long, env = "FOREBAY_DEMO_STORE_URL", hide_env_values = true, requires = "queue_url")]
+    pub(crate) store_url: Option<String>,
+    /// Worker processes
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=32))]
+    pub(crate) workers: u8,
+    /// A shell command that stops the broker, for the fault broker
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) stop_broker: Option<String>,
+    /// A shell command that starts it again and returns
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) start_broker: Option<String>,
+    /// A shell command that stops the database, for the fault store
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) stop_store: Option<String>,
+    /// A shell command that starts it again and returns
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) start_store: Option<String>,
+    /// The same burst and the same faults again
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Give up when the burst is not settled so many seconds after it
+    #[arg(long, default_value_t = 300)]
+    pub(crate) patience_s: u64,
+    /// One JSON object on standard output instead of the report
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

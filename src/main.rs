@@ -1,5 +1,6 @@
 //! The binary `forebay`: command line, configuration, wiring.
 
+mod burst;
 mod cli;
 mod commands;
 mod compose;
@@ -7,6 +8,7 @@ mod config;
 mod demo;
 mod exit;
 mod roles;
+mod storm;
 mod world;
 
 use std::process::ExitCode;

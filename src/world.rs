@@ -56,7 +56,7 @@ pub(crate) async fn start_all(
 }
 
 /// Declares the topology, waiting a while for a broker that is still on its way up.
-async fn declare(system: &System, broker: &dyn Broker) -> Result<(), Exit> {
+pub(crate) async fn declare(system: &System, broker: &dyn Broker) -> Result<(), Exit> {
     let begun = tokio::time::Instant::now();
     loop {
         match broker.declare(&system.topology).await {

@@ -6,12 +6,12 @@ use forebay_intake::{ApiKey, Scope};
 use forebay_sandbox::Sandbox;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::burst::mix;
 use crate::cli::DevArgs;
 use crate::commands::production::{bind, stop_signal};
 use crate::commands::{people, table};
 use crate::compose::System;
 use crate::config::{BackEndUrl, Config};
-use crate::demo::burst_programme;
 use crate::exit::{CONFIGURATION, Exit};
 use crate::roles::Running;
 use crate::world;
@@ -36,7 +36,7 @@ pub(crate) async fn run(mut config: Config, args: DevArgs) -> Result<(), Exit> {
     let operations_at = operations.local_addr()?;
     system.run_operations(&running, operations);
     if serving.store.programmes().await?.is_empty() {
-        serving.store.put_programme(&burst_programme(system.clock.now())?, system.clock.now()).await?;
+        serving.store.put_programme(&mix::programme(system.clock.now())?, system.clock.now()).await?;
     }
     people::note(&banner(&args, &system, operations_at, sandbox.as_ref(), &serving.address.to_string()));
     stop_signal(&system).await?;

@@ -19,12 +19,14 @@ use crate::cli::{Cli, Command};
 use crate::config::Config;
 use crate::demo;
 use crate::exit::{CONFIGURATION, Exit};
+use crate::storm;
 
 /// Runs a command to its end.
 pub(crate) async fn run(cli: Cli) -> Result<(), Exit> {
     let file = cli.config.as_deref();
     match cli.command {
         Command::Demo(args) => demo::run(args).await,
+        Command::Storm(args) => storm::run(args).await,
         Command::Dev(args) => dev::run(configured(file)?, args).await,
         Command::Serve { role } => production::serve(configured(file)?, role).await,
         Command::Work { queues } => production::work(configured(file)?, &queues).await,

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::burst::client::Sent;
+use crate::burst::invariants::Invariant;
+use crate::burst::watch::Finish;
 use crate::commands::{people, table};
-use crate::demo::client::Sent;
-use crate::demo::invariants::Invariant;
-use crate::demo::watch::Finish;
 use crate::exit::Exit;
 
 /// What the demo found.

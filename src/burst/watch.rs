@@ -14,8 +14,8 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::burst::mix::{Leaves, Planned, Straight};
 use crate::commands::people;
-use crate::demo::mix::{Leaves, Planned, Straight};
 use crate::world::Serving;
 
 /// How often the sums are looked at.
@@ -61,7 +61,7 @@ impl Expected {
             && tally.returns.2 >= self.returns
     }
 
-    fn met(&self, tally: &Tally) -> bool {
+    pub(crate) fn met(&self, tally: &Tally) -> bool {
         self.effects_met(tally) && tally.dead_letters >= self.dead_letters
     }
 }

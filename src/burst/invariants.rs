@@ -9,7 +9,7 @@ use forebay_schemas::Code;
 use forebay_store::{DeadLetterFilter, EffectKind, PAGE_MAX, Store};
 use serde::Serialize;
 
-use crate::demo::mix::{Leaves, Planned, Straight};
+use crate::burst::mix::{Leaves, Planned, Straight};
 use crate::exit::Exit;
 
 /// One thing that must hold.
@@ -21,6 +21,10 @@ pub(crate) struct Invariant {
     pub(crate) holds: bool,
     /// The figures, and at most a few offenders.
     pub(crate) detail: String,
+    /// What was accepted and left nothing behind.
+    pub(crate) lost: usize,
+    /// What left more behind than it should.
+    pub(crate) doubled: usize,
 }
 
 /// What the checks rest on.
@@ -120,6 +124,8 @@ impl Evidence<'_> {
             } else {
                 format!("wrong: {}", oversold.join(", "))
             },
+            lost: 0,
+            doubled: 0,
         };
         let faults = [
             ("sum of all entries", tally.ledger_sum),
@@ -137,6 +143,8 @@ impl Evidence<'_> {
             } else {
                 wrong.join("; ")
             },
+            lost: 0,
+            doubled: 0,
         };
         Ok([stock, ledger])
     }
@@ -148,6 +156,8 @@ impl Evidence<'_> {
             name: "quota never exceeded",
             holds: most <= self.quota as usize,
             detail: format!("at most {most} calls in any second, {} allowed", self.quota),
+            lost: 0,
+            doubled: 0,
         }
     }
 
@@ -202,7 +212,13 @@ fn compared(
             detail.push_str(&format!("; {} {what}, e.g. {}", ids.len(), some.join(", ")));
         }
     }
-    Invariant { name, holds: lost.is_empty() && doubled.is_empty() && unasked.is_empty(), detail }
+    Invariant {
+        name,
+        holds: lost.is_empty() && doubled.is_empty() && unasked.is_empty(),
+        detail,
+        lost: lost.len(),
+        doubled: doubled.len(),
+    }
 }
 
 #[cfg(test)]

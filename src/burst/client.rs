@@ -1,25 +1,36 @@
-//! The storefront of the demo: sends the burst through the real HTTP intake and keeps its own list of what was
+//! The storefront: sends the burst through the real HTTP intake and keeps its own list of what was
 //! accepted.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use forebay_outbound::{Call, HttpClient};
+use forebay_outbound::{AllowedHost, Call, HttpClient, HttpOptions};
 use forebay_schemas::envelope::CONTENT_TYPE_BATCH;
+use forebay_telemetry::Metrics;
 use secrecy::SecretString;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::demo::mix::Planned;
+use crate::burst::mix::Planned;
+use crate::compose::System;
 use crate::exit::{Exit, FAILED, UNAVAILABLE};
 
 /// Events in one request.
 const BATCH: usize = 100;
 /// Requests under way at once.
 const CONNECTIONS: usize = 16;
-/// How often a request that was not accepted is sent again.
-const TRIES: usize = 50;
+/// The pause after a request that found nobody.
+const AWAY_PAUSE: Duration = Duration::from_millis(200);
+
+/// How the burst is sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sending {
+    /// Requests are spread evenly over this time; zero is as fast as they are taken.
+    pub(crate) over: Duration,
+    /// How long one request is sent again until it is accepted.
+    pub(crate) patience: Duration,
+}
 
 /// What the client saw.
 #[derive(Debug, Default)]
@@ -30,6 +41,15 @@ pub(crate) struct Sent {
     pub(crate) latencies: Vec<Duration>,
     /// Requests that were sent again.
     pub(crate) again: usize,
+    /// The longest time from a request's first try to its acceptance.
+    pub(crate) longest_wait: Duration,
+}
+
+/// A client of the intake. Its metrics are its own: the storefront's calls are not Forebay's.
+pub(crate) fn storefront(system: &System, intake: &Url) -> Result<HttpClient, Exit> {
+    let entry = AllowedHost::of_url(intake, true).map_err(Exit::failed)?;
+    let options = HttpOptions { timeout: Duration::from_secs(30), ..HttpOptions::new(vec![entry]) };
+    HttpClient::new(options, Arc::clone(&system.clock), Metrics::new("storefront")).map_err(Exit::failed)
 }
 
 /// Sends all events; `progress` counts those accepted so far.
@@ -39,7 +59,9 @@ pub(crate) async fn send(
     key: &SecretString,
     events: &Arc<Vec<Planned>>,
     progress: &Arc<AtomicU64>,
+    sending: Sending,
 ) -> Result<Sent, Exit> {
+    let begun = Instant::now();
     let url = intake.join("/v1/events").map_err(Exit::failed)?;
     let next = Arc::new(AtomicUsize::new(0));
     let mut tasks: tokio::task::JoinSet<Result<Sent, Exit>> = tokio::task::JoinSet::new();
@@ -54,9 +76,11 @@ pub(crate) async fn send(
                     return Ok(sent);
                 }
                 let end = (begin + BATCH).min(events.len());
+                tokio::time::sleep_until(begun + sending.over.mul_f64(begin as f64 / events.len() as f64))
+                    .await;
                 let bodies: Vec<&str> = events[begin..end].iter().map(|e| e.body.as_str()).collect();
                 let body = format!("[{}]", bodies.join(","));
-                sent.again += deliver(&client, &url, &key, &body, &mut sent.latencies).await?;
+                deliver(&client, &url, &key, &body, sending.patience, &mut sent).await?;
                 sent.accepted.extend(begin..end);
                 progress.fetch_add((end - begin) as u64, Ordering::Relaxed);
             }
@@ -68,36 +92,42 @@ pub(crate) async fn send(
         all.accepted.extend(sent.accepted);
         all.latencies.extend(sent.latencies);
         all.again += sent.again;
+        all.longest_wait = all.longest_wait.max(sent.longest_wait);
     }
     Ok(all)
 }
 
-/// Sends one batch until it is accepted; returns how often it was sent again. The same bytes each time: identity
-/// makes that safe.
+/// Sends one batch until it is accepted: the same bytes each time, which their identity makes safe.
 async fn deliver(
     client: &HttpClient,
     url: &Url,
     key: &SecretString,
     body: &str,
-    latencies: &mut Vec<Duration>,
-) -> Result<usize, Exit> {
-    for again in 0..TRIES {
-        let call = Call::post("demo", url.clone(), CONTENT_TYPE_BATCH, body.to_owned()).bearer(key);
+    patience: Duration,
+    sent: &mut Sent,
+) -> Result<(), Exit> {
+    let first = Instant::now();
+    loop {
+        let call = Call::post("storefront", url.clone(), CONTENT_TYPE_BATCH, body.to_owned()).bearer(key);
         let begun = Instant::now();
-        match client.call(&call).await {
+        let pause = match client.call(&call).await {
             Ok(answer) if answer.status == 202 => {
-                latencies.push(begun.elapsed());
-                return Ok(again);
+                sent.latencies.push(begun.elapsed());
+                sent.longest_wait = sent.longest_wait.max(first.elapsed());
+                return Ok(());
             }
-            Ok(answer) if answer.status == 503 => {
-                tokio::time::sleep(answer.retry_after.unwrap_or(Duration::from_secs(1))).await;
-            }
+            Ok(answer) if answer.status == 503 => answer.retry_after.unwrap_or(Duration::from_secs(1)),
             Ok(answer) => {
                 let text = String::from_utf8_lossy(&answer.body).into_owned();
                 return Err(Exit::new(FAILED, format!("the intake answered {}: {text}", answer.status)));
             }
-            Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+            Err(_) => AWAY_PAUSE,
+        };
+        if first.elapsed() + pause > patience {
+            let text = format!("the intake did not accept a batch within {} s", patience.as_secs());
+            return Err(Exit::new(UNAVAILABLE, text));
         }
+        sent.again += 1;
+        tokio::time::sleep(pause).await;
     }
-    Err(Exit::new(UNAVAILABLE, format!("the intake did not accept a batch in {TRIES} tries")))
 }
