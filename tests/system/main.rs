@@ -11,4 +11,5 @@ mod dev;
 mod fleet;
 mod production;
 mod readme;
+mod storm;
 mod support;
