@@ -78,10 +78,10 @@ impl RetryPolicy {
         let Some(step) = self.ladder.get(trail.attempts as usize).copied() else {
             let dead_code = if code == Code::OutcomeUnknown { code } else { Code::AttemptsExhausted };
             let error = format!("{code}: {error}");
-            trail.attempts += 1;
+            trail.attempts = trail.attempts.saturating_add(1);
             return dead(trail, dead_code, &error);
         };
-        trail.attempts += 1;
+        trail.attempts = trail.attempts.saturating_add(1);
         if self.too_old(&trail, first_seen, now) {
             return dead(trail, Code::Expired, &format!("{code}: {error}"));
         }
