@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::Options;
 use crate::amqp::{Bare, Client};
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Role};
 use crate::http_load::Target;
 use crate::report::{Row, median, pace, percentile_ms};
 
@@ -46,10 +46,62 @@ fn batch(events: &[Bare]) -> Bytes {
     Bytes::from([b"[".as_slice(), &bodies.join(&b','), b"]"].concat())
 }
 
-/// The address of a role, and what it takes.
-fn target(fleet: &Fleet, content_type: &'static str) -> Target {
-    let address = fleet.intake.trim_start_matches("http://").to_owned();
-    Target { address, key: fleet.key.clone(), content_type }
+/// A fleet with an intake and a light client of it, and the events of a round, made beforehand.
+pub(crate) struct Storefront {
+    pub(crate) fleet: Fleet,
+    pub(crate) intake: Role,
+    broker: Client,
+    messages: Arc<Vec<Bare>>,
+    batches: Arc<Vec<Bytes>>,
+    single: Arc<Vec<Bytes>>,
+}
+
+impl Storefront {
+    pub(crate) async fn open(options: &Options) -> Self {
+        let messages: Vec<Bare> = (0..options.scaled(EVENTS)).map(order).collect();
+        let batches = messages.chunks(BATCH).map(batch).collect();
+        let single = messages.iter().map(|event| event.body.clone()).collect();
+        let fleet = Fleet::prepared();
+        let intake = fleet.start("intake", &["serve", "intake"]);
+        let broker = Client::connect(&queue_url(&fleet)).await;
+        let (messages, batches, single) = (Arc::new(messages), Arc::new(batches), Arc::new(single));
+        Self { fleet, intake, broker, messages, batches, single }
+    }
+
+    /// Everything by the bare publisher: events a second.
+    async fn bare(&self) -> f64 {
+        let elapsed = self.broker.publish_safely(EXCHANGE, KIND, &self.messages).await;
+        self.arrived(elapsed).await
+    }
+
+    /// Everything over HTTP in batches: events a second.
+    pub(crate) async fn in_batches(&self) -> f64 {
+        let target = self.target("application/cloudevents-batch+json");
+        let (elapsed, _) = target.post_all(&self.batches, BATCHING).await;
+        self.arrived(elapsed).await
+    }
+
+    /// Everything over HTTP one by one: events a second, and how long each took.
+    pub(crate) async fn one_by_one(&self) -> (f64, Vec<Duration>) {
+        let target = self.target("application/cloudevents+json");
+        let (elapsed, latencies) = target.post_all(&self.single, SINGLE).await;
+        (self.arrived(elapsed).await, latencies)
+    }
+
+    /// Makes so many messages wait in the queue.
+    pub(crate) async fn fill(&self, count: usize) {
+        self.broker.publish_fast(EXCHANGE, KIND, order, count).await;
+    }
+
+    fn target(&self, content_type: &'static str) -> Target {
+        let address = self.fleet.intake.trim_start_matches("http://").to_owned();
+        Target { address, key: self.fleet.key.clone(), content_type }
+    }
+
+    async fn arrived(&self, elapsed: Duration) -> f64 {
+        self.broker.empty(QUEUE, self.messages.len()).await;
+        pace(self.messages.len(), elapsed)
+    }
 }
 
 /// The queue's address as the fleet's processes have it.
@@ -60,25 +112,13 @@ fn queue_url(fleet: &Fleet) -> String {
 }
 
 pub(crate) async fn measure(options: &Options) -> Vec<Row> {
-    let count = options.scaled(EVENTS);
-    let messages: Arc<Vec<Bare>> = Arc::new((0..count).map(order).collect());
-    let batches: Arc<Vec<Bytes>> = Arc::new(messages.chunks(BATCH).map(batch).collect());
-    let single: Arc<Vec<Bytes>> = Arc::new(messages.iter().map(|event| event.body.clone()).collect());
-    let fleet = Fleet::prepared();
-    let _intake = fleet.start("intake", &["serve", "intake"]);
-    let client = Client::connect(&queue_url(&fleet)).await;
-    let in_batches = target(&fleet, "application/cloudevents-batch+json");
-    let one_by_one = target(&fleet, "application/cloudevents+json");
+    let storefront = Storefront::open(options).await;
     let (mut batch_rounds, mut single_rounds) = (Vec::new(), Vec::new());
     let (mut p50, mut p99) = (Vec::new(), Vec::new());
     for round in 1..=options.rounds() {
-        let bare = client.publish_safely(EXCHANGE, KIND, &messages).await;
-        client.empty(QUEUE, count).await;
-        let (batched, _) = in_batches.post_all(&batches, BATCHING).await;
-        client.empty(QUEUE, count).await;
-        let (singly, mut latencies) = one_by_one.post_all(&single, SINGLE).await;
-        client.empty(QUEUE, count).await;
-        let [bare, batched, singly] = [bare, batched, singly].map(|d: Duration| pace(count, d));
+        let bare = storefront.bare().await;
+        let batched = storefront.in_batches().await;
+        let (singly, mut latencies) = storefront.one_by_one().await;
         batch_rounds.push((batched, bare));
         single_rounds.push((singly, bare));
         p50.push(percentile_ms(&mut latencies, 50));

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures::StreamExt as _;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueuePurgeOptions};
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
@@ -12,8 +13,10 @@ use tokio::task::JoinSet;
 
 /// Channels of the safe publisher, each with one publish in flight.
 pub(crate) const CHANNELS: usize = 32;
-/// How long a queue may take until it counts what was confirmed.
-const COUNTED: Duration = Duration::from_secs(10);
+/// Publishes in flight where it is only to be quick.
+const IN_FLIGHT: usize = 1_000;
+/// How long a queue may take until it counts what was confirmed or acked.
+pub(crate) const COUNTED: Duration = Duration::from_secs(10);
 const PERSISTENT: u8 = 2;
 
 /// A message as the bare client sends it.
@@ -62,6 +65,23 @@ impl Client {
             channel.close(200, "done".into()).await.unwrap();
         }
         elapsed
+    }
+
+    /// Publishes so many messages quickly: many in flight on a channel, all confirmed in the end.
+    pub(crate) async fn publish_fast(
+        &self,
+        exchange: &'static str,
+        kind: &'static str,
+        message: impl Fn(usize) -> Bare,
+        count: usize,
+    ) {
+        let channel = self.confirming().await;
+        let sends = (0..count).map(|n| {
+            let (channel, message) = (&channel, message(n));
+            async move { publish(channel, exchange, kind, &message).await }
+        });
+        futures::stream::iter(sends).buffer_unordered(IN_FLIGHT).collect::<()>().await;
+        channel.close(200, "done".into()).await.unwrap();
     }
 
     async fn confirming(&self) -> Channel {

@@ -7,8 +7,15 @@
 
 mod accept;
 mod amqp;
+mod back_ends;
+mod bare_sql;
+mod burst;
+mod claims;
+mod footprint;
 mod http_load;
+mod process;
 mod report;
+mod settle;
 
 #[path = "../tests/system/fleet.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
@@ -25,6 +32,12 @@ use report::Row;
 enum Measurement {
     /// Events accepted over HTTP, in batches and one by one
     Accept,
+    /// Claims on one hot reward, settled
+    Settle,
+    /// The demo's burst, on both sets of back ends
+    Burst,
+    /// Memory of an intake and of a worker, processor time of an idle system
+    Footprint,
 }
 
 #[derive(Debug, Parser)]
@@ -37,6 +50,9 @@ struct Options {
     /// A tenth of the work in one round: to try the measurements, not to quote them
     #[arg(long)]
     quick: bool,
+    /// Messages that wait for the worker whose memory is measured
+    #[arg(long, default_value_t = 1_000_000)]
+    messages: usize,
     /// Given by cargo
     #[arg(long, hide = true)]
     bench: bool,
@@ -45,6 +61,10 @@ struct Options {
 impl Options {
     fn rounds(&self) -> usize {
         if self.quick { 1 } else { self.rounds as usize }
+    }
+
+    fn messages(&self) -> usize {
+        self.scaled(self.messages)
     }
 
     /// `full`, or the tenth of it.
@@ -62,6 +82,9 @@ fn main() {
     for measurement in chosen {
         rows.extend(match measurement {
             Measurement::Accept => runtime.block_on(accept::measure(&options)),
+            Measurement::Settle => runtime.block_on(settle::measure(&options)),
+            Measurement::Burst => burst::measure(&options),
+            Measurement::Footprint => runtime.block_on(footprint::measure(&options)),
         });
     }
     report::show(&rows);

@@ -1,0 +1,86 @@
+//! A queue and a store of a measurement's own, opened in this process.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use forebay_domain::incident::Timing;
+use forebay_domain::{Clock as _, RandomIds, SystemClock};
+use forebay_queue::{Broker, BrokerError};
+use forebay_queue_amqp::{Address, AmqpBroker};
+use forebay_queue_embedded::EmbeddedBroker;
+use forebay_schemas::Topology;
+use forebay_sqlite::Db;
+use forebay_store::Store;
+use forebay_store_postgres::PostgresStore;
+use forebay_store_sqlite::SqliteStore;
+use secrecy::SecretString;
+use tempfile::TempDir;
+
+use crate::support::fresh_servers;
+
+/// How long the broker may take until it answers.
+const CONNECTED: Duration = Duration::from_secs(15);
+
+/// A set of back ends, prepared.
+#[derive(Debug)]
+pub(crate) struct Set {
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) store: Arc<dyn Store>,
+    /// The database, where there is one.
+    pub(crate) database: Option<String>,
+    /// The embedded file's; removed with the set.
+    _folder: Option<TempDir>,
+}
+
+/// RabbitMQ and PostgreSQL.
+pub(crate) async fn servers() -> Set {
+    let (queue, database) = fresh_servers();
+    let address = Address::parse(&SecretString::from(queue)).unwrap();
+    let broker = AmqpBroker::connect(forebay_queue_amqp::Options::new(vec![address], "bench"));
+    let store = postgres(&database).await;
+    let set = Set { broker, store, database: Some(database), _folder: None };
+    set.declare().await;
+    set
+}
+
+/// A migrated store in a database.
+pub(crate) async fn postgres(database: &str) -> Arc<dyn Store> {
+    let options = forebay_store_postgres::Options::new(SecretString::from(database));
+    let store = PostgresStore::connect_lazy(options).unwrap();
+    let store: Arc<dyn Store> = Arc::new(store);
+    store.migrate().await.unwrap();
+    store
+}
+
+/// One SQLite file.
+pub(crate) async fn embedded() -> Set {
+    let folder = tempfile::tempdir().unwrap();
+    let db = Db::open(folder.path().join("bench.db")).await.unwrap();
+    let now = Arc::new(|| SystemClock.now());
+    let options = forebay_queue_embedded::Options::default();
+    let broker = EmbeddedBroker::open(db.clone(), topology(), now, options).await.unwrap();
+    let store = SqliteStore::new(db, Arc::new(RandomIds), Arc::new(SystemClock), Timing::default());
+    let store: Arc<dyn Store> = Arc::new(store);
+    store.migrate().await.unwrap();
+    let set = Set { broker, store, database: None, _folder: Some(folder) };
+    set.declare().await;
+    set
+}
+
+fn topology() -> Topology {
+    Topology::new([])
+}
+
+impl Set {
+    async fn declare(&self) {
+        let deadline = Instant::now() + CONNECTED;
+        loop {
+            match self.broker.declare(&topology()).await {
+                Err(BrokerError::Unavailable(_)) if Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                declared => return declared.unwrap(),
+            }
+        }
+    }
+}
