@@ -89,7 +89,7 @@ pub(crate) fn plan(doses: &[Dose], over: Duration, random: &mut StdRng) -> Vec<S
             strikes.push(Strike { at: over.mul_f64(share), fault: dose.fault, lasts });
         }
     }
-    strikes.sort_by(|a, b| a.at.cmp(&b.at));
+    strikes.sort_by_key(|strike| strike.at);
     strikes
 }
 
