@@ -90,15 +90,8 @@ impl System {
             }
             None => {
                 let wrong = |fault| Exit::new(CONFIGURATION, format!("queue.url: {fault}"));
-                let addresses = self
-                    .config
-                    .queue
-                    .url
-                    .expose()
-                    .split(',')
-                    .map(|url| Address::parse(&SecretString::from(url.trim())))
-                    .collect::<Result<Vec<_>, _>>()
-                    .map_err(wrong)?;
+                let url = SecretString::from(self.config.queue.url.expose());
+                let addresses = Address::parse_nodes(&url).map_err(wrong)?;
                 let options = forebay_queue_amqp::Options {
                     publish_channels: self.config.queue.publish_channels,
                     ..forebay_queue_amqp::Options::new(addresses, "forebay")

@@ -72,6 +72,12 @@ pub trait Consumer: Send + Sync + std::fmt::Debug {
     /// message will be delivered again.
     async fn settle(&self, items: Vec<(Receipt, Settlement)>) -> Vec<Result<(), Lost>>;
 
+    /// Why this consumer has got nothing for long though messages wait in its queue; `None` when all is well. It is
+    /// set up anew meanwhile; the reason stays until something is delivered or nothing waits any more. Never blocks.
+    fn stalled(&self) -> Option<String> {
+        None
+    }
+
     /// Stops taking messages; what is held stays held and can be settled. Waiting `receive` calls go on waiting.
     async fn pause(&self);
 

@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn every_fault_is_named_with_its_setting() {
         let mut config = Config::defaults().unwrap();
-        config.queue.url = BackEndUrl::new("amqp://guest:hush@broker/");
+        config.queue.url = BackEndUrl::new("amqp://guest:hush@broker:5672,other:5672/");
         config.sweettracker.url = Some("https://carrier.example/".parse().unwrap());
         config.work.concurrency = 0;
         let mut faults = Vec::new();

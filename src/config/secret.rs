@@ -53,16 +53,28 @@ impl fmt::Display for BackEndUrl {
         if self.sqlite_path().is_some() {
             return f.write_str(self.expose());
         }
-        match Url::parse(self.expose()) {
+        let (first, others) = first_node(self.expose());
+        match Url::parse(&first) {
             Ok(mut url) => {
                 if url.password().is_some() {
                     let _ = url.set_password(Some("***"));
                 }
                 url.set_query(None);
-                f.write_str(url.as_str())
+                write!(f, "{url}{}", if others { " (and its other nodes)" } else { "" })
             }
             Err(_) => f.write_str("(not a URL)"),
         }
+    }
+}
+
+/// The address with the first of its nodes, since a URL can't hold a list, and whether there are others.
+fn first_node(text: &str) -> (String, bool) {
+    let authority = text.find("://").map_or(0, |n| n + 3);
+    let end = text[authority..].find(['/', '?', '#']).map_or(text.len(), |n| authority + n);
+    let hosts = text[authority..end].rfind('@').map_or(authority, |n| authority + n + 1);
+    match text[hosts..end].find(',') {
+        Some(first) => (format!("{}{}", &text[..hosts + first], &text[end..]), true),
+        None => (text.to_owned(), false),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use forebay_domain::Clock;
 use forebay_domain::retry::RetryPolicy;
-use forebay_queue::{Broker, ConsumeOptions};
+use forebay_queue::{Broker, ConsumeOptions, Consumer};
 use forebay_schemas::Queue;
 use forebay_telemetry::{Check, Health, Metrics};
 use tokio::sync::Semaphore;
@@ -16,6 +16,9 @@ use crate::batch::Bench;
 use crate::handler::RawHandler;
 
 /// How a worker behaves.
+/// How often a worker asks whether its consumers get what waits for them.
+const LOOK_AT_STALLS: Duration = Duration::from_secs(2);
+
 #[derive(Debug, Clone)]
 pub struct WorkerOptions {
     /// How often and how long messages are tried.
@@ -107,6 +110,7 @@ impl Worker {
                     () = stop.cancelled() => break,
                 };
                 if batch.is_empty() {
+            let telling = tokio::spawn(tell_stalls(health, Arc::clone(&consumer), bench.label.clone()));
                     break;
                 }
                 batch_size.observe(batch.len() as f64);
@@ -120,5 +124,18 @@ impl Worker {
             tasks.close();
             tasks.wait().await;
         }
+    }
+}
+            telling.abort();
+
+/// Reports, for as long as it runs, whether the consumer gets what waits for it: a restart may help if it doesn't.
+async fn tell_stalls(health: Health, consumer: Arc<dyn Consumer>, label: String) {
+    let name = format!("consumer {label}");
+    loop {
+        health.live(match consumer.stalled() {
+            None => Check::ok(&name),
+            Some(why) => Check::failed(&name, why),
+        });
+        tokio::time::sleep(LOOK_AT_STALLS).await;
     }
 }

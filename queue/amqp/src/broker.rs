@@ -83,6 +83,7 @@ impl Broker for AmqpBroker {
         let consumer = AmqpConsumer::start(
             queue,
             options,
+            &self.options,
             Arc::clone(&self.consuming),
             Arc::clone(&self.publisher),
             Arc::clone(&self.stats),

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
 
 use crate::link::Link;
+use crate::options::Options;
 use crate::publisher::AmqpPublisher;
 use crate::settlement::Settler;
 use crate::shelf::{Shelf, Stock};
@@ -30,6 +31,7 @@ pub(crate) struct AmqpConsumer {
     shelf: Arc<Shelf>,
     settler: Settler,
     wish: watch::Sender<Wish>,
+    stalled: Arc<Mutex<Option<String>>>,
     task: Mutex<Option<JoinHandle<()>>>,
     settling: TaskTracker,
 }
@@ -37,28 +39,34 @@ pub(crate) struct AmqpConsumer {
 impl AmqpConsumer {
     pub(crate) fn start(
         queue: Queue,
-        options: ConsumeOptions,
+        consume: ConsumeOptions,
+        options: &Options,
         link: Arc<Link>,
         publisher: Arc<AmqpPublisher>,
         stats: Arc<Stats>,
         epochs: Arc<AtomicU64>,
     ) -> Arc<Self> {
         let shelf = Arc::new(Shelf::default());
+        let stalled = Arc::new(Mutex::new(None));
         let wish = watch::Sender::new(Wish::Run);
         let subscription = Subscription {
             queue: queue.clone(),
-            prefetch: options.prefetch.max(1),
+            prefetch: consume.prefetch.max(1),
+            held_bytes: options.held_bytes,
+            stall: options.stall,
             link,
             shelf: Arc::clone(&shelf),
             stats,
             wish: wish.subscribe(),
             settled: Arc::new(Notify::new()),
             epochs,
+            stalled: Arc::clone(&stalled),
+            stalls: 0,
             retired: Vec::new(),
         };
         let task = Mutex::new(Some(tokio::spawn(subscription.run())));
         let settler = Settler { queue, shelf: Arc::clone(&shelf), publisher };
-        Arc::new(Self { shelf, settler, wish, task, settling: TaskTracker::new() })
+        Arc::new(Self { shelf, settler, wish, stalled, task, settling: TaskTracker::new() })
     }
 
     /// Waits until nothing is being settled, for at most `bound`.
@@ -116,6 +124,10 @@ impl Consumer for AmqpConsumer {
         let _settling = self.settling.token();
         join_all(items.into_iter().map(|(receipt, settlement)| self.settler.settle(receipt, settlement)))
             .await
+    }
+
+    fn stalled(&self) -> Option<String> {
+        self.stalled.lock().clone()
     }
 
     async fn pause(&self) {

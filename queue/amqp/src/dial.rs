@@ -11,7 +11,8 @@ use lapin::types::ShortString;
 use lapin::{Connection, ConnectionProperties, ErrorKind};
 use parking_lot::Mutex;
 
-use crate::options::{Address, Options};
+use crate::address::Address;
+use crate::options::Options;
 
 /// Most bytes of a broker's own words that we repeat.
 const REASON_BYTES: usize = 300;

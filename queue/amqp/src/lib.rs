@@ -9,12 +9,14 @@
 //! or pipelined; a message would be reported stored that was not. Consuming uses a channel a consumer (module
 //! `subscription`), thrown away whenever anything about it goes wrong.
 
+mod address;
 mod backoff;
 mod broker;
 mod consumer;
 mod declaration;
 mod delivery;
 mod dial;
+mod intake;
 mod link;
 mod options;
 mod outgoing;
@@ -28,6 +30,7 @@ mod subscription;
 mod topology;
 mod waiting;
 
+pub use address::{Address, InvalidAddress};
 pub use broker::AmqpBroker;
-pub use options::{Address, InvalidAddress, Options, TopologyOptions};
+pub use options::{Options, StallOptions, TopologyOptions};
 pub use stats::{Figures, Stats};

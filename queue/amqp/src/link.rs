@@ -71,6 +71,8 @@ struct Shared {
     status: watch::Sender<Status>,
     /// Somebody saw an error: look at once.
     suspected: Notify,
+    /// The last connection that was found to be of no use, by its epoch.
+    useless: watch::Sender<u64>,
     stop: CancellationToken,
 }
 
@@ -84,6 +86,7 @@ impl Link {
             stats,
             status: watch::Sender::new(Status::Connecting),
             suspected: Notify::new(),
+            useless: watch::Sender::new(0),
             stop: stop.clone(),
         });
         tokio::spawn(Arc::clone(&shared).supervise());
@@ -113,6 +116,11 @@ impl Link {
     /// Says that something on the connection failed, so that its death is noticed at once.
     pub(crate) fn suspect(&self) {
         self.shared.suspected.notify_one();
+    }
+
+    /// Says that the connection of this epoch looks fine and is of no use: it is made anew.
+    pub(crate) fn renew(&self, epoch: u64) {
+        self.shared.useless.send_replace(epoch);
     }
 
     /// How it is at present.
@@ -196,6 +204,7 @@ impl Shared {
         self.status.send_replace(Status::Up(Arc::clone(&live)));
         let mut reason = None;
         let mut look = tokio::time::interval(LOOK);
+        let mut useless = self.useless.subscribe();
         loop {
             tokio::select! {
                 event = events.next() => match event {
@@ -206,6 +215,10 @@ impl Shared {
                     None => return reason.unwrap_or_else(|| "the connection ended".to_owned()),
                 },
                 () = self.suspected.notified() => {}
+                () = async { drop(useless.wait_for(|useless| *useless == epoch).await) } => {
+                    dial::close(&live.connection, CLOSE_BOUND).await;
+                    return "it was given up, since nothing was delivered over it".to_owned();
+                }
                 _ = look.tick() => {}
             }
             if !live.connection.status().connected() {

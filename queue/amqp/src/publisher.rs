@@ -176,10 +176,9 @@ async fn fly(
             leased.give_back();
             Err(PublishError::Unroutable(route.to_text()))
         }
-        Ok(Confirmation::Nack(None)) => {
-            leased.give_back();
-            Err(PublishError::Refused)
-        }
+        // The channel is not given back: one whose first message met a quorum queue without a leader is refused every
+        // message from then on (seen on 3.10), whoever leads the queue later. A new one costs two round trips.
+        Ok(Confirmation::Nack(None)) => Err(PublishError::Refused),
         Ok(Confirmation::NotRequested) => Err(PublishError::Unknown),
         Err(error) => {
             link.suspect();

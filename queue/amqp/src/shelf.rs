@@ -19,18 +19,30 @@ pub(crate) struct Source {
     pub(crate) epoch: u64,
     pub(crate) channel: Channel,
     outstanding: AtomicUsize,
+    bytes: AtomicUsize,
     /// A delivery was settled.
     settled: Arc<Notify>,
 }
 
 impl Source {
     pub(crate) fn new(epoch: u64, channel: Channel, settled: Arc<Notify>) -> Arc<Self> {
-        Arc::new(Self { epoch, channel, outstanding: AtomicUsize::new(0), settled })
+        Arc::new(Self {
+            epoch,
+            channel,
+            outstanding: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            settled,
+        })
     }
 
     /// Deliveries of it that the broker counts as unsettled.
     pub(crate) fn outstanding(&self) -> usize {
         if self.channel.status().connected() { self.outstanding.load(Ordering::Acquire) } else { 0 }
+    }
+
+    /// Bytes of their bodies.
+    pub(crate) fn bytes(&self) -> usize {
+        if self.channel.status().connected() { self.bytes.load(Ordering::Acquire) } else { 0 }
     }
 }
 
@@ -39,6 +51,7 @@ impl Source {
 pub(crate) struct Hold {
     acker: Acker,
     source: Arc<Source>,
+    bytes: usize,
 }
 
 impl Hold {
@@ -58,15 +71,18 @@ impl Hold {
         while_open(&self.source.channel, self.acker.nack(requeue)).await
     }
 
-    pub(crate) fn new(acker: Acker, source: &Arc<Source>) -> Self {
+    /// Of a delivery with a body of so many bytes.
+    pub(crate) fn new(acker: Acker, source: &Arc<Source>, bytes: usize) -> Self {
         source.outstanding.fetch_add(1, Ordering::AcqRel);
-        Self { acker, source: Arc::clone(source) }
+        source.bytes.fetch_add(bytes, Ordering::AcqRel);
+        Self { acker, source: Arc::clone(source), bytes }
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
         self.source.outstanding.fetch_sub(1, Ordering::AcqRel);
+        self.source.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
         self.source.settled.notify_one();
     }
 }

@@ -12,6 +12,8 @@ pub struct Stats {
     unknown: AtomicU64,
     blocked: AtomicU64,
     resubscribed: AtomicU64,
+    stalled: AtomicU64,
+    filled: AtomicU64,
 }
 
 /// What [`Stats`] said at one moment.
@@ -31,6 +33,10 @@ pub struct Figures {
     pub blocked: u64,
     /// Consumers that had to be set up again.
     pub resubscribed: u64,
+    /// Consumers that were given up because they got nothing though their queue was not empty.
+    pub stalled: u64,
+    /// Times that a consumer stopped fetching because of the bytes that it held.
+    pub filled: u64,
 }
 
 impl Stats {
@@ -46,6 +52,8 @@ impl Stats {
             unknown: read(&self.unknown),
             blocked: read(&self.blocked),
             resubscribed: read(&self.resubscribed),
+            stalled: read(&self.stalled),
+            filled: read(&self.filled),
         }
     }
 
@@ -75,5 +83,13 @@ impl Stats {
 
     pub(crate) fn resubscribed(&self) {
         self.resubscribed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn stalled(&self) {
+        self.stalled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn filled(&self) {
+        self.filled.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -9,27 +9,24 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use forebay_queue::Receipt;
+use forebay_queue::BrokerError;
 use forebay_schemas::Queue;
-use futures::stream::{SelectAll, StreamExt as _};
-use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
-use lapin::types::FieldTable;
+use futures::future::{BoxFuture, Fuse, FusedFuture as _, FutureExt as _};
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::backoff::Backoff;
 use crate::declaration;
-use crate::delivery::Arrived;
-use crate::dial;
+use crate::intake::{Intake, answer};
 use crate::link::Link;
+use crate::options::StallOptions;
 use crate::shelf::{Hold, Shelf, Source};
 use crate::stall::Stall;
 use crate::stats::Stats;
 
-/// Longest wait for the broker's answer to one request.
-const ANSWER_BOUND: Duration = Duration::from_secs(5);
-/// Longest wait for what was on its way when consuming stopped.
-const DRAIN_BOUND: Duration = Duration::from_secs(3);
+/// Longest wait for the broker to take back what nobody received.
+const GIVE_BACK_BOUND: Duration = Duration::from_secs(5);
 /// How often a consumer that waits for room looks whether there is some.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -46,6 +43,9 @@ pub(crate) enum Wish {
 pub(crate) struct Subscription {
     pub(crate) queue: Queue,
     pub(crate) prefetch: u16,
+    /// Bytes of bodies held at which fetching stops.
+    pub(crate) held_bytes: usize,
+    pub(crate) stall: StallOptions,
     pub(crate) link: Arc<Link>,
     pub(crate) shelf: Arc<Shelf>,
     pub(crate) stats: Arc<Stats>,
@@ -53,13 +53,17 @@ pub(crate) struct Subscription {
     pub(crate) settled: Arc<Notify>,
     /// Numbers channels, so that no receipt is ever valid on two.
     pub(crate) epochs: Arc<AtomicU64>,
+    /// Why nothing comes though the queue is not empty, if so; for whoever asks after our health.
+    pub(crate) stalled: Arc<Mutex<Option<String>>>,
+    /// Stalls since something last was as it should be.
+    pub(crate) stalls: u32,
     /// Channels on which consuming was stopped and that still hold deliveries.
     pub(crate) retired: Vec<Weak<Source>>,
 }
 
 /// Why serving a channel ended.
 enum End {
-    /// The owner wants something else; the channel stays open for what is held.
+    /// The owner wants something else, or enough is held; the channel stays open for what is held.
     Stopped,
     /// There will never be a connection again.
     Closed,
@@ -67,8 +71,15 @@ enum End {
     Broken(String),
 }
 
-type Deliveries =
-    SelectAll<futures::stream::BoxStream<'static, Option<lapin::Result<lapin::message::Delivery>>>>;
+/// What a look at the queue says.
+enum Seen {
+    /// So many messages wait.
+    Waiting(u64),
+    /// It could not be looked at in time, over a connection that seems to be up.
+    NoAnswer(String),
+    /// The queue is not there, or not for us; the subscription hears of that by itself.
+    Nothing,
+}
 
 impl Subscription {
     /// Runs until it is closed.
@@ -77,7 +88,7 @@ impl Subscription {
         while self.wait_until_wanted().await {
             let epoch = self.epochs.fetch_add(1, Ordering::Relaxed);
             match self.serve(epoch, &mut backoff).await {
-                End::Stopped => {}
+                End::Stopped => self.well(),
                 End::Closed => break,
                 End::Broken(reason) => {
                     self.shelf.forget(epoch);
@@ -93,6 +104,7 @@ impl Subscription {
                 }
             }
         }
+        self.well();
         self.shelf.close();
         give_back(self.shelf.clear()).await;
     }
@@ -101,7 +113,8 @@ impl Subscription {
     async fn wait_until_wanted(&mut self) -> bool {
         loop {
             let wish = *self.wish.borrow_and_update();
-            let room = self.held_on_retired() < usize::from(self.prefetch);
+            let (held, bytes) = self.held_on_retired();
+            let room = held < usize::from(self.prefetch) && bytes <= self.held_bytes / 2;
             match wish {
                 Wish::Close => return false,
                 Wish::Run if room => return true,
@@ -116,9 +129,11 @@ impl Subscription {
         }
     }
 
-    fn held_on_retired(&mut self) -> usize {
+    /// How many deliveries are unsettled on channels that are no longer consumed from, and their bytes.
+    fn held_on_retired(&mut self) -> (usize, usize) {
         self.retired.retain(|source| source.upgrade().is_some_and(|source| source.outstanding() > 0));
-        self.retired.iter().filter_map(Weak::upgrade).map(|source| source.outstanding()).sum()
+        let sources = self.retired.iter().filter_map(Weak::upgrade);
+        sources.fold((0, 0), |sum, source| (sum.0 + source.outstanding(), sum.1 + source.bytes()))
     }
 
     /// Consumes on a new channel until that breaks or is no longer wanted.
@@ -129,117 +144,126 @@ impl Subscription {
         };
         let Some(live) = live else { return End::Closed };
         let opened = answer(live.connection.create_channel()).await;
+        let connection = live.epoch;
         drop(live);
         let channel = match opened {
             Ok(channel) => channel,
             Err(reason) => return End::Broken(reason),
         };
         let source = Source::new(epoch, channel, Arc::clone(&self.settled));
-        let end = self.consume(&source, backoff).await;
+        let mut intake = Intake::new(self.queue.clone(), Arc::clone(&self.shelf), Arc::clone(&source));
+        let end = self.consume(&source, &mut intake, connection, backoff).await;
         match &end {
             End::Stopped => self.retired.push(Arc::downgrade(&source)),
-            // Otherwise the broker would go on waiting for what it delivered here.
-            End::Broken(_) | End::Closed => abandon(&source).await,
+            End::Broken(_) | End::Closed => intake.abandon().await,
         }
         end
     }
 
-    async fn consume(&mut self, source: &Arc<Source>, backoff: &mut Backoff) -> End {
-        let room = usize::from(self.prefetch).saturating_sub(self.held_on_retired());
-        let mut granted = u16::try_from(room).unwrap_or(self.prefetch).max(1);
-        let mut deliveries = Deliveries::new();
-        if let Err(reason) = self.subscribe(source, granted, &mut deliveries).await {
+    async fn consume(
+        &mut self,
+        source: &Arc<Source>,
+        intake: &mut Intake,
+        connection: u64,
+        backoff: &mut Backoff,
+    ) -> End {
+        let room = usize::from(self.prefetch).saturating_sub(self.held_on_retired().0);
+        let first = u16::try_from(room).unwrap_or(self.prefetch).max(1);
+        if let Err(reason) = intake.subscribe(first).await {
             return End::Broken(reason);
         }
         let unwanted = unwanted(self.wish.clone());
         tokio::pin!(unwanted);
-        let mut stall = Stall::new(Instant::now());
+        let mut stall = Stall::new(self.stall, Instant::now());
+        // Beside the deliveries, which must not wait for it.
+        let mut look: Fuse<BoxFuture<'static, Seen>> = Fuse::terminated();
         loop {
             tokio::select! {
-                next = deliveries.next() => match next.flatten() {
-                    Some(Ok(delivery)) => {
-                        backoff.reset();
-                        stall.alive(Instant::now());
-                        self.arrive(delivery, source);
+                next = intake.next() => {
+                    if let Err(reason) = next {
+                        return End::Broken(reason);
                     }
-                    Some(Err(error)) => return End::Broken(dial::reason(&error)),
-                    None => return End::Broken("the broker ended the subscription".to_owned()),
-                },
-                () = &mut unwanted => return self.stop(source, deliveries).await,
-                () = sleep_until(stall.next_look()) => {
-                    if self.is_stalled(&mut stall, source, granted).await {
-                        return End::Broken("nothing is delivered though the queue is not empty".to_owned());
+                    backoff.reset();
+                    stall.alive(Instant::now());
+                    self.well();
+                    if source.bytes() + self.held_on_retired().1 > self.held_bytes {
+                        self.stats.filled();
+                        return stop(intake).await;
                     }
                 }
-                () = self.settled.notified(), if granted < self.prefetch => {
-                    if self.held_on_retired() == 0 {
+                () = &mut unwanted => return stop(intake).await,
+                () = sleep_until(stall.next_look()), if look.is_terminated() => {
+                    stall.looking();
+                    look = look_at(Arc::clone(&self.link), self.queue.clone()).boxed().fuse();
+                }
+                seen = &mut look, if !look.is_terminated() => {
+                    let why = amiss(seen).filter(|_| intake.has_room());
+                    if why.is_none() {
+                        self.well();
+                    }
+                    if stall.looked(Instant::now(), why.is_some()) {
+                        let why = why.unwrap_or_default();
+                        self.ill(&why, connection);
+                        return End::Broken(why);
+                    }
+                }
+                () = self.settled.notified(), if intake.granted() < self.prefetch => {
+                    if self.held_on_retired().0 == 0 {
                         // The rest of the prefetch, now that nothing is held elsewhere.
-                        let rest = self.prefetch - granted;
-                        if let Err(reason) = self.subscribe(source, rest, &mut deliveries).await {
+                        if let Err(reason) = intake.subscribe(self.prefetch - intake.granted()).await {
                             return End::Broken(reason);
                         }
-                        granted = self.prefetch;
                     }
                 }
             }
         }
     }
 
-    /// Adds a subscription with a prefetch of its own to the channel.
-    async fn subscribe(&self, source: &Source, prefetch: u16, into: &mut Deliveries) -> Result<(), String> {
-        let channel = &source.channel;
-        answer(channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
-        let queue = dial::short(self.queue.to_string()).map_err(|error| dial::reason(&error))?;
-        let tag =
-            dial::short(format!("{}-{}", source.epoch, into.len())).map_err(|error| dial::reason(&error))?;
-        let consume =
-            channel.basic_consume(queue, tag, BasicConsumeOptions::default(), FieldTable::default());
-        let consumer = answer(consume).await?;
-        // The end of one subscription must be seen, which the merged stream would swallow.
-        into.push(consumer.map(Some).chain(futures::stream::iter([None])).boxed());
-        Ok(())
-    }
-
-    /// Looks at the queue after a long silence.
-    async fn is_stalled(&self, stall: &mut Stall, source: &Source, granted: u16) -> bool {
-        let room = source.outstanding() < usize::from(granted);
-        let depth = declaration::depth(&self.link, &self.queue).await;
-        let waiting = depth.is_ok_and(|depth| depth.ready > 0);
-        stall.looked(Instant::now(), room && waiting)
-    }
-
-    fn arrive(&self, delivery: lapin::message::Delivery, source: &Arc<Source>) {
-        let receipt = Receipt { epoch: source.epoch, tag: delivery.delivery_tag };
-        let hold = Hold::new(delivery.acker, source);
-        let (properties, body) = (delivery.properties, delivery.data);
-        let arrived = Arrived { properties, body, redelivered: delivery.redelivered };
-        self.shelf.put(arrived.into_delivery(&self.queue, receipt), hold);
-    }
-
-    /// Stops consuming and takes in what was on its way.
-    async fn stop(&self, source: &Arc<Source>, mut deliveries: Deliveries) -> End {
-        for number in 0..deliveries.len() {
-            let tag = match dial::short(format!("{}-{number}", source.epoch)) {
-                Ok(tag) => tag,
-                Err(error) => return End::Broken(dial::reason(&error)),
-            };
-            if let Err(reason) = answer(source.channel.basic_cancel(tag, BasicCancelOptions::default())).await
-            {
-                return End::Broken(reason);
-            }
+    /// Messages come, or none are due.
+    fn well(&mut self) {
+        if self.stalls > 0 {
+            tracing::info!(queue = %self.queue, "consuming goes on");
+            self.stalls = 0;
+            *self.stalled.lock() = None;
         }
-        let drain = async {
-            while let Some(next) = deliveries.next().await {
-                match next {
-                    Some(Ok(delivery)) => self.arrive(delivery, source),
-                    Some(Err(error)) => return End::Broken(dial::reason(&error)),
-                    None => {}
-                }
-            }
-            End::Stopped
-        };
-        let late = |_| End::Broken("what was on its way did not come in time".to_owned());
-        tokio::time::timeout(DRAIN_BOUND, drain).await.unwrap_or_else(late)
+    }
+
+    /// Nothing came for too long. The first time the channel is made anew, after that the connection.
+    fn ill(&mut self, why: &str, connection: u64) {
+        self.stats.stalled();
+        self.stalls += 1;
+        let silence = self.stall.silence.as_secs_f32();
+        *self.stalled.lock() =
+            Some(format!("{why} for {silence} s; set up anew, {} times so far", self.stalls));
+        if self.stalls > 1 {
+            self.link.renew(connection);
+        }
+    }
+}
+
+/// What is wrong when a consumer that gets nothing sees this.
+fn amiss(seen: Seen) -> Option<String> {
+    match seen {
+        Seen::Waiting(0) | Seen::Nothing => None,
+        Seen::Waiting(count) => Some(format!("nothing was delivered of {count} messages that wait")),
+        Seen::NoAnswer(why) => {
+            Some(format!("nothing was delivered, and the queue can't be looked at ({why})"))
+        }
+    }
+}
+
+async fn look_at(link: Arc<Link>, queue: Queue) -> Seen {
+    match declaration::depth(&link, &queue).await {
+        Ok(depth) => Seen::Waiting(depth.ready),
+        Err(BrokerError::Unavailable(why)) => Seen::NoAnswer(why),
+        Err(_) => Seen::Nothing,
+    }
+}
+
+async fn stop(intake: &mut Intake) -> End {
+    match intake.stop().await {
+        Ok(()) => End::Stopped,
+        Err(reason) => End::Broken(reason),
     }
 }
 
@@ -249,23 +273,9 @@ async fn unwanted(mut wish: watch::Receiver<Wish>) {
     let _ = wish.wait_for(|wish| *wish != Wish::Run).await;
 }
 
-async fn answer<T>(request: impl Future<Output = lapin::Result<T>>) -> Result<T, String> {
-    match tokio::time::timeout(ANSWER_BOUND, request).await {
-        Ok(answer) => answer.map_err(|error| dial::reason(&error)),
-        Err(_) => Err(format!("no answer within {} s", ANSWER_BOUND.as_secs())),
-    }
-}
-
-async fn abandon(source: &Source) {
-    if let Ok(text) = dial::short("abandoned") {
-        // It may be closed already, which is as good.
-        let _ = tokio::time::timeout(ANSWER_BOUND, source.channel.close(200, text)).await;
-    }
-}
-
 /// Gives back what nobody received, so that another consumer gets it.
 async fn give_back(holds: Vec<Hold>) {
     let all = futures::future::join_all(holds.into_iter().map(Hold::give_back));
     // Where it fails the channel is gone, and the broker has them back already.
-    let _ = tokio::time::timeout(ANSWER_BOUND, all).await;
+    let _ = tokio::time::timeout(GIVE_BACK_BOUND, all).await;
 }

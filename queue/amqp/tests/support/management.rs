@@ -38,7 +38,8 @@ impl Management {
         assert!((200..300).contains(&status), "DELETE {path}: {status} {answer}");
     }
 
-    async fn call(&self, method: &str, path: &str, body: &str) -> (u16, String) {
+    /// The status and the whole answer.
+    pub(crate) async fn call(&self, method: &str, path: &str, body: &str) -> (u16, String) {
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: {}\r\nContent-Type: application/json\r\n\
              Content-Length: {}\r\nConnection: close\r\n\r\n{body}",

@@ -1,8 +1,13 @@
-//! What the tests of this crate share: a vhost of their own on a real broker.
+//! What the tests of this crate share: a vhost of their own on a real broker, and patience.
 
 pub(crate) mod management;
 
-use forebay_queue_amqp::{Address, Options};
+use std::sync::Arc;
+use std::time::Duration;
+
+use forebay_queue::Broker as _;
+use forebay_queue::conformance::scene::{PATIENCE, topology};
+use forebay_queue_amqp::{Address, AmqpBroker, Options};
 use management::Management;
 use secrecy::SecretString;
 
@@ -39,6 +44,13 @@ impl Vhost {
         options(self.url.as_str())
     }
 
+    /// A connected broker with its queues declared.
+    pub(crate) async fn broker(&self) -> Arc<AmqpBroker> {
+        let broker = AmqpBroker::connect(self.options());
+        broker.declare(&topology()).await.expect("the topology can be declared");
+        broker
+    }
+
     /// Removes the vhost with everything in it.
     pub(crate) async fn remove(&self) {
         self.management.delete(&format!("/api/vhosts/{}", self.name)).await;
@@ -46,6 +58,15 @@ impl Vhost {
 }
 
 pub(crate) fn options(url: &str) -> Options {
-    let address = Address::parse(&SecretString::from(url)).expect("a broker's address");
-    Options::new(vec![address], "forebay/test")
+    let nodes = Address::parse_nodes(&SecretString::from(url)).expect("a broker's address");
+    Options::new(nodes, "forebay/test")
+}
+
+/// Asks again and again until the answer is yes.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut ask: impl FnMut() -> F) {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    while !ask().await {
+        assert!(tokio::time::Instant::now() < until, "it never came true that {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }

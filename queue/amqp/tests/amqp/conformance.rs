@@ -1,14 +1,13 @@
 //! The rules that every back end keeps, on a real RabbitMQ: each on a vhost of its own.
 
-mod support;
-
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use forebay_queue::Broker;
 use forebay_queue::conformance::Harness;
 use forebay_queue_amqp::AmqpBroker;
-use support::Vhost;
+
+use crate::support::Vhost;
 
 struct RabbitMq {
     vhost: Vhost,

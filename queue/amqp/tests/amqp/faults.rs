@@ -1,11 +1,5 @@
 //! Real faults against a real broker: what was confirmed is delivered, and everything comes back by itself.
 
-#[path = "support/proxy.rs"]
-mod proxy;
-#[path = "support/steps.rs"]
-mod steps;
-mod support;
-
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,11 +9,11 @@ use forebay_queue::{Broker as _, BrokerError, ConsumeOptions, Consumer, Link, Pu
 use forebay_queue_amqp::{AmqpBroker, TopologyOptions};
 use forebay_schemas::{Code, Queue};
 use parking_lot::Mutex;
-use proxy::Proxy;
-use steps::eventually;
-use support::{Vhost, options};
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
+
+use crate::proxy::Proxy;
+use crate::support::{Vhost, eventually, options};
 
 /// Receives and acknowledges until it is closed, and writes down what came.
 fn collect(consumer: Arc<dyn Consumer>) -> Arc<Mutex<HashSet<String>>> {
@@ -299,6 +293,61 @@ async fn a_silent_partition_is_noticed_after_two_heartbeats_and_overcome() {
     proxy.cut();
     // The broker must have noticed, too, before it delivers again.
     assert_eq!(ids(&receive(&consumer, 1).await), ["before"]);
+    broker.close().await;
+    vhost.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_half_open_connection_holds_is_noticed_within_two_heartbeats_and_delivered_elsewhere() {
+    let vhost = Vhost::fresh().await;
+    vhost.broker().await.close().await;
+    let proxy = Proxy::before(vhost.broker_address()).await;
+    let mut silent = vhost.options_through(proxy.port);
+    silent.heartbeat = Duration::from_secs(1);
+    let silent = AmqpBroker::connect(silent);
+    let held_by = silent.consume(Queue::Rewards, ConsumeOptions { prefetch: 10 });
+    assert_eq!(silent.publisher().publish(vec![to(&Queue::Rewards, "m")]).await, [Ok(())]);
+    assert_eq!(ids(&receive(&held_by, 1).await), ["m"]);
+
+    proxy.freeze();
+    let frozen = Instant::now();
+    let other = AmqpBroker::connect(vhost.options());
+    let consumer = other.consume(Queue::Rewards, ConsumeOptions { prefetch: 10 });
+    eventually("the link is down", || async { matches!(silent.link(), Link::Down(_)) }).await;
+    // Two heartbeats, and half a second in which the supervisor looks.
+    assert!(frozen.elapsed() < Duration::from_millis(3_500), "noticed after {:?}", frozen.elapsed());
+    let held = receive(&consumer, 1).await;
+    assert_eq!((ids(&held), held[0].redelivered), (vec!["m"], true));
+    assert!(frozen.elapsed() < Duration::from_secs(8), "delivered elsewhere after {:?}", frozen.elapsed());
+    other.close().await;
+    silent.close().await;
+    vhost.remove().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queues_of_another_release_are_refused_with_a_sentence_and_those_at_work_go_on() {
+    let vhost = Vhost::fresh().await;
+    let broker = vhost.broker().await;
+    let consumer = broker.consume(Queue::Rewards, ConsumeOptions { prefetch: 10 });
+    let mut newer = vhost.options();
+    newer.topology = TopologyOptions { delivery_limit: 21 };
+    let newer = AmqpBroker::connect(newer);
+    let missing = newer.check(&topology()).await;
+    assert!(
+        matches!(&missing, Err(BrokerError::Topology(why)) if why.contains("forebay topology apply")),
+        "{missing:?}"
+    );
+    let refused = newer.declare(&topology()).await;
+    let Err(BrokerError::Topology(why)) = &refused else { panic!("{refused:?}") };
+    for part in ["the broker has another queue forebay.", "delivery-limit 21", "empty and delete it"] {
+        assert!(why.contains(part), "{part:?} is not in: {why}");
+    }
+    assert!(newer.check(&topology()).await.is_err(), "a refused declaration leaves no marker");
+
+    assert_eq!(broker.check(&topology()).await, Ok(()));
+    assert_eq!(broker.publisher().publish(vec![to(&Queue::Rewards, "m")]).await, [Ok(())]);
+    assert_eq!(ids(&receive(&consumer, 1).await), ["m"]);
+    newer.close().await;
     broker.close().await;
     vhost.remove().await;
 }

@@ -1,49 +1,64 @@
-//! A broker out of memory takes no publishes. A test program of its own: the alarm holds for the whole broker.
+//! A broker that runs out of memory or disk takes no publishes.
 
-#[path = "support/steps.rs"]
-mod steps;
-mod support;
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::{Duration, Instant};
 
 use forebay_queue::conformance::scene::{PATIENCE, to};
 use forebay_queue::{Broker as _, ConsumeOptions, Link, PublishError, Settlement};
 use forebay_schemas::Queue;
-use steps::eventually;
-use support::{Vhost, setting};
 
-/// The alarm, for as long as this value lives: also when the test fails, other tests need the broker.
-struct Alarm;
+use crate::alone;
+use crate::support::{Vhost, eventually, setting};
+
+/// What the broker runs short of, for as long as this value lives: also when the test fails, other tests need the
+/// broker.
+struct Alarm {
+    /// RabbitMQ's own default.
+    end: [&'static str; 2],
+}
 
 impl Alarm {
-    fn raise() -> Self {
-        watermark("0.00001");
-        Self
+    fn raise(cause: [&str; 2], end: [&'static str; 2]) -> Self {
+        let alarm = Self { end };
+        rabbitmqctl(cause);
+        alarm
     }
 }
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        // RabbitMQ's own default.
-        watermark("0.4");
+        rabbitmqctl(self.end);
     }
 }
 
-fn watermark(fraction: &str) {
+fn rabbitmqctl(arguments: [&str; 2]) {
     let mut command = std::process::Command::new(setting("FOREBAY_TEST_RABBITMQCTL"));
-    let output = command.args(["set_vm_memory_high_watermark", fraction]).output().expect("rabbitmqctl runs");
+    let output = command.args(arguments).output().expect("rabbitmqctl runs");
     assert!(output.status.success(), "{output:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_blocked_broker_refuses_publishes_at_once_and_takes_acknowledgements() {
+async fn a_broker_out_of_memory_refuses_publishes_at_once_and_takes_acknowledgements() {
+    let watermark = "set_vm_memory_high_watermark";
+    refuses_and_acknowledges([watermark, "0.00001"], [watermark, "0.4"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_out_of_disk_refuses_publishes_at_once_and_takes_acknowledgements() {
+    let limit = "set_disk_free_limit";
+    refuses_and_acknowledges([limit, "1000000GB"], [limit, "50MB"]).await;
+}
+
+async fn refuses_and_acknowledges(cause: [&str; 2], end: [&'static str; 2]) {
+    let _turn = alone().await;
     let vhost = Vhost::fresh().await;
     let broker = vhost.broker().await;
     let batch = (0..20).map(|n| to(&Queue::Rewards, &n.to_string())).collect();
     assert!(broker.publisher().publish(batch).await.iter().all(Result::is_ok));
     let consumer = broker.consume(Queue::Rewards, ConsumeOptions { prefetch: 5 });
 
-    let alarm = Alarm::raise();
+    let alarm = Alarm::raise(cause, end);
     // The broker says so only to a connection that publishes: the first one finds out.
     let mut unknown = Vec::new();
     eventually("the link is blocked", || {
