@@ -15,10 +15,10 @@ use tokio_util::task::TaskTracker;
 use crate::batch::Bench;
 use crate::handler::RawHandler;
 
-/// How a worker behaves.
 /// How often a worker asks whether its consumers get what waits for them.
 const LOOK_AT_STALLS: Duration = Duration::from_secs(2);
 
+/// How a worker behaves.
 #[derive(Debug, Clone)]
 pub struct WorkerOptions {
     /// How often and how long messages are tried.
@@ -101,6 +101,7 @@ impl Worker {
         let health = self.health.clone();
         async move {
             health.ready(Check::ok(format!("consumer {}", bench.label)));
+            let telling = tokio::spawn(tell_stalls(health, Arc::clone(&consumer), bench.label.clone()));
             let tasks = TaskTracker::new();
             let permits = Arc::new(Semaphore::new(shape.concurrency.max(1)));
             let batch_size = bench.metrics.batch_size.with_label_values(&[&bench.label]);
@@ -110,7 +111,6 @@ impl Worker {
                     () = stop.cancelled() => break,
                 };
                 if batch.is_empty() {
-            let telling = tokio::spawn(tell_stalls(health, Arc::clone(&consumer), bench.label.clone()));
                     break;
                 }
                 batch_size.observe(batch.len() as f64);
@@ -120,13 +120,13 @@ impl Worker {
                     drop(permit);
                 });
             }
+            telling.abort();
             consumer.close().await;
             tasks.close();
             tasks.wait().await;
         }
     }
 }
-            telling.abort();
 
 /// Reports, for as long as it runs, whether the consumer gets what waits for it: a restart may help if it doesn't.
 async fn tell_stalls(health: Health, consumer: Arc<dyn Consumer>, label: String) {
