@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use crate::code::Code;
 use crate::envelope::rfc3339;
@@ -23,6 +24,7 @@ const QUEUE: &str = "forebay-queue";
 const CODE: &str = "forebay-code";
 const ERROR: &str = "forebay-error";
 const REPLAY: &str = "forebay-replay";
+const LETTER: &str = "forebay-letter";
 /// The W3C trace context, under its own name.
 pub const TRACEPARENT: &str = "traceparent";
 
@@ -47,6 +49,8 @@ pub struct Trail {
     pub error: Option<String>,
     /// How often it was replayed from the dead letters.
     pub replay: u32,
+    /// The dead letter that it was replayed from.
+    pub letter: Option<Uuid>,
 }
 
 impl Trail {
@@ -70,6 +74,7 @@ impl Trail {
             code: parsed(headers, CODE),
             error: headers.get(ERROR).cloned(),
             replay: parsed(headers, REPLAY).unwrap_or(0),
+            letter: parsed(headers, LETTER),
         }
     }
 
@@ -91,6 +96,7 @@ impl Trail {
         put(CODE, self.code.map(|c| c.as_str().to_owned()));
         put(ERROR, self.error.as_deref().map(|e| bounded(e, limits::ERROR_BYTES)));
         put(REPLAY, (self.replay > 0).then(|| self.replay.to_string()));
+        put(LETTER, self.letter.map(|id| id.to_string()));
     }
 }
 
@@ -124,6 +130,7 @@ mod tests {
             code: Some(Code::Timeout),
             error: Some("no answer".into()),
             replay: 1,
+            letter: Some(Uuid::from_u128(7)),
         };
         let mut headers = Headers::new();
         trail.write(&mut headers);

@@ -8,6 +8,7 @@
 //! to [`PAGE_MAX`]; an [`Error`] means that nothing was written, except [`Error::Unknown`].
 
 pub mod audit;
+pub mod audit_log;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod dead_letters;
@@ -25,7 +26,11 @@ pub mod rewards;
 pub mod schedule;
 
 pub use audit::{Audit, EffectKind, RewardTally, Tally};
-pub use dead_letters::{DeadLetter, DeadLetterFilter, DeadLetterGroup, DeadLetters, NewDeadLetter};
+pub use audit_log::{AuditEntry, AuditLog, By};
+pub use dead_letters::{
+    Archived, Cursor, DeadLetter, DeadLetterCount, DeadLetterFilter, DeadLetterGroup, DeadLetters,
+    NewDeadLetter, NewReplay, Replay, ReplayStep, Replays, Revived, Status,
+};
 pub use effects::{Effects, Intent};
 pub use error::Error;
 pub use inbox::{Identity, Triage, triage};
@@ -65,6 +70,8 @@ pub trait Store:
     + Effects
     + Incidents
     + DeadLetters
+    + Replays
+    + AuditLog
     + Pacing
     + Schedule
     + Retention
@@ -84,6 +91,8 @@ impl<S> Store for S where
         + Effects
         + Incidents
         + DeadLetters
+        + Replays
+        + AuditLog
         + Pacing
         + Schedule
         + Retention

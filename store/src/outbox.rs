@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::NewOutbox;
+use forebay_schemas::trail::Headers;
 use std::time::Duration;
 
 use crate::error::Error;
@@ -20,9 +21,11 @@ pub struct OutboxRow {
     pub kind: String,
     /// W3C trace context, if the event has one.
     pub traceparent: Option<String>,
+    /// Further headers: those of a dead letter that is replayed.
+    pub headers: Headers,
     /// The envelope's bytes.
     pub body: Vec<u8>,
-    /// When it was written.
+    /// When it was written; for a dead letter that is replayed, when it was first sent.
     pub created_at: DateTime<Utc>,
 }
 

@@ -17,11 +17,29 @@ pub enum Memory {
     Firings,
     /// Incidents that are resolved, by their resolution.
     Incidents,
+    /// Dead letters that are open, by their first death: a replay must come while the inbox still knows what had its
+    /// effect. Those on their way again stay.
+    OpenDeadLetters,
+    /// Dead letters that are resolved or discarded, by when that was.
+    ClosedDeadLetters,
+    /// Replays that have ended, by when something last happened to them.
+    Replays,
+    /// What people did, by when.
+    AuditLog,
 }
 
 impl Memory {
     /// Every kind.
-    pub const ALL: &'static [Memory] = &[Self::Inbox, Self::Effects, Self::Firings, Self::Incidents];
+    pub const ALL: &'static [Memory] = &[
+        Self::Inbox,
+        Self::Effects,
+        Self::Firings,
+        Self::Incidents,
+        Self::OpenDeadLetters,
+        Self::ClosedDeadLetters,
+        Self::Replays,
+        Self::AuditLog,
+    ];
 
     /// Its word, as in metrics.
     #[must_use]
@@ -31,6 +49,10 @@ impl Memory {
             Self::Effects => "effects",
             Self::Firings => "firings",
             Self::Incidents => "incidents",
+            Self::OpenDeadLetters => "open_dead_letters",
+            Self::ClosedDeadLetters => "closed_dead_letters",
+            Self::Replays => "replays",
+            Self::AuditLog => "audit_log",
         }
     }
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use forebay_domain::Clock;
 use forebay_queue::{Message, Outgoing, PublishError, Publisher};
 use forebay_schemas::Route;
-use forebay_schemas::trail::{Headers, TRACEPARENT};
+use forebay_schemas::trail::TRACEPARENT;
 use forebay_store::{Error, OutboxRow, Store};
 use forebay_telemetry::{Check, Health, Metrics};
 use tokio_util::sync::CancellationToken;
@@ -188,7 +188,7 @@ impl Relay {
 }
 
 fn message(row: OutboxRow) -> Message {
-    let mut headers = Headers::new();
+    let mut headers = row.headers;
     if let Some(traceparent) = row.traceparent {
         headers.insert(TRACEPARENT.to_owned(), traceparent);
     }

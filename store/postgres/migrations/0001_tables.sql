@@ -25,6 +25,8 @@ create table outbox (
     event_id text not null,
     kind text not null,
     traceparent text,
+    -- Further headers, a JSON object: those of a dead letter that is replayed.
+    headers text,
     body bytea not null,
     created_at timestamptz not null,
     due_at timestamptz not null
@@ -278,10 +280,13 @@ create table incident (
 create unique index incident_one_open on incident (fingerprint) where resolved_at is null;
 create index incident_newest on incident (first_seen desc, id desc);
 
--- `headers` is a JSON object as text: jsonb would refuse what a header may hold.
+-- A message that died in a queue, once, however often it died. `headers` and `history` are JSON as text: jsonb would
+-- refuse what a header may hold. `terms` are numbers by which it is found (`domain::dead_letter::terms`).
 create table dead_letter (
     id uuid primary key,
-    key bytea not null unique check (octet_length(key) = 32),
+    key bytea not null check (octet_length(key) = 32),
+    copy bytea not null check (octet_length(copy) = 32),
+    status text collate "C" not null check (status in ('open', 'replaying', 'resolved', 'discarded')),
     message_id text collate "C" not null,
     source text,
     subject text collate "C",
@@ -290,13 +295,83 @@ create table dead_letter (
     code text collate "C" not null,
     error text not null,
     fingerprint text collate "C" not null,
+    terms bigint[] not null,
     attempts bigint not null,
+    deaths bigint not null check (deaths >= 1),
+    replays bigint not null check (replays >= 0),
+    replay_id uuid,
+    replayed_at timestamptz,
     first_seen timestamptz,
+    sent_at timestamptz,
+    first_dead_at timestamptz not null,
     dead_at timestamptz not null,
+    closed_at timestamptz,
+    closed_by uuid,
+    history text not null,
     headers text not null,
-    body bytea not null
-);
-create index dead_letter_newest on dead_letter (dead_at desc, id desc);
-create index dead_letter_of_group on dead_letter (fingerprint, dead_at desc, id desc);
+    body bytea not null,
+    unique (key, queue),
+    check ((status in ('resolved', 'discarded')) = (closed_at is not null))
+) with (fillfactor = 90);
+create index dead_letter_newest on dead_letter (status, dead_at desc, id desc);
+create index dead_letter_of_group on dead_letter (fingerprint, status, dead_at desc, id desc);
 create index dead_letter_of_message on dead_letter (message_id);
-create index dead_letter_of_subject on dead_letter (subject) where subject is not null;
+create index dead_letter_terms on dead_letter using gin (terms);
+create index dead_letter_replaying on dead_letter (replayed_at) where status = 'replaying';
+create index dead_letter_kept on dead_letter (first_dead_at) where status = 'open';
+create index dead_letter_closed on dead_letter (closed_at) where closed_at is not null;
+
+-- What the letters of one fingerprint have in common, and how many there are: a search for a code, a queue, a type or
+-- words of an error looks here first. `masked` is the error as it is searched.
+create table dead_letter_group (
+    fingerprint text collate "C" primary key,
+    code text collate "C" not null,
+    queue text collate "C" not null,
+    kind text collate "C" not null,
+    sample_error text not null,
+    masked text not null,
+    open bigint not null check (open >= 0),
+    replaying bigint not null check (replaying >= 0),
+    resolved bigint not null check (resolved >= 0),
+    discarded bigint not null check (discarded >= 0),
+    first_at timestamptz not null,
+    last_at timestamptz not null
+) with (fillfactor = 50);
+
+-- A replay of dead letters. Whoever locks its row does its next step.
+create table replay (
+    id uuid primary key,
+    filter text not null,
+    rate bigint not null check (rate >= 1),
+    state text not null check (state in ('running', 'done', 'stopped', 'aborted')),
+    stage text not null check (stage in ('one', 'ten', 'rest')),
+    exhausted boolean not null,
+    published bigint not null,
+    skipped bigint not null,
+    done bigint not null,
+    failed bigint not null,
+    recent text not null,
+    total bigint not null,
+    capped boolean not null,
+    actor text not null,
+    reason text not null,
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    due_at timestamptz not null
+) with (fillfactor = 50);
+create index replay_due on replay (due_at) where state = 'running';
+create index replay_newest on replay (created_at desc, id desc);
+
+-- What people did. `before` and `after` are JSON as text.
+create table audit_entry (
+    id uuid primary key,
+    at timestamptz not null,
+    actor text not null,
+    action text not null,
+    subject text not null,
+    reason text not null,
+    count bigint not null,
+    before text not null,
+    after text not null
+);
+create index audit_entry_newest on audit_entry (at desc, id desc);

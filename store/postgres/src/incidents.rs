@@ -39,7 +39,8 @@ pub(crate) async fn raise(
     write(conn, &changes, now, store).await
 }
 
-async fn resolve(
+/// Resolves within the transaction of what was seen.
+pub(crate) async fn resolve(
     conn: &mut PgConnection,
     fingerprints: &[String],
     now: DateTime<Utc>,

@@ -7,6 +7,7 @@
 
 mod attempt;
 mod audit;
+mod audit_log;
 mod checks;
 mod dead_letters;
 mod effects;

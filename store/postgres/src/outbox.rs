@@ -6,12 +6,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::NewOutbox;
+use forebay_schemas::trail::Headers;
 use forebay_store::{Error, Outbox, OutboxLag, OutboxRow};
 use sqlx::PgConnection;
 
 use crate::PostgresStore;
-use crate::error::store_error;
-use crate::rows::page;
+use crate::error::{Stop, store_error};
+use crate::rows::{page, read, storable};
 
 /// How long a relay waits when it first finds nothing; doubled while it goes on finding nothing.
 const WAIT_MIN_MS: u64 = 5;
@@ -46,6 +47,47 @@ pub(crate) async fn write(
     Ok(())
 }
 
+/// A message as it is, to be published again.
+pub(crate) struct Raw {
+    pub(crate) route: String,
+    pub(crate) event_id: String,
+    pub(crate) kind: String,
+    pub(crate) traceparent: Option<String>,
+    pub(crate) headers: Headers,
+    pub(crate) body: Vec<u8>,
+    pub(crate) created_at: DateTime<Utc>,
+}
+
+/// Writes messages as they are into the transaction of what sends them again.
+pub(crate) async fn write_raw(
+    conn: &mut PgConnection,
+    rows: &[Raw],
+    due_at: DateTime<Utc>,
+) -> Result<(), Stop> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let headers = rows.iter().map(|r| serde_json::to_string(&r.headers)).collect::<Result<Vec<_>, _>>();
+    let headers = headers.map_err(|error| Stop::Failed(Error::Refused(error.to_string())))?;
+    sqlx::query(
+        "insert into outbox (route, event_id, kind, traceparent, headers, body, created_at, due_at)
+         select n.*, $8
+         from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[],
+                     $7::timestamptz[]) as n",
+    )
+    .bind(rows.iter().map(|r| r.route.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.event_id.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.kind.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.traceparent.as_deref().map(storable)).collect::<Vec<_>>())
+    .bind(headers)
+    .bind(rows.iter().map(|r| r.body.as_slice()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.created_at).collect::<Vec<_>>())
+    .bind(due_at)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 impl PostgresStore {
     /// Waits a little: longer while the outbox stays empty, and no longer than `most`.
     pub(crate) async fn wait_for_outbox(&self, most: Duration) {
@@ -63,13 +105,13 @@ impl Outbox for PostgresStore {
         lease: Duration,
         now: DateTime<Utc>,
     ) -> Result<Vec<OutboxRow>, Error> {
-        type Row = (i64, String, String, String, Option<String>, Vec<u8>, DateTime<Utc>);
+        type Row = (i64, String, String, String, Option<String>, Option<String>, Vec<u8>, DateTime<Utc>);
         let rows: Vec<Row> = sqlx::query_as(
             "with taken as (
                  select id from outbox where due_at <= $1 order by id limit $2 for update skip locked
              )
              update outbox o set due_at = $3 from taken where o.id = taken.id
-             returning o.id, o.route, o.event_id, o.kind, o.traceparent, o.body, o.created_at",
+             returning o.id, o.route, o.event_id, o.kind, o.traceparent, o.headers, o.body, o.created_at",
         )
         .bind(now)
         .bind(page(limit))
@@ -80,18 +122,13 @@ impl Outbox for PostgresStore {
         if !rows.is_empty() {
             self.outbox_wait_ms.store(WAIT_MIN_MS, Ordering::Relaxed);
         }
-        let mut rows: Vec<OutboxRow> = rows
-            .into_iter()
-            .map(|(id, route, event_id, kind, traceparent, body, created_at)| OutboxRow {
-                id,
-                route,
-                event_id,
-                kind,
-                traceparent,
-                body,
-                created_at,
-            })
-            .collect();
+        let rows =
+            rows.into_iter().map(|(id, route, event_id, kind, traceparent, headers, body, created_at)| {
+                let headers = headers.map(|text| read("outbox", "headers", serde_json::from_str(&text)));
+                let headers = headers.transpose()?.unwrap_or_default();
+                Ok(OutboxRow { id, route, event_id, kind, traceparent, headers, body, created_at })
+            });
+        let mut rows = rows.collect::<Result<Vec<_>, Error>>()?;
         rows.sort_by_key(|row| row.id);
         Ok(rows)
     }

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use forebay_store::{Error, Memory, Retention};
 
 use crate::PostgresStore;
+use crate::dead_letters::retire;
 use crate::error::store_error;
 use crate::rows::page;
 
@@ -27,12 +28,26 @@ fn statement(memory: Memory) -> &'static str {
             "delete from incident where ctid = any(array(
                  select ctid from incident where resolved_at < $1 limit $2 for update skip locked))"
         }
+        Memory::OpenDeadLetters => retire::OPEN,
+        Memory::ClosedDeadLetters => retire::CLOSED,
+        Memory::Replays => {
+            "delete from replay where ctid = any(array(
+                 select ctid from replay where state <> 'running' and updated_at < $1 limit $2
+                 for update skip locked))"
+        }
+        Memory::AuditLog => {
+            "delete from audit_entry where ctid = any(array(
+                 select ctid from audit_entry where at < $1 limit $2 for update skip locked))"
+        }
     }
 }
 
 #[async_trait]
 impl Retention for PostgresStore {
     async fn forget(&self, memory: Memory, before: DateTime<Utc>, limit: u32) -> Result<u32, Error> {
+        if matches!(memory, Memory::OpenDeadLetters | Memory::ClosedDeadLetters) {
+            return self.retire(statement(memory), before, limit).await;
+        }
         let gone = sqlx::query(statement(memory))
             .bind(before)
             .bind(page(limit))

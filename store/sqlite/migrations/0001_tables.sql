@@ -25,6 +25,8 @@ create table outbox (
     event_id text not null,
     kind text not null,
     traceparent text,
+    -- Further headers, a JSON object: those of a dead letter that is replayed.
+    headers text,
     body blob not null,
     created_at integer not null,
     due_at integer not null
@@ -279,10 +281,13 @@ create table incident (
 create unique index incident_one_open on incident (fingerprint) where resolved_at is null;
 create index incident_newest on incident (first_seen desc, id desc);
 
--- `headers` is a JSON object.
+-- A message that died in a queue, once, however often it died. `headers` and `history` are JSON.
 create table dead_letter (
-    id blob not null primary key check (length(id) = 16),
-    key blob not null unique check (length(key) = 32),
+    row integer primary key,
+    id blob not null unique check (length(id) = 16),
+    key blob not null check (length(key) = 32),
+    copy blob not null check (length(copy) = 32),
+    status text not null check (status in ('open', 'replaying', 'resolved', 'discarded')),
     message_id text not null,
     source text,
     subject text,
@@ -292,12 +297,88 @@ create table dead_letter (
     error text not null,
     fingerprint text not null,
     attempts integer not null,
+    deaths integer not null check (deaths >= 1),
+    replays integer not null check (replays >= 0),
+    replay_id blob,
+    replayed_at integer,
     first_seen integer,
+    sent_at integer,
+    first_dead_at integer not null,
     dead_at integer not null,
+    closed_at integer,
+    closed_by blob,
+    history text not null,
     headers text not null,
-    body blob not null
+    body blob not null,
+    unique (key, queue),
+    check ((status in ('resolved', 'discarded')) = (closed_at is not null))
 ) strict;
-create index dead_letter_newest on dead_letter (dead_at desc, id desc);
-create index dead_letter_of_group on dead_letter (fingerprint, dead_at desc, id desc);
+create index dead_letter_newest on dead_letter (status, dead_at desc, id desc);
+create index dead_letter_of_group on dead_letter (fingerprint, status, dead_at desc, id desc);
 create index dead_letter_of_message on dead_letter (message_id);
-create index dead_letter_of_subject on dead_letter (subject) where subject is not null;
+create index dead_letter_replaying on dead_letter (replayed_at) where status = 'replaying';
+create index dead_letter_kept on dead_letter (first_dead_at) where status = 'open';
+create index dead_letter_closed on dead_letter (closed_at) where closed_at is not null;
+
+-- By what a dead letter is found (`domain::dead_letter::terms`).
+create table dead_letter_term (
+    term integer not null,
+    letter integer not null references dead_letter on delete cascade,
+    primary key (term, letter)
+) strict, without rowid;
+create index dead_letter_term_of_letter on dead_letter_term (letter);
+
+-- What the letters of one fingerprint have in common, and how many there are: a search for a code, a queue, a type or
+-- words of an error looks here first. `masked` is the error as it is searched.
+create table dead_letter_group (
+    fingerprint text not null primary key,
+    code text not null,
+    queue text not null,
+    kind text not null,
+    sample_error text not null,
+    masked text not null,
+    open integer not null check (open >= 0),
+    replaying integer not null check (replaying >= 0),
+    resolved integer not null check (resolved >= 0),
+    discarded integer not null check (discarded >= 0),
+    first_at integer not null,
+    last_at integer not null
+) strict, without rowid;
+
+-- A replay of dead letters.
+create table replay (
+    id blob not null primary key check (length(id) = 16),
+    filter text not null,
+    rate integer not null check (rate >= 1),
+    state text not null check (state in ('running', 'done', 'stopped', 'aborted')),
+    stage text not null check (stage in ('one', 'ten', 'rest')),
+    exhausted integer not null check (exhausted in (0, 1)),
+    published integer not null,
+    skipped integer not null,
+    done integer not null,
+    failed integer not null,
+    recent text not null,
+    total integer not null,
+    capped integer not null check (capped in (0, 1)),
+    actor text not null,
+    reason text not null,
+    created_at integer not null,
+    updated_at integer not null,
+    due_at integer not null
+) strict, without rowid;
+create index replay_due on replay (due_at) where state = 'running';
+create index replay_newest on replay (created_at desc, id desc);
+
+-- What people did. `before` and `after` are JSON.
+create table audit_entry (
+    id blob not null primary key check (length(id) = 16),
+    at integer not null,
+    actor text not null,
+    action text not null,
+    subject text not null,
+    reason text not null,
+    count integer not null,
+    before text not null,
+    after text not null
+) strict, without rowid;
+create index audit_entry_newest on audit_entry (at desc, id desc);

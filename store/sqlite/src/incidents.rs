@@ -37,7 +37,8 @@ pub(crate) async fn raise(
     write(conn, &changes, now, tools).await
 }
 
-async fn resolve(
+/// Resolves within the transaction of what was seen.
+pub(crate) async fn resolve(
     conn: &mut SqliteConnection,
     fingerprints: &[String],
     now: DateTime<Utc>,

@@ -5,6 +5,7 @@
 //! names of the PostgreSQL store's, and the files of this crate those of that one's.
 
 mod audit;
+mod audit_log;
 mod checks;
 mod dead_letters;
 mod effects;

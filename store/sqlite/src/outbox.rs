@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::NewOutbox;
+use forebay_schemas::trail::Headers;
 use forebay_store::{Error, Outbox, OutboxLag, OutboxRow};
 use sqlx::SqliteConnection;
 
@@ -45,6 +46,40 @@ pub(crate) async fn write(
     Ok(())
 }
 
+/// A message as it is, to be published again.
+pub(crate) struct Raw {
+    pub(crate) route: String,
+    pub(crate) event_id: String,
+    pub(crate) kind: String,
+    pub(crate) traceparent: Option<String>,
+    pub(crate) headers: Headers,
+    pub(crate) body: Vec<u8>,
+    pub(crate) created_at: DateTime<Utc>,
+}
+
+/// Writes a message as it is into the transaction of what sends it again.
+pub(crate) async fn write_raw(
+    conn: &mut SqliteConnection,
+    row: &Raw,
+    due_at: DateTime<Utc>,
+) -> Result<(), Fault> {
+    sqlx::query(
+        "insert into outbox (route, event_id, kind, traceparent, headers, body, created_at, due_at)
+         values (?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(&row.route)
+    .bind(&row.event_id)
+    .bind(&row.kind)
+    .bind(&row.traceparent)
+    .bind(json(&row.headers)?)
+    .bind(&row.body)
+    .bind(micros(row.created_at))
+    .bind(micros(due_at))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 async fn take(
     conn: &mut SqliteConnection,
     limit: u32,
@@ -54,7 +89,7 @@ async fn take(
     let rows = sqlx::query(
         "update outbox set due_at = ?3
          where id in (select id from outbox where due_at <= ?1 order by due_at, id limit ?2)
-         returning id, route, event_id, kind, traceparent, body, created_at",
+         returning id, route, event_id, kind, traceparent, headers, body, created_at",
     )
     .bind(micros(now))
     .bind(page(limit))
@@ -70,6 +105,10 @@ async fn take(
             event_id: row.get("event_id")?,
             kind: row.get("kind")?,
             traceparent: row.get("traceparent")?,
+            headers: match row.get::<Option<&str>>("headers")? {
+                Some(_) => row.json("headers")?,
+                None => Headers::new(),
+            },
             body: row.get("body")?,
             created_at: row.instant("created_at")?,
         });

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use forebay_store::{Error, Memory, Retention};
 
 use crate::SqliteStore;
+use crate::dead_letters::retire;
 use crate::rows::{micros, page};
 
 /// Each removes the oldest `?2` rows among those before `?1`.
@@ -25,12 +26,25 @@ fn statement(memory: Memory) -> &'static str {
             "delete from incident where id in (
                  select id from incident where resolved_at < ?1 order by resolved_at limit ?2)"
         }
+        Memory::OpenDeadLetters => retire::OPEN,
+        Memory::ClosedDeadLetters => retire::CLOSED,
+        Memory::Replays => {
+            "delete from replay where id in (
+                 select id from replay where state <> 'running' and updated_at < ?1 order by updated_at limit ?2)"
+        }
+        Memory::AuditLog => {
+            "delete from audit_entry where id in (
+                 select id from audit_entry where at < ?1 order by at limit ?2)"
+        }
     }
 }
 
 #[async_trait]
 impl Retention for SqliteStore {
     async fn forget(&self, memory: Memory, before: DateTime<Utc>, limit: u32) -> Result<u32, Error> {
+        if matches!(memory, Memory::OpenDeadLetters | Memory::ClosedDeadLetters) {
+            return self.retire(statement(memory), before, limit).await;
+        }
         self.write(move |conn| {
             Box::pin(async move {
                 let gone = sqlx::query(statement(memory))

@@ -16,6 +16,7 @@ pub mod pacing;
 pub mod parcels;
 pub mod points;
 pub mod programmes;
+pub mod replays;
 pub mod retention;
 pub mod returns;
 pub mod rewards;
@@ -65,13 +66,15 @@ macro_rules! store_conformance_tests {
             ]
             dead_letters: [
                 a_dead_letter_is_kept_whole,
-                copies_alike_to_the_byte_are_one_dead_letter,
+                copies_of_a_message_are_one_dead_letter,
+                a_letter_that_dies_again_is_the_same_with_a_history,
                 each_group_that_grows_raises_its_incident,
                 groups_are_counted_newest_first,
                 each_condition_of_a_filter_holds,
                 dead_letters_are_paged_newest_first,
                 odd_text_of_a_dead_letter_does_not_hold_up_its_set,
                 archivers_at_once_keep_each_dead_letter_once,
+                what_is_discarded_is_told_with_who_and_why,
             ]
             effects: [
                 an_intention_counts_the_earlier_ones,
@@ -144,11 +147,28 @@ macro_rules! store_conformance_tests {
                 zone_and_day_start_are_fixed_once_there_is_attendance,
                 a_faulty_programme_is_refused_and_leaves_nothing,
             ]
+            replays: [
+                a_replayed_letter_goes_back_byte_for_byte_with_a_fresh_past,
+                a_letter_whose_message_had_its_effect_is_resolved,
+                a_letter_that_dies_of_its_replay_is_open_again,
+                a_canary_goes_first_and_a_replay_that_kills_it_stops,
+                a_replay_of_which_too_many_die_stops_in_its_tracks,
+                a_replay_keeps_its_pace_over_processes,
+                steppers_at_once_send_each_letter_once,
+                an_aborted_replay_leaves_the_rest_alone,
+                a_replay_takes_what_its_filter_names_and_what_died_before_it,
+                a_letter_without_a_way_back_is_passed_over,
+                what_no_queue_took_is_a_new_letter_when_it_dies_further_on,
+                a_letter_of_which_nothing_is_heard_is_opened_again,
+                archivers_workers_and_steppers_at_once_keep_the_counts,
+            ]
             retention: [
                 the_inbox_forgets_what_is_old_and_nothing_else,
                 the_effect_ledger_forgets_by_the_last_change,
                 the_schedule_forgets_old_slots,
                 an_open_incident_is_never_forgotten,
+                dead_letters_are_kept_by_their_first_death_and_by_their_end,
+                ended_replays_and_old_entries_are_forgotten,
             ]
             returns: [
                 a_return_is_registered_with_its_parcel_due_at_once,
