@@ -1,13 +1,13 @@
 //! Claims on one hot reward: the programme, the members who may claim, and the messages.
 
-use chrono::{Duration, Utc};
+use chrono::Duration;
 use forebay_domain::programme::{CountMode, Programme, ProgrammeState, Reward, RewardKind, Rule, StockPlan};
 use forebay_domain::settlement::Ask;
+use forebay_domain::{Clock, Ids, RandomIds, SystemClock};
 use forebay_queue::{Message, Outgoing};
 use forebay_schemas::events::{CheckInRequested, ClaimRequested};
 use forebay_schemas::{Digest, Event, EventType, MemberId, ProgrammeId, RewardId, Route, RuleId};
 use forebay_store::{Handled, Identity, RewardMessage, Store};
-use uuid::Uuid;
 
 use crate::back_ends::Set;
 
@@ -21,7 +21,7 @@ const CHUNK: usize = 500;
 
 /// A programme in which one check-in earns a mug.
 pub(crate) async fn open_programme(store: &dyn Store) {
-    let now = Utc::now();
+    let now = SystemClock.now();
     let stock = StockPlan { total: STOCK, low_at: 0 };
     let reward = Reward {
         id: RewardId::new(REWARD).unwrap(),
@@ -73,7 +73,7 @@ pub(crate) async fn enqueue(set: &Set, source: &str, count: usize) {
 }
 
 async fn check_in(store: &dyn Store, source: &str, members: &[MemberId]) {
-    let now = Utc::now();
+    let now = SystemClock.now();
     let message = |member: &MemberId| {
         let data = CheckInRequested { programme_id: programme(), member_id: member.clone() };
         let id = format!("check-in-{member}");
@@ -87,12 +87,12 @@ async fn check_in(store: &dyn Store, source: &str, members: &[MemberId]) {
 
 fn claim(source: &str, member: &MemberId) -> Outgoing {
     let data = ClaimRequested {
-        claim_id: Uuid::new_v4(),
+        claim_id: RandomIds.next(),
         programme_id: programme(),
         rule_id: RuleId::new(RULE).unwrap(),
         member_id: member.clone(),
     };
-    let event = Event::of(format!("claim-{member}"), source, Utc::now(), &data);
+    let event = Event::of(format!("claim-{member}"), source, SystemClock.now(), &data);
     Outgoing { route: Route::inbound(EventType::ClaimRequested), message: Message::of(&event) }
 }
 
