@@ -3,7 +3,7 @@
 use chrono::Duration;
 use forebay_domain::programme::{CountMode, Programme, ProgrammeState, Reward, RewardKind, Rule, StockPlan};
 use forebay_domain::settlement::Ask;
-use forebay_domain::{Clock, Ids, RandomIds, SystemClock};
+use forebay_domain::{Clock as _, Ids as _, RandomIds, SystemClock};
 use forebay_queue::{Message, Outgoing};
 use forebay_schemas::events::{CheckInRequested, ClaimRequested};
 use forebay_schemas::{Digest, Event, EventType, MemberId, ProgrammeId, RewardId, Route, RuleId};
