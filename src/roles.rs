@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_api::{Api, ApiOptions};
-use forebay_handlers::{Archive, Notices, Results, Returns, Rewards, Tracking};
+use forebay_handlers::{Archive, Notices, Results, Returns, Reviving, Rewards, Tracking};
 use forebay_intake::{Intake, IntakeOptions, KeyRing};
 use forebay_queue::{Broker, BrokerError, Link};
 use forebay_relay::{Relay, RelayOptions};
-use forebay_schedule::{Cleaner, Jobs, JobsOptions, Keep, Planner, Tracked};
+use forebay_schedule::{Cleaner, Jobs, JobsOptions, Keep, Planner, Replayer, Tracked};
 use forebay_schemas::Queue;
 use forebay_store::Store;
 use forebay_telemetry::{Check, operations};
@@ -141,7 +141,8 @@ impl System {
         let shop = self.shop(&client)?;
         let clock = || Arc::clone(&self.clock);
         let decoding = |handler| -> Arc<dyn RawHandler> {
-            Arc::new(Decoding::new(Arc::clone(&self.catalogue), handler))
+            let decoding = Arc::new(Decoding::new(Arc::clone(&self.catalogue), handler));
+            Arc::new(Reviving::new(Arc::clone(store), clock(), self.metrics.clone(), decoding))
         };
         let collects = self.config.returns.api_url.is_some().then(|| Arc::clone(&shop));
         let returns = Returns::new(Arc::clone(store), clock(), Arc::clone(&carriers), collects);
@@ -169,7 +170,7 @@ impl System {
             assignments.push(Assignment { queue, handler: decoding(Arc::new(tracking)) });
         }
         for queue in [Queue::Dead, Queue::Unrouted] {
-            let archive = Archive::new(Arc::clone(store), clock(), queue.clone());
+            let archive = Archive::new(Arc::clone(store), clock(), self.metrics.clone(), queue.clone());
             assignments.push(Assignment { queue, handler: Arc::new(archive) });
         }
         Ok(assignments)
@@ -221,9 +222,16 @@ impl System {
         let keep = Keep {
             inbox: Retention::days(retention.inbox_days),
             incidents: Retention::days(retention.incidents_days),
+            dead_letters: Retention::days(retention.dead_letters_days),
+            closed_dead_letters: Retention::days(retention.closed_dead_letters_days),
+            audit_log: Retention::days(retention.audit_days),
         };
         let (s, c, m, _) = parts();
         let cleaner = Cleaner::new(s, c, m, keep);
+        let (s, c, m, h) = parts();
+        let replayer = Replayer::new(s, c, m, h);
+        let stop = running.stop.clone();
+        running.tasks.spawn(async move { replayer.run(stop).await });
         let stop = running.stop.clone();
         running.tasks.spawn(async move { cleaner.run(stop).await });
         let stop = running.stop.clone();

@@ -17,7 +17,7 @@ use forebay_store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-use crate::{check_ins, claims, dead_letters, incidents, members, programmes, tracking};
+use crate::{audit_log, check_ins, claims, dead_letters, incidents, members, programmes, tracking};
 
 /// The api's bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,15 +28,17 @@ pub struct ApiOptions {
     pub in_flight: usize,
     /// Most requests that wait for an outcome; further ones are answered at once.
     pub waiting: usize,
+    /// Most exports under way; further ones are told to come back.
+    pub exports: usize,
     /// How long the store may take for one answer.
     pub store_deadline: Duration,
 }
 
 impl ApiOptions {
-    /// 128 reads in flight, 256 that wait, 5 s for the store.
+    /// 128 reads in flight, 256 that wait, 4 exports, 5 s for the store.
     #[must_use]
     pub fn new(version: &'static str) -> Self {
-        Self { version, in_flight: 128, waiting: 256, store_deadline: Duration::from_secs(5) }
+        Self { version, in_flight: 128, waiting: 256, exports: 4, store_deadline: Duration::from_secs(5) }
     }
 }
 
@@ -48,6 +50,7 @@ pub struct Api {
     pub(crate) keys: Arc<KeyRing>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) waiting: Arc<Semaphore>,
+    pub(crate) exports: Arc<Semaphore>,
     intake: Arc<Intake>,
     ids: Arc<dyn Ids>,
     reads: Admission,
@@ -67,7 +70,8 @@ impl Api {
         // Reads have no body, and a programme's is bounded by itself: no memory to share out.
         let reads = Admission::new(options.in_flight, 0);
         let waiting = Arc::new(Semaphore::new(options.waiting));
-        Self { options, store, keys, clock, waiting, intake, ids, reads }
+        let exports = Arc::new(Semaphore::new(options.exports));
+        Self { options, store, keys, clock, waiting, exports, intake, ids, reads }
     }
 
     /// The api's routes, framed.
@@ -83,7 +87,12 @@ impl Api {
             .route("/v1/parcels/{carrier}/{number}", get(tracking::one_parcel))
             .route("/v1/dead-letters", get(dead_letters::list))
             .route("/v1/dead-letters/groups", get(dead_letters::groups))
+            .route("/v1/dead-letters/export", get(dead_letters::export))
+            .route("/v1/dead-letters/discard", post(dead_letters::discard))
+            .route("/v1/dead-letters/replays", get(dead_letters::replays).post(dead_letters::begin))
+            .route("/v1/dead-letters/replays/{id}", get(dead_letters::replay).delete(dead_letters::abort))
             .route("/v1/dead-letters/{id}", get(dead_letters::one))
+            .route("/v1/audit-log", get(audit_log::list))
             .route("/v1/incidents", get(incidents::list))
             .layer(middleware::from_fn_with_state(Arc::clone(self), admit));
         let routes = Router::new()

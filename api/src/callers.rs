@@ -29,6 +29,22 @@ callers! {
     MembersActor = &[Scope::MembersAct];
     /// Reads what concerns members, returns and parcels.
     Reader = &[Scope::ReportsRead, Scope::MembersAct];
-    /// Administers.
-    Admin = &[Scope::Admin];
+    /// Reads what concerns the running of the system.
+    Reports = &[Scope::ReportsRead, Scope::Admin];
+}
+
+/// Administers.
+#[derive(Debug)]
+pub(crate) struct Admin {
+    /// Who it is, for the audit log.
+    pub(crate) key_id: String,
+}
+
+impl FromRequestParts<Arc<Api>> for Admin {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        let principal = api.keys.authenticate(&parts.headers)?;
+        principal.require(&[Scope::Admin])?;
+        Ok(Self { key_id: principal.key_id })
+    }
 }

@@ -16,7 +16,8 @@ impl Api {
     }
 }
 
-fn problem(error: &Error) -> Problem {
+/// What a failure of the store is to the caller.
+pub(crate) fn problem(error: &Error) -> Problem {
     match error {
         Error::Unavailable(_) | Error::Unknown(_) | Error::Full(_) => {
             tracing::warn!(%error, "the store could not answer");

@@ -4,6 +4,7 @@
 //! that a store that is slow or down turns nobody away. Reads ask the store.
 
 pub mod api;
+mod audit_log;
 mod callers;
 mod check_ins;
 mod claims;

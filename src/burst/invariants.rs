@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use forebay_sandbox::Record;
 use forebay_schemas::Code;
-use forebay_store::{DeadLetterFilter, EffectKind, PAGE_MAX, Store};
+use forebay_store::{DeadLetter, DeadLetterFilter, EffectKind, PAGE_MAX, Store};
 use serde::Serialize;
 
 use crate::burst::mix::{Leaves, Planned, Straight};
@@ -176,7 +176,7 @@ impl Evidence<'_> {
         let mut after = None;
         loop {
             let page = self.store.dead_letters(&DeadLetterFilter::default(), after, PAGE_MAX).await?;
-            after = page.last().map(|letter| letter.id);
+            after = page.last().map(DeadLetter::cursor);
             for letter in &page {
                 *found.entry(label(&letter.message_id, letter.code)).or_default() += 1;
             }

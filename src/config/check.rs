@@ -95,8 +95,14 @@ impl Config {
                 retention.inbox_days, retention.dead_letters_days
             ));
         }
-        if retention.dead_letters_days == 0 || retention.incidents_days == 0 {
-            faults.push("retention: dead_letters_days and incidents_days must be above 0".to_owned());
+        let kept = [
+            ("dead_letters_days", retention.dead_letters_days),
+            ("closed_dead_letters_days", retention.closed_dead_letters_days),
+            ("incidents_days", retention.incidents_days),
+            ("audit_days", retention.audit_days),
+        ];
+        for (name, _) in kept.iter().filter(|(_, days)| *days == 0) {
+            faults.push(format!("retention.{name} is 0; it must be above 0"));
         }
         if let Err(error) = self.log.format.parse::<forebay_telemetry::LogFormat>() {
             faults.push(format!("log.format {error}"));

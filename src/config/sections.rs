@@ -165,6 +165,8 @@ impl Alerts {
 pub(crate) struct Retention {
     pub(crate) inbox_days: u32,
     pub(crate) dead_letters_days: u32,
+    pub(crate) closed_dead_letters_days: u32,
+    pub(crate) audit_days: u32,
     pub(crate) incidents_days: u32,
 }
 

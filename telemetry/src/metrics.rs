@@ -61,7 +61,12 @@ pub struct Metrics {
     pub notices: IntCounterVec,
     /// Firings of the schedule. `job`, `result` (`fired`, `elsewhere`, `failed`).
     pub schedule_firings: IntCounterVec,
-    /// Rows removed because they were old. `memory` (`inbox`, `effects`, `firings`, `incidents`).
+    /// Letters of replays. `result` (`published`, `skipped`, `done`, `failed`).
+    pub replays: IntCounterVec,
+    /// Dead letters that wait for somebody to see to them. `queue`, `code`.
+    pub dead_letters_open: GaugeVec,
+    /// Rows removed because they were old. `memory` (`inbox`, `effects`, `firings`, `incidents`, `open_dead_letters`,
+    /// `closed_dead_letters`, `replays`, `audit_log`).
     pub forgotten: IntCounterVec,
     /// 1, labelled with the version.
     pub build_info: IntGaugeVec,
@@ -140,6 +145,13 @@ impl Metrics {
                 "schedule_firings_total",
                 "Firings of the schedule.",
                 &["job", "result"],
+            )?,
+            replays: counters(r, "replayed_letters_total", "Dead letters of replays.", &["result"])?,
+            dead_letters_open: gauges(
+                r,
+                "dead_letters_open",
+                "Dead letters that wait for somebody.",
+                &["queue", "code"],
             )?,
             forgotten: counters(
                 r,

@@ -8,6 +8,7 @@ use crate::world::{World, programme};
 
 const ACT: &[Scope] = &[Scope::MembersAct];
 const READ: &[Scope] = &[Scope::ReportsRead, Scope::MembersAct];
+const REPORTS: &[Scope] = &[Scope::ReportsRead, Scope::Admin];
 const ADMIN: &[Scope] = &[Scope::Admin];
 
 /// Every route that needs a key, and the scopes that open it.
@@ -21,9 +22,16 @@ const ROUTES: &[(&str, &str, &[Scope])] = &[
     ("GET", "/v1/claims/0190a7c4-7b1e-7c3a-8f00-000000000001", READ),
     ("GET", "/v1/returns/R-1", READ),
     ("GET", "/v1/parcels/cj/123456789012", READ),
-    ("GET", "/v1/dead-letters", ADMIN),
-    ("GET", "/v1/dead-letters/groups", ADMIN),
-    ("GET", "/v1/dead-letters/0190a7c4-7b1e-7c3a-8f00-000000000001", ADMIN),
+    ("GET", "/v1/dead-letters", REPORTS),
+    ("GET", "/v1/dead-letters/groups", REPORTS),
+    ("GET", "/v1/dead-letters/export", REPORTS),
+    ("GET", "/v1/dead-letters/0190a7c4-7b1e-7c3a-8f00-000000000001", REPORTS),
+    ("POST", "/v1/dead-letters/discard", ADMIN),
+    ("POST", "/v1/dead-letters/replays", ADMIN),
+    ("GET", "/v1/dead-letters/replays", REPORTS),
+    ("GET", "/v1/dead-letters/replays/0190a7c4-7b1e-7c3a-8f00-000000000001", REPORTS),
+    ("DELETE", "/v1/dead-letters/replays/0190a7c4-7b1e-7c3a-8f00-000000000001", ADMIN),
+    ("GET", "/v1/audit-log", REPORTS),
     ("GET", "/v1/incidents", ADMIN),
     ("PUT", "/v1/programmes/autumn", ADMIN),
 ];

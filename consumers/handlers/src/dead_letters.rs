@@ -5,60 +5,53 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use forebay_domain::{Clock, Outcome, dead_letter};
+use forebay_domain::dead_letter::terms;
+use forebay_domain::{Clock, Outcome};
 use forebay_schemas::trail::bounded;
-use forebay_schemas::{Code, Event, EventType, Queue, limits};
+use forebay_schemas::{Code, EventType, Queue, Trail, limits};
 use forebay_store::{NewDeadLetter, Store};
-use forebay_worker::Message;
-use forebay_worker::{Failure, RawHandler, Shape};
+use forebay_telemetry::Metrics;
+use forebay_worker::{Failure, Message, RawHandler, Shape};
 use sha2::{Digest as _, Sha256};
 
 use crate::answers;
+use crate::revival::Identified;
 
 /// Archives what died.
 #[derive(Debug)]
 pub struct Archive {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    metrics: Metrics,
     queue: Queue,
 }
 
 impl Archive {
     /// Drains `queue` ([`Queue::Dead`] or [`Queue::Unrouted`]) into this store.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, queue: Queue) -> Self {
-        Self { store, clock, queue }
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, metrics: Metrics, queue: Queue) -> Self {
+        Self { store, clock, metrics, queue }
     }
 
     fn letter(&self, message: Message) -> NewDeadLetter {
         let trail = message.trail();
-        let event = Event::decode(&message.body).ok();
+        let Identified { event, message_id, key } = Identified::of(&message);
         let code = trail.code.unwrap_or(match (&self.queue, &event) {
             (Queue::Unrouted, Some(event)) if event.event_type().is_none() => Code::UnknownType,
             (Queue::Unrouted, _) => Code::Unrouted,
             // The broker itself gave up on it: it was delivered again and again and never settled.
             _ => Code::CrashLoop,
         });
-        let error = trail.error.unwrap_or_else(|| self.reason(code, &message));
+        let error = trail.error.clone().unwrap_or_else(|| self.reason(code, &message));
         let kind =
             if message.kind.is_empty() { event.as_ref().map_or("", |e| &e.kind) } else { &message.kind };
         let kind = bounded(kind, limits::ID_CHARS);
         let queue = bounded(trail.queue.as_deref().unwrap_or(&self.queue.to_string()), limits::ID_CHARS);
-        let mut key = Sha256::new();
-        key.update((message.body.len() as u64).to_be_bytes());
-        key.update(&message.body);
-        for (name, value) in &message.headers {
-            key.update(format!("{name}\n{value}\n"));
-        }
-        key.update(&message.id);
         NewDeadLetter {
-            key: key.finalize().into(),
-            fingerprint: dead_letter::fingerprint(code, &kind, &queue, &error),
-            message_id: if message.id.is_empty() {
-                event.as_ref().map(|e| e.id.clone()).unwrap_or_default()
-            } else {
-                message.id
-            },
+            key,
+            copy: self.copy(&message, &trail),
+            terms: terms::of_letter(&message_id, event.as_ref(), &error),
+            message_id,
             source: event.as_ref().map(|e| e.source.clone()),
             subject: event.and_then(|e| e.subject),
             kind,
@@ -67,9 +60,29 @@ impl Archive {
             error,
             attempts: trail.attempts,
             first_seen: trail.first_seen,
+            sent_at: message.timestamp,
+            replay: trail.replay,
+            letter: trail.letter,
             headers: message.headers,
             body: message.body.to_vec(),
         }
+    }
+
+    /// Tells this delivery of the message, however often it is archived, from other copies of it. What no queue took
+    /// was first held by the archive itself, at another time each time.
+    fn copy(&self, message: &Message, trail: &Trail) -> [u8; 32] {
+        let mut trail = trail.clone();
+        if self.queue == Queue::Unrouted {
+            trail.first_seen = None;
+        }
+        let mut headers = message.headers.clone();
+        trail.write(&mut headers);
+        let mut hash = Sha256::new();
+        hash.update(&message.body);
+        for (name, value) in &headers {
+            hash.update(format!("\n{name}\n{value}"));
+        }
+        hash.finalize().into()
     }
 
     fn reason(&self, code: Code, message: &Message) -> String {
@@ -95,10 +108,12 @@ impl RawHandler for Archive {
         let count = batch.len();
         let letters = batch.into_iter().map(|message| self.letter(message)).collect();
         // A dead letter has nowhere else to go: whatever the store's trouble is, it is waited out.
-        self.store
+        let archived = self
+            .store
             .archive(letters, self.clock.now())
             .await
             .map_err(|error| Failure::Unavailable(answers::failure(error).to_string()))?;
+        self.metrics.replays.with_label_values(&["failed"]).inc_by(u64::from(archived.replayed));
         Ok(vec![Outcome::Done; count])
     }
 }

@@ -24,8 +24,14 @@ pub struct Keep {
     /// The inbox and the effect ledger: a repeat that comes later has its effect again, so this must be longer than
     /// anything can be replayed.
     pub inbox: Duration,
-    /// Incidents, from their resolution on.
+    /// Incidents, from their resolution on, and replays from their end on.
     pub incidents: Duration,
+    /// Dead letters, from their first death on; less than the inbox.
+    pub dead_letters: Duration,
+    /// Dead letters that are resolved or discarded, from then on.
+    pub closed_dead_letters: Duration,
+    /// What people did.
+    pub audit_log: Duration,
 }
 
 impl Keep {
@@ -33,7 +39,10 @@ impl Keep {
         match memory {
             Memory::Inbox | Memory::Effects => self.inbox,
             Memory::Firings => FIRINGS,
-            Memory::Incidents => self.incidents,
+            Memory::Incidents | Memory::Replays => self.incidents,
+            Memory::OpenDeadLetters => self.dead_letters,
+            Memory::ClosedDeadLetters => self.closed_dead_letters,
+            Memory::AuditLog => self.audit_log,
         }
     }
 }

@@ -4,7 +4,9 @@
 pub mod cleaner;
 pub mod jobs;
 pub mod planner;
+pub mod replayer;
 
 pub use cleaner::{Cleaner, Keep};
 pub use jobs::{Jobs, JobsOptions};
 pub use planner::{Planner, Tracked};
+pub use replayer::Replayer;

@@ -52,7 +52,13 @@ impl Scene {
     }
 
     fn cleaner(&self) -> Cleaner {
-        let keep = Keep { inbox: 35 * DAY, incidents: 90 * DAY };
+        let keep = Keep {
+            inbox: 35 * DAY,
+            incidents: 90 * DAY,
+            dead_letters: 30 * DAY,
+            closed_dead_letters: 7 * DAY,
+            audit_log: 365 * DAY,
+        };
         Cleaner::new(Arc::clone(&self.store), self.told(), self.metrics.clone(), keep)
     }
 

@@ -15,7 +15,7 @@ use crate::audit_log::{AuditEntry, By};
 #[serde(default, deny_unknown_fields)]
 pub struct DeadLetterFilter {
     /// In one of these states; none named: in any.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(rename = "status", skip_serializing_if = "Vec::is_empty")]
     pub statuses: Vec<Status>,
     /// One of these; none named: any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -27,10 +27,10 @@ pub struct DeadLetterFilter {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue: Option<String>,
     /// Of this type.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// Of this group.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "group", skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
     /// Of this message id.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -70,10 +70,33 @@ impl Connection {
         if status == 100 {
             return Box::pin(self.answer()).await;
         }
+        if answer.header("transfer-encoding") == Some("chunked") {
+            answer.body = self.chunks().await;
+            return answer;
+        }
         let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
         answer.body = vec![0; length];
         self.0.read_exact(&mut answer.body).await.unwrap();
         answer
+    }
+
+    async fn chunks(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        loop {
+            let mut size = Vec::new();
+            while !size.ends_with(b"\r\n") {
+                size.push(self.0.read_u8().await.unwrap());
+            }
+            let size = usize::from_str_radix(str::from_utf8(&size).unwrap().trim(), 16).unwrap();
+            let begin = body.len();
+            // The line's end behind the chunk is cut off again.
+            body.resize(begin + size + 2, 0);
+            self.0.read_exact(&mut body[begin..]).await.unwrap();
+            body.truncate(begin + size);
+            if size == 0 {
+                return body;
+            }
+        }
     }
 
     /// The other side closed the connection.

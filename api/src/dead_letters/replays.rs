@@ -1,0 +1,161 @@
+//! Replays: begun, looked at, ended. What goes on with them is the schedule.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use forebay_domain::dead_letter::replay::{Progress, RATE_DEFAULT, RATE_MAX, Stage, State as ReplayState};
+use forebay_intake::{Kind, Problem};
+use forebay_store::{By, DeadLetter, DeadLetterCount, DeadLetterFilter, NewReplay, Replay};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::ask::{ASK_BYTES, LettersAsk, broken, check_reason};
+use crate::api::Api;
+use crate::callers::{Admin, Reports};
+use crate::extract::{Asked, Named, Sent};
+use crate::failure::not_found;
+use crate::page::{limit, page};
+
+/// Letters that a dry run shows.
+const EXAMPLES: u32 = 5;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReplaysAsk {
+    limit: Option<u32>,
+    cursor: Option<Uuid>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AbortAsk {
+    #[serde(default)]
+    reason: String,
+}
+
+/// A replay, as people see it.
+#[derive(Debug, Serialize)]
+struct ReplayView {
+    id: Uuid,
+    state: ReplayState,
+    stage: Stage,
+    /// Letters there were at its beginning; at least so many when `capped`.
+    total: i64,
+    capped: bool,
+    published: u64,
+    skipped: u64,
+    done: u64,
+    failed: u64,
+    /// Sent, and without an outcome so far.
+    waiting: u64,
+    rate_per_s: u32,
+    filter: DeadLetterFilter,
+    actor: String,
+    reason: String,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl From<Replay> for ReplayView {
+    fn from(replay: Replay) -> Self {
+        let waiting = replay.progress.waiting();
+        let Progress { state, stage, published, skipped, done, failed, .. } = replay.progress;
+        Self {
+            id: replay.id,
+            state,
+            stage,
+            total: replay.total,
+            capped: replay.capped,
+            published,
+            skipped,
+            done,
+            failed,
+            waiting,
+            rate_per_s: replay.rate,
+            filter: replay.filter,
+            actor: replay.actor,
+            reason: replay.reason,
+            created_at: replay.created_at,
+            updated_at: replay.updated_at,
+        }
+    }
+}
+
+/// What would be touched.
+#[derive(Debug, Serialize)]
+struct DryRun {
+    dry_run: bool,
+    #[serde(flatten)]
+    count: DeadLetterCount,
+    examples: Vec<DeadLetter>,
+}
+
+/// Counts the letters of a filter and shows some.
+pub(super) async fn dry_run(api: &Api, filter: &DeadLetterFilter) -> Result<Response, Problem> {
+    let count = api.ask(api.store.count_dead_letters(filter)).await?;
+    let examples = api.ask(api.store.dead_letters(filter, None, EXAMPLES)).await?;
+    Ok(Json(DryRun { dry_run: true, count, examples }).into_response())
+}
+
+pub(crate) async fn begin(
+    State(api): State<Arc<Api>>,
+    admin: Admin,
+    Sent(mut asked): Sent<LettersAsk, ASK_BYTES>,
+) -> Result<Response, Problem> {
+    let filter = asked.filter()?;
+    let rate = asked.rate_per_s.unwrap_or(RATE_DEFAULT);
+    if !(1..=RATE_MAX).contains(&rate) {
+        return Err(broken("/rate_per_s", format!("must be 1 to {RATE_MAX}")));
+    }
+    let reason = asked.reason()?;
+    if asked.dry_run {
+        return dry_run(&api, &filter).await;
+    }
+    let new = NewReplay { filter, rate, canary: asked.canary.unwrap_or(true) };
+    let by = By { id: api.new_id(), actor: admin.key_id, reason };
+    let replay = api.ask(api.store.start_replay(new, &by, api.clock.now())).await?;
+    let place = format!("/v1/dead-letters/replays/{}", replay.id);
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, place)], Json(ReplayView::from(replay))).into_response())
+}
+
+pub(crate) async fn replays(
+    State(api): State<Arc<Api>>,
+    _: Reports,
+    Asked(asked): Asked<ReplaysAsk>,
+) -> Result<Response, Problem> {
+    let limit = limit(asked.limit)?;
+    let replays = api.ask(api.store.replays(asked.cursor, limit + 1)).await?;
+    let views = replays.into_iter().map(ReplayView::from).collect();
+    Ok(page(views, limit, |view: &ReplayView| Some(view.id.to_string())))
+}
+
+pub(crate) async fn replay(
+    State(api): State<Arc<Api>>,
+    _: Reports,
+    Named(id): Named<Uuid>,
+) -> Result<Response, Problem> {
+    let replay = api.ask(api.store.replay(id)).await?.ok_or_else(|| not_found("replay"))?;
+    Ok(Json(ReplayView::from(replay)).into_response())
+}
+
+pub(crate) async fn abort(
+    State(api): State<Arc<Api>>,
+    admin: Admin,
+    Named(id): Named<Uuid>,
+    Asked(AbortAsk { reason }): Asked<AbortAsk>,
+) -> Result<Response, Problem> {
+    check_reason(&reason)?;
+    let by = By { id: api.new_id(), actor: admin.key_id, reason };
+    let aborted = api.ask(api.store.abort_replay(id, &by, api.clock.now())).await?;
+    let replay = aborted.ok_or_else(|| not_found("replay"))?;
+    let state = replay.progress.state;
+    if state != ReplayState::Aborted {
+        let detail = format!("The replay has ended by itself ({}); nothing was changed.", state.as_str());
+        return Err(Problem::new(Kind::Conflict, detail));
+    }
+    Ok(Json(ReplayView::from(replay)).into_response())
+}
