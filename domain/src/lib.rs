@@ -4,6 +4,7 @@
 //! randomness as a number, so that a test can choose them and both stores decide alike.
 
 pub mod clock;
+pub mod crash;
 pub mod dead_letter;
 pub mod due;
 pub mod ids;

@@ -16,6 +16,7 @@ use crate::limits;
 pub type Headers = BTreeMap<String, String>;
 
 const ATTEMPT: &str = "forebay-attempt";
+const CRASHES: &str = "forebay-crashes";
 const FIRST_SEEN: &str = "forebay-first-seen";
 const DEFERRED_MS: &str = "forebay-deferred-ms";
 const NOT_BEFORE: &str = "forebay-not-before";
@@ -33,6 +34,8 @@ pub const TRACEPARENT: &str = "traceparent";
 pub struct Trail {
     /// Attempts that were made and failed.
     pub attempts: u32,
+    /// How often it was in a worker's hands when that went away, before it was last set aside.
+    pub crashes: u32,
     /// When a worker first held it.
     pub first_seen: Option<DateTime<Utc>>,
     /// Milliseconds spent deferred, which do not count to its age.
@@ -66,6 +69,7 @@ impl Trail {
         };
         Self {
             attempts: parsed(headers, ATTEMPT).unwrap_or(0),
+            crashes: parsed(headers, CRASHES).unwrap_or(0),
             first_seen: instant(FIRST_SEEN),
             deferred_ms: parsed(headers, DEFERRED_MS).unwrap_or(0),
             not_before: instant(NOT_BEFORE),
@@ -88,6 +92,7 @@ impl Trail {
             }
         };
         put(ATTEMPT, (self.attempts > 0).then(|| self.attempts.to_string()));
+        put(CRASHES, (self.crashes > 0).then(|| self.crashes.to_string()));
         put(FIRST_SEEN, self.first_seen.map(rfc3339));
         put(DEFERRED_MS, (self.deferred_ms > 0).then(|| self.deferred_ms.to_string()));
         put(NOT_BEFORE, self.not_before.map(rfc3339));
@@ -122,6 +127,7 @@ mod tests {
     fn a_trail_survives_its_headers() {
         let trail = Trail {
             attempts: 3,
+            crashes: 2,
             first_seen: DateTime::from_timestamp(1_700_000_000, 0),
             deferred_ms: 1500,
             not_before: DateTime::from_timestamp(1_700_000_100, 0),

@@ -4,17 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use forebay_domain::crash::{Admission, CrashPolicy};
 use forebay_domain::retry::{RetryPolicy, Verdict, unpark};
 use forebay_domain::{Clock, Outcome};
 use forebay_queue::{Consumer, Delivery, Message, Receipt, Settlement};
-use forebay_schemas::{Code, Event, Queue};
+use forebay_schemas::{Code, Event, Queue, Trail};
 use forebay_telemetry::Metrics;
+use rand::seq::SliceRandom as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::handler::{Failure, RawHandler};
 
-/// A message that was delivered this often and never settled has crashed its workers.
-pub const CRASH_LIMIT: u32 = 20;
 /// The longest pause between two tries while what every message needs is away.
 const AWAY_PAUSE_MAX: Duration = Duration::from_secs(5);
 const AWAY_PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -27,6 +27,7 @@ pub(crate) struct Bench {
     pub(crate) handler: Arc<dyn RawHandler>,
     pub(crate) consumer: Arc<dyn Consumer>,
     pub(crate) policy: RetryPolicy,
+    pub(crate) crashes: CrashPolicy,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
     pub(crate) stop: CancellationToken,
@@ -38,10 +39,12 @@ struct Held {
     message: Message,
 }
 
-/// Whether a delivery is the handler's business.
-enum Admission {
-    /// It is.
-    Ready(Held),
+/// What is done with a delivery.
+enum Entry {
+    /// The handler gets it, with others.
+    Together(Held),
+    /// The handler gets it alone.
+    Alone(Held),
     /// It is settled without the handler.
     Settled(Receipt, Settlement),
 }
@@ -57,16 +60,17 @@ impl Bench {
         let mut alone = Vec::new();
         let mut settled = Vec::new();
         for delivery in deliveries {
-            let suspect = delivery.redelivered;
             match self.admit(delivery, now) {
-                Admission::Ready(held) if suspect => alone.push(held),
-                Admission::Ready(held) => together.push(held),
-                Admission::Settled(receipt, settlement) => settled.push((receipt, settlement)),
+                Entry::Together(held) => together.push(held),
+                Entry::Alone(held) => alone.push(held),
+                Entry::Settled(receipt, settlement) => settled.push((receipt, settlement)),
             }
         }
         self.settle(settled).await;
         self.run(together).await;
-        // Whoever held a redelivered message may have crashed on it: alone, it can't take others with it.
+        // Whoever held a redelivered message may have crashed on it: alone, it can't take others with it. In an order
+        // that is not the same after each crash, or those behind the culprit would never get their turn.
+        alone.shuffle(&mut rand::rng());
         for held in alone {
             self.run(vec![held]).await;
         }
@@ -74,7 +78,7 @@ impl Bench {
     }
 
     /// Lets a delivery through to the handler, or says how it is settled without one.
-    fn admit(&self, delivery: Delivery, now: DateTime<Utc>) -> Admission {
+    fn admit(&self, delivery: Delivery, now: DateTime<Utc>) -> Entry {
         let mut trail = unpark(delivery.message.trail(), now);
         trail.first_seen.get_or_insert(now);
         // A dead letter keeps the queue that it died in.
@@ -82,18 +86,33 @@ impl Bench {
             trail.queue = Some(self.queue.to_string());
         }
         let receipt = delivery.receipt;
-        let message = delivery.message.with_trail(&trail);
-        if delivery.delivery_count >= CRASH_LIMIT {
-            let error = format!("delivered {} times and never settled", delivery.delivery_count);
-            let outcome = Outcome::reject(Code::CrashLoop, error);
-            return Admission::Settled(receipt, self.verdict(&outcome, message, now));
+        let (unsettled, redelivered) = (delivery.delivery_count, delivery.redelivered);
+        let admission = self.crashes.admit(&trail, unsettled, redelivered, now, rand::random());
+        match admission {
+            Admission::Guilty(times) => {
+                let error = format!("in the hands of {times} workers when they went away");
+                // Whoever gets it as a dead letter, or replays it, has no part in that.
+                trail.crashes = 0;
+                let outcome = Outcome::reject(Code::CrashLoop, error);
+                let message = delivery.message.with_trail(&trail);
+                return Entry::Settled(receipt, self.verdict(&outcome, message, now));
+            }
+            Admission::Aside(tier, trail) => {
+                tracing::warn!(queue = %self.queue, id = %delivery.message.id, crashes = trail.crashes, tier = tier.as_str(),
+                    "set aside: in a worker's hands when it went away, more than once");
+                let message = delivery.message.with_trail(&trail);
+                return Entry::Settled(receipt, Settlement::Delay(tier, message));
+            }
+            Admission::Run | Admission::Alone => {}
         }
+        let message = delivery.message.with_trail(&trail);
         match trail.not_before {
             Some(until) if until > now => {
                 let outcome = Outcome::Defer { until, why: "not due yet" };
-                Admission::Settled(receipt, self.verdict(&outcome, message, now))
+                Entry::Settled(receipt, self.verdict(&outcome, message, now))
             }
-            _ => Admission::Ready(Held { receipt, message }),
+            _ if admission == Admission::Run => Entry::Together(Held { receipt, message }),
+            _ => Entry::Alone(Held { receipt, message }),
         }
     }
 
@@ -173,7 +192,10 @@ impl Bench {
         let mut items = Vec::with_capacity(batch.len());
         for (held, outcome) in batch.into_iter().zip(answers) {
             self.count(&held.message, &outcome, now);
-            items.push((held.receipt, self.verdict(&outcome, held.message, now)));
+            // The worker is still there: the message is not what makes it crash.
+            let trail = Trail { crashes: 0, ..held.message.trail() };
+            let message = held.message.with_trail(&trail);
+            items.push((held.receipt, self.verdict(&outcome, message, now)));
         }
         self.settle(items).await;
     }

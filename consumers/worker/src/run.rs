@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_domain::Clock;
+use forebay_domain::crash::CrashPolicy;
 use forebay_domain::retry::RetryPolicy;
 use forebay_queue::{Broker, ConsumeOptions, Consumer};
 use forebay_schemas::Queue;
@@ -23,6 +24,8 @@ const LOOK_AT_STALLS: Duration = Duration::from_secs(2);
 pub struct WorkerOptions {
     /// How often and how long messages are tried.
     pub policy: RetryPolicy,
+    /// When a message counts as the one that crashes its workers.
+    pub crashes: CrashPolicy,
     /// Most messages held of one queue, whatever the handler's shape asks for. 64 KiB each at the most.
     pub prefetch_max: u16,
     /// How long a stop waits for what is under way.
@@ -31,7 +34,12 @@ pub struct WorkerOptions {
 
 impl Default for WorkerOptions {
     fn default() -> Self {
-        Self { policy: RetryPolicy::default(), prefetch_max: 2_000, grace: Duration::from_secs(25) }
+        Self {
+            policy: RetryPolicy::default(),
+            crashes: CrashPolicy::default(),
+            prefetch_max: 2_000,
+            grace: Duration::from_secs(25),
+        }
     }
 }
 
@@ -94,6 +102,7 @@ impl Worker {
             handler: assignment.handler,
             consumer: Arc::clone(&consumer),
             policy: self.options.policy.clone(),
+            crashes: self.options.crashes,
             clock: Arc::clone(&self.clock),
             metrics: self.metrics.clone(),
             stop: stop.clone(),

@@ -16,6 +16,8 @@ mod consumer;
 mod declaration;
 mod delivery;
 mod dial;
+#[cfg(test)]
+mod hostile;
 mod intake;
 mod link;
 mod options;

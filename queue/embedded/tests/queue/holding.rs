@@ -1,12 +1,11 @@
 //! What this back end promises beyond the contract: after a kill, when it is full, and by a clock of its own.
 
-mod support;
-
 use std::future::Future as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::{Context, Waker};
 
+use crate::support::{FILE, PATIENCE};
 use chrono::DateTime;
 use forebay_queue::conformance::scene::{
     LINGER, acknowledge, becomes_empty, consume, depth_becomes, fill, id_set, ids, message, nothing_comes,
@@ -16,14 +15,13 @@ use forebay_queue::{Broker, Outgoing, PublishError, Settlement};
 use forebay_queue_embedded::{Clock, EmbeddedBroker, Options};
 use forebay_schemas::{Queue, Route, Tier};
 use forebay_sqlite::Db;
-use support::{FILE, PATIENCE};
 use tempfile::TempDir;
 use tokio::time::{Instant, timeout};
 
 const WORK: Queue = Queue::Rewards;
 
 async fn with(folder: &TempDir, clock: Clock, options: Options) -> (Arc<dyn Broker>, Db) {
-    let db = support::db(folder.path()).await;
+    let db = crate::support::db(folder.path()).await;
     let broker = EmbeddedBroker::open(db.clone(), topology(), clock, options).await;
     (broker.expect("the file can be opened"), db)
 }
@@ -31,7 +29,7 @@ async fn with(folder: &TempDir, clock: Clock, options: Options) -> (Arc<dyn Brok
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_loses_nothing_that_was_confirmed_and_frees_what_was_held() {
     let folder = tempfile::tempdir().unwrap();
-    let broker: Arc<dyn Broker> = support::broker(&folder).await;
+    let broker: Arc<dyn Broker> = crate::support::broker(&folder).await;
     fill(&broker, &WORK, numbered("m", 200)).await;
     let consumer = consume(&broker, &WORK, 50);
     let held = receive_all(&consumer, 40).await;
@@ -44,7 +42,7 @@ async fn a_kill_loses_nothing_that_was_confirmed_and_frees_what_was_held() {
     for name in [FILE.to_owned(), format!("{FILE}-wal")] {
         std::fs::copy(folder.path().join(&name), after.path().join(&name)).unwrap();
     }
-    let reopened: Arc<dyn Broker> = support::broker(&after).await;
+    let reopened: Arc<dyn Broker> = crate::support::broker(&after).await;
     depth_becomes(&reopened, &WORK, |depth| depth.ready == 170 && depth.unsettled == Some(0)).await;
     depth_becomes(&reopened, &Queue::Delay(Tier::H1), |depth| depth.ready == 1).await;
     let next = consume(&reopened, &WORK, 200);
@@ -64,7 +62,7 @@ async fn a_kill_loses_nothing_that_was_confirmed_and_frees_what_was_held() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_received_does_not_count_as_delivered() {
     let folder = tempfile::tempdir().unwrap();
-    let broker: Arc<dyn Broker> = support::broker(&folder).await;
+    let broker: Arc<dyn Broker> = crate::support::broker(&folder).await;
     fill(&broker, &WORK, numbered("m", 10)).await;
     for _ in 0..3 {
         let consumer = consume(&broker, &WORK, 10);
@@ -80,7 +78,7 @@ async fn what_nobody_received_does_not_count_as_delivered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_crash_on_a_message_is_counted() {
     let folder = tempfile::tempdir().unwrap();
-    let broker: Arc<dyn Broker> = support::broker(&folder).await;
+    let broker: Arc<dyn Broker> = crate::support::broker(&folder).await;
     fill(&broker, &WORK, ["poison"]).await;
     for before in 0..5 {
         let held = receive_all(&consume(&broker, &WORK, 1), 1).await;
@@ -92,7 +90,7 @@ async fn every_crash_on_a_message_is_counted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_refuses_what_is_new_and_settles_what_it_has() {
     let folder = tempfile::tempdir().unwrap();
-    let (broker, _) = with(&folder, support::clock(), Options { max_messages: 5 }).await;
+    let (broker, _) = with(&folder, crate::support::clock(), Options { max_messages: 5 }).await;
     let batch = numbered("m", 7).iter().map(|id| to(&WORK, id)).collect();
     let results = broker.publisher().publish(batch).await;
     assert_eq!(results[..5], [const { Ok(()) }; 5]);
@@ -109,7 +107,7 @@ async fn a_full_queue_refuses_what_is_new_and_settles_what_it_has() {
     broker.close().await;
     drop((consumer, broker));
 
-    let (broker, _) = with(&folder, support::clock(), Options { max_messages: 5 }).await;
+    let (broker, _) = with(&folder, crate::support::clock(), Options { max_messages: 5 }).await;
     let full = broker.publisher().publish(vec![to(&WORK, "none")]).await;
     assert_eq!(full, [Err(PublishError::Refused)], "the count survives a restart");
     broker.close().await;
@@ -118,7 +116,7 @@ async fn a_full_queue_refuses_what_is_new_and_settles_what_it_has() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_publishes_and_delays_settlements_until_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
-    let (broker, db) = with(&folder, support::clock(), Options::default()).await;
+    let (broker, db) = with(&folder, crate::support::clock(), Options::default()).await;
     fill(&broker, &WORK, ["m"]).await;
     let consumer = consume(&broker, &WORK, 10);
     let held = receive_all(&consumer, 1).await;
@@ -156,7 +154,7 @@ async fn pages(db: &Db, most: u32) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_that_fits_nowhere_leaves_the_message_in_its_queue() {
     let folder = tempfile::tempdir().unwrap();
-    let broker: Arc<dyn Broker> = support::broker(&folder).await;
+    let broker: Arc<dyn Broker> = crate::support::broker(&folder).await;
     fill(&broker, &WORK, ["m"]).await;
     let consumer = consume(&broker, &WORK, 10);
     let held = receive_all(&consumer, 1).await;
@@ -172,7 +170,7 @@ async fn a_copy_that_fits_nowhere_leaves_the_message_in_its_queue() {
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_that_were_given_up_are_done_all_the_same() {
     let folder = tempfile::tempdir().unwrap();
-    let broker: Arc<dyn Broker> = support::broker(&folder).await;
+    let broker: Arc<dyn Broker> = crate::support::broker(&folder).await;
     let consumer = consume(&broker, &WORK, 10);
     let publisher = broker.publisher();
     let mut publishing = Box::pin(publisher.publish(vec![to(&WORK, "m")]));
@@ -217,7 +215,7 @@ async fn a_message_leaves_its_tier_by_the_clock_it_was_given() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_closed_under_the_queue_ends_its_consumers() {
     let folder = tempfile::tempdir().unwrap();
-    let (broker, db) = with(&folder, support::clock(), Options::default()).await;
+    let (broker, db) = with(&folder, crate::support::clock(), Options::default()).await;
     let consumer = consume(&broker, &WORK, 10);
     db.close().await;
     assert!(timeout(PATIENCE, consumer.receive(1, LINGER)).await.unwrap().is_empty());
@@ -231,7 +229,7 @@ async fn a_file_closed_under_the_queue_ends_its_consumers() {
 async fn nothing_is_lost_or_doubled_while_consumers_come_and_go() {
     const COUNT: usize = 5_000;
     let folder = tempfile::tempdir().unwrap();
-    let broker: Arc<dyn Broker> = support::broker(&folder).await;
+    let broker: Arc<dyn Broker> = crate::support::broker(&folder).await;
     let publisher = broker.publisher();
     let publishing = tokio::spawn(async move {
         for names in numbered("m", COUNT).chunks(50) {

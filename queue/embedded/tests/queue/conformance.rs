@@ -1,7 +1,5 @@
 //! The suite of the queue contract.
 
-mod support;
-
 use std::sync::Arc;
 
 use forebay_queue::Broker;
@@ -13,7 +11,7 @@ struct File(TempDir);
 #[async_trait::async_trait]
 impl Harness for File {
     async fn broker(&self) -> Arc<dyn Broker> {
-        support::broker(&self.0).await
+        crate::support::broker(&self.0).await
     }
 }
 
