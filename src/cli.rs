@@ -1,8 +1,12 @@
 //! The command line.
 
+mod dead_letters;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use self::dead_letters::{DlqCommand, FilterArgs, LettersArgs, When};
 
 use crate::storm::Dose;
 
@@ -67,12 +71,23 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: EventCommand,
     },
-    /// Dead letters
+    /// Dead letters: found, replayed, discarded, exported
     Dlq {
         #[command(flatten)]
         api: ApiArgs,
         #[command(subcommand)]
-        command: DlqCommand,
+        command: Box<DlqCommand>,
+    },
+    /// What people did by the api, the newest first: who, when, why
+    Audit {
+        #[command(flatten)]
+        api: ApiArgs,
+        /// At most so many
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
+        limit: u32,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
     },
     /// API keys
     Key {
@@ -226,45 +241,6 @@ pub(crate) enum EventCommand {
     Validate {
         /// The event's JSON; - for standard input
         file: PathBuf,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum DlqCommand {
-    /// Groups of dead letters that are alike
-    Groups {
-        /// One JSON object
-        #[arg(long)]
-        json: bool,
-    },
-    /// Dead letters, newest first
-    List {
-        /// Only of this code
-        #[arg(long)]
-        code: Option<String>,
-        /// Only of this queue
-        #[arg(long)]
-        queue: Option<String>,
-        /// Only of this group
-        #[arg(long)]
-        group: Option<String>,
-        /// Only of this message id
-        #[arg(long)]
-        message_id: Option<String>,
-        /// Only about this subject, e.g. return/R-1
-        #[arg(long)]
-        subject: Option<String>,
-        /// At most so many
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
-        limit: u32,
-        /// One JSON object
-        #[arg(long)]
-        json: bool,
-    },
-    /// One dead letter, whole
-    Show {
-        /// Its id
-        id: uuid::Uuid,
     },
 }
 

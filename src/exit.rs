@@ -4,8 +4,12 @@ use std::fmt;
 
 /// Failed, unclassified; a demo or check whose invariants do not hold.
 pub(crate) const FAILED: u8 = 1;
+/// Finished, but not with everything: some letters of a replay died again.
+pub(crate) const PARTLY: u8 = 3;
 /// Not found.
 pub(crate) const NOT_FOUND: u8 = 4;
+/// Not done: not confirmed, or in conflict with what is there.
+pub(crate) const REFUSED: u8 = 5;
 /// A back end or the API can't be reached (EX_UNAVAILABLE).
 pub(crate) const UNAVAILABLE: u8 = 69;
 /// Try again later (EX_TEMPFAIL).
@@ -14,6 +18,9 @@ pub(crate) const TRY_LATER: u8 = 75;
 pub(crate) const NOT_PERMITTED: u8 = 77;
 /// The configuration is wrong (EX_CONFIG).
 pub(crate) const CONFIGURATION: u8 = 78;
+
+/// Ended by Ctrl-C.
+pub(crate) const INTERRUPTED: u8 = 130;
 
 /// An error with the code that the process ends with.
 #[derive(Debug)]

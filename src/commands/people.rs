@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use forebay_domain::SystemClock;
 use forebay_outbound::{AllowedHost, Answer, Call, CallError, HttpClient, HttpOptions};
 use forebay_telemetry::Metrics;
@@ -12,8 +13,10 @@ use serde_json::Value;
 use url::Url;
 
 use crate::cli::ApiArgs;
-use crate::exit::{CONFIGURATION, Exit, FAILED, NOT_FOUND, NOT_PERMITTED, TRY_LATER, UNAVAILABLE};
+use crate::exit::{CONFIGURATION, Exit, FAILED, NOT_FOUND, NOT_PERMITTED, REFUSED, TRY_LATER, UNAVAILABLE};
 
+/// Largest answer of the api: a page of whole dead letters.
+const ANSWER_MAX: usize = 32 * 1024 * 1024;
 /// Most bytes read from a file or from standard input.
 const INPUT_MAX: u64 = 4 * 1024 * 1024;
 
@@ -67,7 +70,7 @@ impl Api {
         })?;
         let entry = AllowedHost::of_url(&args.api_url, true)
             .map_err(|error| Exit::new(CONFIGURATION, format!("--api-url: {error}")))?;
-        let options = HttpOptions::new(vec![entry]);
+        let options = HttpOptions { body_cap: ANSWER_MAX, ..HttpOptions::new(vec![entry]) };
         let client = HttpClient::new(options, Arc::new(SystemClock), Metrics::new(env!("CARGO_PKG_VERSION")))
             .map_err(|error| Exit::new(CONFIGURATION, format!("--api-url: {error}")))?;
         Ok(Self { client, base: args.api_url.clone(), token: SecretString::from(token.trim()) })
@@ -75,18 +78,42 @@ impl Api {
 
     /// Reads a path with a query.
     pub(crate) async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Exit> {
-        let mut url = self.url(path)?;
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        let call = Call::get("api", url).bearer(&self.token);
-        answer(&self.client.read(&call).await)
+        answer(&self.read(path, query).await?).map(|answer| json(&answer.body))
+    }
+
+    /// Reads a path whose answer is not JSON.
+    pub(crate) async fn get_bytes(&self, path: &str, query: &[(&str, &str)]) -> Result<Bytes, Exit> {
+        Ok(answer(&self.read(path, query).await?)?.body.clone())
+    }
+
+    async fn read(&self, path: &str, query: &[(&str, &str)]) -> Result<Result<Answer, CallError>, Exit> {
+        let call = Call::get("api", self.url_with(path, query)?).bearer(&self.token);
+        Ok(self.client.read(&call).await)
+    }
+
+    /// Posts JSON.
+    pub(crate) async fn post_json(&self, path: &str, body: &Value) -> Result<Value, Exit> {
+        self.post(path, "application/json", body.to_string().into_bytes()).await
+    }
+
+    /// Deletes what is at a path.
+    pub(crate) async fn delete(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Exit> {
+        let call = Call::delete("api", self.url_with(path, query)?).bearer(&self.token);
+        answer(&self.client.call(&call).await).map(|answer| json(&answer.body))
     }
 
     /// Posts a body.
     pub(crate) async fn post(&self, path: &str, content_type: &str, body: Vec<u8>) -> Result<Value, Exit> {
         let call = Call::post("api", self.url(path)?, content_type, body).bearer(&self.token);
-        answer(&self.client.call(&call).await)
+        answer(&self.client.call(&call).await).map(|answer| json(&answer.body))
+    }
+
+    fn url_with(&self, path: &str, query: &[(&str, &str)]) -> Result<Url, Exit> {
+        let mut url = self.url(path)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        Ok(url)
     }
 
     fn url(&self, path: &str) -> Result<Url, Exit> {
@@ -94,16 +121,20 @@ impl Api {
     }
 }
 
-/// The answer's JSON, or its problem in words with the exit code that fits.
-fn answer(answer: &Result<Answer, CallError>) -> Result<Value, Exit> {
+fn json(body: &[u8]) -> Value {
+    serde_json::from_slice(body).unwrap_or(Value::Null)
+}
+
+/// The answer, or its problem in words with the exit code that fits.
+fn answer(answer: &Result<Answer, CallError>) -> Result<&Answer, Exit> {
     let answer = match answer {
         Ok(answer) => answer,
         Err(error) => return Err(Exit::new(UNAVAILABLE, format!("the api can't be reached: {error}"))),
     };
-    let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
     if answer.is_success() {
-        return Ok(body);
+        return Ok(answer);
     }
+    let body = json(&answer.body);
     let word = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
     let mut text = format!("{} (status {})", word("title"), answer.status);
     if !word("detail").is_empty() {
@@ -116,6 +147,7 @@ fn answer(answer: &Result<Answer, CallError>) -> Result<Value, Exit> {
     let code = match answer.status {
         401 | 403 => NOT_PERMITTED,
         404 => NOT_FOUND,
+        409 => REFUSED,
         429 | 503 => TRY_LATER,
         _ => FAILED,
     };

@@ -6,6 +6,7 @@ use forebay_queue::Broker;
 use forebay_schemas::Queue;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 
 use crate::cli::{ServeRole, TopologyCommand};
 use crate::commands::people;
@@ -42,9 +43,15 @@ pub(crate) async fn serve(config: Config, role: ServeRole) -> Result<(), Exit> {
     let running = Running::new();
     operations(&system, &running).await?;
     let broker = system.broker(&opened).await?;
-    system.watch_broker(&running, &broker, false);
+    let config = &system.config;
+    let (setting, spool) = match role {
+        ServeRole::Intake => ("intake.spool", &config.intake.spool),
+        ServeRole::Api => ("api.spool", &config.api.spool),
+    };
+    let accepting = system.accepting(&broker, setting, spool, config.intake.spool_bounds()).await?;
+    system.watch_accepting(&running, &accepting);
     let keys = Arc::new(system.keys()?);
-    let intake = system.intake(&broker, Arc::clone(&keys));
+    let intake = system.intake(accepting.publisher(), Arc::clone(&keys));
     match role {
         ServeRole::Intake => {
             let listener = bind("intake.listen", system.config.intake.listen).await?;
@@ -58,7 +65,12 @@ pub(crate) async fn serve(config: Config, role: ServeRole) -> Result<(), Exit> {
             system.run_http(&running, "api", listener, api.routes());
         }
     }
-    until_told(&system, &running, &broker).await
+    stop_signal(&system).await?;
+    let told = Instant::now();
+    running.stop().await;
+    accepting.close(told).await;
+    broker.close().await;
+    Ok(())
 }
 
 pub(crate) async fn work(config: Config, queues: &[String]) -> Result<(), Exit> {

@@ -47,6 +47,11 @@ impl Call {
         Self::post(system, url, "application/json", body.to_string())
     }
 
+    /// A DELETE.
+    pub fn delete(system: impl Into<String>, url: Url) -> Self {
+        Self { method: Method::DELETE, ..Self::get(system, url) }
+    }
+
     /// Adds a header.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: &str) -> Self {
