@@ -35,8 +35,8 @@ pub(crate) struct Set {
 /// RabbitMQ and PostgreSQL.
 pub(crate) async fn servers() -> Set {
     let (queue, database) = fresh_servers();
-    let address = Address::parse(&SecretString::from(queue)).unwrap();
-    let broker = AmqpBroker::connect(forebay_queue_amqp::Options::new(vec![address], "bench"));
+    let addresses = Address::parse_nodes(&SecretString::from(queue)).unwrap();
+    let broker = AmqpBroker::connect(forebay_queue_amqp::Options::new(addresses, "bench"));
     let store = postgres(&database).await;
     let set = Set { broker, store, database: Some(database), _folder: None };
     set.declare().await;

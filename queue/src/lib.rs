@@ -1,7 +1,7 @@
 //! The queue contract: what every back end promises, in types and in a conformance suite.
 //!
 //! A back end is a [`Broker`]. Producers hold its [`Publisher`], the worker harness holds a [`Consumer`] a queue.
-//! The rules that types can't say are in the documentation of each method and are checked by [`conformance`],
+//! The rules that types can't say are in the documentation of each method and are checked by `conformance`,
 //! which runs on every back end.
 
 pub mod broker;

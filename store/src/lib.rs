@@ -2,7 +2,7 @@
 //!
 //! A store implements every trait below and with them [`Store`]. A business refusal is a value, not an error.
 //! What both stores must decide alike is decided in `domain`; a store loads, locks, decides and writes in one
-//! transaction. [`conformance`] calls every method on each store.
+//! transaction. `conformance` calls every method on each store.
 //!
 //! Rules for all methods: instants are kept to the microsecond; lists are bounded by a `limit` that the store cuts
 //! to [`PAGE_MAX`]; an [`Error`] means that nothing was written, except [`Error::Unknown`].
