@@ -1,5 +1,6 @@
 //! The binary `forebay`: command line, configuration, wiring.
 
+mod accepting;
 mod burst;
 mod cli;
 mod commands;

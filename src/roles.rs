@@ -6,7 +6,7 @@ use std::time::Duration;
 use forebay_api::{Api, ApiOptions};
 use forebay_handlers::{Archive, Notices, Results, Returns, Reviving, Rewards, Tracking};
 use forebay_intake::{Intake, IntakeOptions, KeyRing};
-use forebay_queue::{Broker, BrokerError, Link};
+use forebay_queue::{Broker, BrokerError, Link, Publisher};
 use forebay_relay::{Relay, RelayOptions};
 use forebay_schedule::{Cleaner, Jobs, JobsOptions, Keep, Planner, Replayer, Tracked};
 use forebay_schemas::Queue;
@@ -22,7 +22,7 @@ use crate::config::Retention;
 use crate::exit::Exit;
 
 /// How often the back ends are looked at for readiness.
-const WATCH_EVERY: Duration = Duration::from_secs(1);
+pub(crate) const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// How often queue depths are measured.
 const DEPTH_EVERY: Duration = Duration::from_secs(5);
 
@@ -63,10 +63,10 @@ impl System {
     }
 
     /// The intake: its accept path, which the api shares.
-    pub(crate) fn intake(&self, broker: &Arc<dyn Broker>, keys: Arc<KeyRing>) -> Arc<Intake> {
+    pub(crate) fn intake(&self, publisher: Arc<dyn Publisher>, keys: Arc<KeyRing>) -> Arc<Intake> {
         Arc::new(Intake::new(
             IntakeOptions::default(),
-            broker.publisher(),
+            publisher,
             Arc::clone(&self.catalogue),
             keys,
             Arc::clone(&self.clock),
@@ -260,7 +260,7 @@ impl System {
         });
     }
 
-    async fn broker_check(&self, broker: &dyn Broker) -> Check {
+    pub(crate) async fn broker_check(&self, broker: &dyn Broker) -> Check {
         match broker.link() {
             Link::Up => match broker.check(&self.topology).await {
                 Ok(()) => Check::ok("queue"),

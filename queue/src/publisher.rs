@@ -53,4 +53,10 @@ pub trait Publisher: Send + Sync + std::fmt::Debug {
     ///
     /// Dropping the future leaves the fate of each message unknown, and harms nothing else.
     async fn publish(&self, batch: Vec<Outgoing>) -> Vec<Result<(), PublishError>>;
+
+    /// How many publishes the back end has answered so far, of all callers and whatever the answer. When it stands
+    /// still while a publish waits, the back end is silent; `0` for ever where nobody counts.
+    fn answers(&self) -> u64 {
+        0
+    }
 }

@@ -74,6 +74,12 @@ impl Config {
         if !self.mail.host.is_empty() && (self.mail.from.is_empty() || self.mail.to.is_empty()) {
             faults.push("mail.from and mail.to are needed when mail.host is given".to_owned());
         }
+        if self.intake.spool_max_events == 0 || self.intake.spool_max_bytes == 0 {
+            faults.push(
+                "intake: spool_max_events and spool_max_bytes must be above 0; for no spool set spool to \"\""
+                    .to_owned(),
+            );
+        }
         if self.work.concurrency == 0 || self.work.concurrency > 64 {
             faults.push(format!("work.concurrency is {}; it must be 1 to 64", self.work.concurrency));
         }

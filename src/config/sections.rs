@@ -40,6 +40,35 @@ pub(crate) struct Store {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(crate) struct Intake {
+    pub(crate) listen: SocketAddr,
+    pub(crate) spool: PathBuf,
+    pub(crate) spool_max_events: u64,
+    pub(crate) spool_max_bytes: u64,
+}
+
+/// How much a spool takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SpoolBounds {
+    pub(crate) events: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Intake {
+    pub(crate) fn spool_bounds(&self) -> SpoolBounds {
+        SpoolBounds { events: self.spool_max_events, bytes: self.spool_max_bytes }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Api {
+    pub(crate) listen: SocketAddr,
+    pub(crate) spool: PathBuf,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Listener {
     pub(crate) listen: SocketAddr,
 }

@@ -68,6 +68,14 @@ pub struct Metrics {
     /// Rows removed because they were old. `memory` (`inbox`, `effects`, `firings`, `incidents`, `open_dead_letters`,
     /// `closed_dead_letters`, `replays`, `audit_log`).
     pub forgotten: IntCounterVec,
+    /// Events that went into the spool.
+    pub spooled: IntCounter,
+    /// Events in the spool that are still to be published.
+    pub spool_events: Gauge,
+    /// Bytes that the spool's events take.
+    pub spool_bytes: Gauge,
+    /// Age in seconds of the spool's oldest event.
+    pub spool_oldest_seconds: Gauge,
     /// 1, labelled with the version.
     pub build_info: IntGaugeVec,
 }
@@ -159,6 +167,10 @@ impl Metrics {
                 "Rows removed because they were old.",
                 &["memory"],
             )?,
+            spooled: counter(r, "spooled_total", "Events that went into the spool.")?,
+            spool_events: gauge(r, "spool_events", "Events in the spool.")?,
+            spool_bytes: gauge(r, "spool_bytes", "Bytes that the spool's events take.")?,
+            spool_oldest_seconds: gauge(r, "spool_oldest_seconds", "Age of the spool's oldest event.")?,
             build_info: int_gauges(r, "build_info", "1, labelled with the version.", &["version"])?,
         })
     }

@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("intake", &["domain", "queue", "schemas", "telemetry"]),
     ("relay", &["domain", "queue", "schemas", "store", "telemetry"]),
     ("schedule", &["domain", "schemas", "store", "telemetry"]),
+    ("spool", &["domain", "queue", "schemas", "sqlite", "telemetry"]),
     ("worker", &["domain", "queue", "schemas", "telemetry"]),
     ("handlers", &["carriers", "domain", "outbound", "schemas", "store", "telemetry", "worker"]),
     ("api", &["domain", "intake", "schemas", "store"]),
@@ -31,7 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Each library that reaches a back end or the outside, and the only crates that may use it.
 const PLACES: &[(&str, &[&str])] = &[
     ("lapin", &["queue-amqp"]),
-    ("sqlx", &["queue-embedded", "sqlite", "store-postgres", "store-sqlite"]),
+    ("sqlx", &["queue-embedded", "spool", "sqlite", "store-postgres", "store-sqlite"]),
     ("reqwest", &["outbound"]),
     ("lettre", &["outbound"]),
 ];

@@ -15,6 +15,8 @@ use crate::support::{Process, curl, eventually, forebay, free_port, fresh_server
 const IMAGE: &str = "forebay:local";
 /// The servers, prepared, before a role is started.
 const PREPARED: [&str; 4] = ["migrate", "postgres", "rabbitmq", "topology"];
+/// Where the volume of a role that accepts is mounted.
+const SPOOL: &str = "/var/spool/forebay";
 /// The key that the file's head tells.
 const KEY: &str = "fbk_ComposeDemo1_ForebayDemoKeyForComposeOnlyNeverForRealUse";
 
@@ -85,6 +87,10 @@ impl Here {
                 "127.0.0.1".to_owned()
             }
             "FOREBAY_MAIL__PORT" => self.smtp.to_string(),
+            "FOREBAY_INTAKE__SPOOL" | "FOREBAY_API__SPOOL" => {
+                let name = value.strip_prefix(SPOOL).and_then(|name| name.strip_prefix('/'));
+                self.folder.path().join(name.unwrap_or_else(|| panic!("{value}"))).display().to_string()
+            }
             name => match listen.get(name) {
                 Some(port) => format!("127.0.0.1:{port}"),
                 None => value
@@ -182,6 +188,17 @@ fn a_role_is_started_only_when_its_servers_are_healthy_and_prepared() {
             _ => assert_eq!(needed, PREPARED, "{name}"),
         }
     }
+}
+
+#[test]
+fn each_role_that_accepts_has_a_volume_of_its_own_for_its_spool() {
+    let services = services();
+    let mounts = |name: &str| words(&services[name]["volumes"]);
+    for name in ["intake", "api"] {
+        assert_eq!(mounts(name), [format!("{name}-spool:{SPOOL}:rw")], "{name}");
+    }
+    // The image makes the folder, with the owner that the volume begins with.
+    assert!(read("deploy/Dockerfile").contains(&format!("--owner=65532 --group=65532 {SPOOL}")));
 }
 
 #[test]

@@ -74,7 +74,7 @@ pub(crate) struct Fleet {
     pub(crate) api: String,
     /// Where the sandbox answers.
     pub(crate) sandbox: String,
-    /// The database.
+    /// The database of the production set.
     pub(crate) store: String,
     /// The key of its callers.
     pub(crate) key: String,
@@ -87,10 +87,25 @@ pub(crate) struct Fleet {
 impl Fleet {
     /// Fresh servers, migrated and declared by the commands, and a sandbox.
     pub(crate) fn prepared() -> Self {
-        let (queue, store) = fresh_servers();
+        let fleet = Self::around(Some(fresh_servers()));
+        for preparation in [&["migrate"][..], &["topology", "apply"]] {
+            let output = fleet.command(preparation).output().unwrap();
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(0), "{preparation:?}: {told}");
+        }
+        fleet
+    }
+
+    /// The embedded set, whose one role is `dev --no-sandbox`, and a sandbox as a process of its own.
+    pub(crate) fn embedded() -> Self {
+        Self::around(None)
+    }
+
+    fn around(servers: Option<(String, String)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = || format!("127.0.0.1:{}", free_port());
-        let (intake, api, sandbox, smtp) = (address(), address(), address(), address());
+        let (intake, sandbox, smtp) = (address(), address(), address());
+        let api = if servers.is_some() { address() } else { intake.clone() };
         let process = Process::start(
             forebay()
                 .args(["sandbox", "--listen", &sandbox, "--smtp", &smtp])
@@ -101,9 +116,7 @@ impl Fleet {
         let port = |address: &str| address.rsplit(':').next().unwrap().to_owned();
         let allow = format!("[{{host=\"127.0.0.1\", port={}, private=true, plain=true}}]", port(&sandbox));
         let text = |text: &str| text.to_owned();
-        let settings = vec![
-            ("FOREBAY_QUEUE__URL", queue),
-            ("FOREBAY_STORE__URL", store.clone()),
+        let mut settings = vec![
             ("FOREBAY_INTAKE__LISTEN", intake.clone()),
             ("FOREBAY_API__LISTEN", api.clone()),
             ("FOREBAY_KEYS", keys),
@@ -128,16 +141,21 @@ impl Fleet {
             ("FOREBAY_MAIL__TO", text("[\"on-call@shop.example\"]")),
             ("FOREBAY_ALERTS__GROUP_WAIT_S", text("1.0")),
         ];
+        let mut database = String::new();
+        if let Some((queue, store)) = servers {
+            database.clone_from(&store);
+            settings.extend([("FOREBAY_QUEUE__URL", queue), ("FOREBAY_STORE__URL", store)]);
+        }
         let (intake, api) = (format!("http://{intake}"), format!("http://{api}"));
         let sandbox = format!("http://{sandbox}");
-        let fleet = Self { intake, api, sandbox, store, settings, key, folder, _sandbox: process };
-        for preparation in [&["migrate"][..], &["topology", "apply"]] {
-            let output = fleet.command(preparation).output().unwrap();
-            let told = String::from_utf8_lossy(&output.stderr);
-            assert_eq!(output.status.code(), Some(0), "{preparation:?}: {told}");
-        }
+        let fleet = Self { intake, api, sandbox, store: database, settings, key, folder, _sandbox: process };
         eventually("the sandbox answers", READY, || fleet.saw("record").is_some());
         fleet
+    }
+
+    /// Where its commands run.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// The binary with the set's configuration.
@@ -191,7 +209,7 @@ impl Fleet {
 }
 
 /// A new key by the command that makes keys, and what the configuration takes of it.
-fn key() -> (String, String) {
+pub(crate) fn key() -> (String, String) {
     let scopes = "events:write,members:act,reports:read,admin";
     let output = forebay().args(["key", "new", "--scopes", scopes]).output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr).into_owned();

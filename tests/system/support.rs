@@ -113,6 +113,13 @@ pub(crate) fn fresh_servers() -> (String, String) {
     let made =
         Command::new("psql").args([&postgres, "-qc", &format!("create database {name}")]).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let store = format!("{}/{name}", postgres.rsplit_once('/').unwrap().0);
+    (fresh_vhost(), store)
+}
+
+/// A fresh vhost on the private RabbitMQ: its url.
+pub(crate) fn fresh_vhost() -> String {
+    let name = format!("t{}{}", std::process::id(), free_port());
     let management = setting("FOREBAY_TEST_RABBITMQ_MANAGEMENT_URL");
     let amqp = setting("FOREBAY_TEST_AMQP_URL");
     let login = amqp.split("//").nth(1).unwrap().split('@').next().unwrap();
@@ -125,9 +132,7 @@ pub(crate) fn fresh_servers() -> (String, String) {
         curl(&["-u", login, "-X", "PUT", &permissions, "-H", "content-type: application/json", "-d", all]).0,
         201 | 204
     ));
-    let queue = format!("{}/{name}", amqp.rsplit_once('/').unwrap().0);
-    let store = format!("{}/{name}", postgres.rsplit_once('/').unwrap().0);
-    (queue, store)
+    format!("{}/{name}", amqp.rsplit_once('/').unwrap().0)
 }
 
 /// The JSON object on standard output.

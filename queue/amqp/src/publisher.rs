@@ -1,6 +1,7 @@
 //! Publishing a batch over the pool, and telling the truth about each message.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -32,6 +33,8 @@ pub(crate) struct AmqpPublisher {
     stats: Arc<Stats>,
     deadline: Duration,
     under_way: TaskTracker,
+    /// Publishes that the broker has answered.
+    answers: AtomicU64,
 }
 
 /// What is known about one message of a batch.
@@ -48,7 +51,8 @@ enum Fate {
 
 impl AmqpPublisher {
     pub(crate) fn new(link: Arc<Link>, channels: u16, deadline: Duration, stats: Arc<Stats>) -> Arc<Self> {
-        Arc::new(Self { link, pool: Pool::new(channels), stats, deadline, under_way: TaskTracker::new() })
+        let (pool, under_way) = (Pool::new(channels), TaskTracker::new());
+        Arc::new(Self { link, pool, stats, deadline, under_way, answers: AtomicU64::new(0) })
     }
 
     /// Waits until no batch is under way, for at most `bound`.
@@ -86,6 +90,9 @@ impl AmqpPublisher {
                 }
                 Err(error) => Err(error),
             };
+            if matches!(result, Ok(()) | Err(PublishError::Refused | PublishError::Unroutable(_))) {
+                self.answers.fetch_add(1, Ordering::Relaxed);
+            }
             batch.known(index, result);
         }
     }
@@ -126,6 +133,10 @@ impl Publisher for AmqpPublisher {
             }
             Err(error) => batch.close(error),
         }
+    }
+
+    fn answers(&self) -> u64 {
+        self.answers.load(Ordering::Relaxed)
     }
 }
 

@@ -1,0 +1,56 @@
+//! A TCP proxy before a server: to let a server appear, fall silent, or vanish, as seen from one process.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How often a frozen connection looks whether it may go on.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// A running proxy; it ends with the test's process.
+pub(crate) struct Proxy {
+    frozen: Arc<AtomicBool>,
+}
+
+impl Proxy {
+    /// Listens on `port` and passes everything on to the server of this AMQP URL.
+    pub(crate) fn start(port: u16, queue_url: &str) -> Self {
+        let authority = queue_url.split("//").nth(1).unwrap().split('/').next().unwrap();
+        let server = authority.rsplit('@').next().unwrap().to_owned();
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        let frozen = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&frozen);
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                let (Ok(client), Ok(server)) = (client, TcpStream::connect(&server)) else { continue };
+                let ends = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                let (there, back) = (Arc::clone(&seen), Arc::clone(&seen));
+                std::thread::spawn(move || carry(client, server, &there));
+                std::thread::spawn(move || carry(ends.1, ends.0, &back));
+            }
+        });
+        Self { frozen }
+    }
+
+    /// Nothing passes while it is frozen; connections stay.
+    pub(crate) fn freeze(&self, frozen: bool) {
+        self.frozen.store(frozen, Ordering::Relaxed);
+    }
+}
+
+fn carry(mut from: TcpStream, mut to: TcpStream, frozen: &AtomicBool) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(count) = from.read(&mut buffer)
+        && count > 0
+    {
+        while frozen.load(Ordering::Relaxed) {
+            std::thread::sleep(LOOK);
+        }
+        if to.write_all(&buffer[..count]).is_err() {
+            break;
+        }
+    }
+    let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+}
