@@ -14,9 +14,10 @@ use crate::rows::read;
 pub(crate) async fn sorted(conn: &mut PgConnection, identities: &[&Identity]) -> Result<Vec<Triage>, Stop> {
     let (consumers, sources, ids) = columns(identities);
     let rows: Vec<(String, String, String, Vec<u8>)> = sqlx::query_as(
-        "select i.consumer, i.source, i.id, i.digest
-         from unnest($1::text[], $2::text[], $3::text[]) as n (consumer, source, id)
-         join inbox i on i.consumer = n.consumer and i.source = n.source and i.id = n.id",
+        "select n.consumer, n.source, n.id, i.digest
+         from unnest($1::text[], $2::text[], $3::text[]) as n (consumer, source, id), lateral (
+            select digest from inbox where consumer = n.consumer and source = n.source and id = n.id offset 0
+         ) i",
     )
     .bind(consumers)
     .bind(sources)
