@@ -1,12 +1,14 @@
 //! The command line.
 
 mod dead_letters;
+mod steering;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::dead_letters::{DlqCommand, FilterArgs, LettersArgs, When};
+pub(crate) use self::steering::{QueueCommand, WorkerCommand};
 
 use crate::storm::Dose;
 
@@ -77,6 +79,20 @@ pub(crate) enum Command {
         api: ApiArgs,
         #[command(subcommand)]
         command: Box<DlqCommand>,
+    },
+    /// Queues: looked at, paused, resumed
+    Queue {
+        #[command(flatten)]
+        api: ApiArgs,
+        #[command(subcommand)]
+        command: QueueCommand,
+    },
+    /// Workers: looked at, drained (`work` starts one)
+    Worker {
+        #[command(flatten)]
+        api: ApiArgs,
+        #[command(subcommand)]
+        command: WorkerCommand,
     },
     /// What people did by the api, the newest first: who, when, why
     Audit {

@@ -10,6 +10,7 @@ mod demo;
 mod exit;
 mod roles;
 mod storm;
+mod working;
 mod world;
 
 use std::process::ExitCode;

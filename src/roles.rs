@@ -3,16 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_api::{Api, ApiOptions};
-use forebay_handlers::{Archive, Notices, Results, Returns, Reviving, Rewards, Tracking};
+use forebay_api::{Api, ApiOptions, Queues};
 use forebay_intake::{Intake, IntakeOptions, KeyRing};
 use forebay_queue::{Broker, BrokerError, Link, Publisher};
 use forebay_relay::{Relay, RelayOptions};
 use forebay_schedule::{Cleaner, Jobs, JobsOptions, Keep, Planner, Replayer, Tracked};
-use forebay_schemas::Queue;
 use forebay_store::Store;
 use forebay_telemetry::{Check, operations};
-use forebay_worker::{Assignment, Decoding, RawHandler, Worker, WorkerOptions};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -76,9 +73,16 @@ impl System {
     }
 
     /// The api.
-    pub(crate) fn api(&self, store: &Arc<dyn Store>, intake: &Arc<Intake>, keys: Arc<KeyRing>) -> Arc<Api> {
+    pub(crate) fn api(
+        &self,
+        broker: &Arc<dyn Broker>,
+        store: &Arc<dyn Store>,
+        intake: &Arc<Intake>,
+        keys: Arc<KeyRing>,
+    ) -> Arc<Api> {
         Arc::new(Api::new(
             ApiOptions::new(env!("CARGO_PKG_VERSION")),
+            Queues { broker: Arc::clone(broker), topology: self.topology.clone() },
             Arc::clone(store),
             Arc::clone(intake),
             keys,
@@ -101,79 +105,6 @@ impl System {
                 tracing::error!(%error, "the {name} port failed");
             }
         });
-    }
-
-    /// The worker, on the queues named or on all.
-    pub(crate) fn run_worker(
-        &self,
-        running: &Running,
-        broker: &Arc<dyn Broker>,
-        store: &Arc<dyn Store>,
-        queues: &[Queue],
-    ) -> Result<(), Exit> {
-        let mut assignments = self.assignments(store)?;
-        if !queues.is_empty() {
-            assignments.retain(|a| queues.contains(&a.queue));
-        }
-        let options = WorkerOptions {
-            grace: Duration::from_secs(self.config.work.grace_s),
-            ..WorkerOptions::default()
-        };
-        let worker = Worker::new(
-            Arc::clone(broker),
-            Arc::clone(&self.clock),
-            self.metrics.clone(),
-            self.health.clone(),
-            options,
-        );
-        let stop = running.stop.clone();
-        running.tasks.spawn(async move {
-            if !worker.run(assignments, stop).await {
-                tracing::warn!("work was cut off at the end of the grace time; it will be delivered again");
-            }
-        });
-        Ok(())
-    }
-
-    fn assignments(&self, store: &Arc<dyn Store>) -> Result<Vec<Assignment>, Exit> {
-        let client = self.http_client()?;
-        let carriers = Arc::new(self.carriers(&client)?);
-        let shop = self.shop(&client)?;
-        let clock = || Arc::clone(&self.clock);
-        let decoding = |handler| -> Arc<dyn RawHandler> {
-            let decoding = Arc::new(Decoding::new(Arc::clone(&self.catalogue), handler));
-            Arc::new(Reviving::new(Arc::clone(store), clock(), self.metrics.clone(), decoding))
-        };
-        let collects = self.config.returns.api_url.is_some().then(|| Arc::clone(&shop));
-        let returns = Returns::new(Arc::clone(store), clock(), Arc::clone(&carriers), collects);
-        let rewards = Rewards::new(Arc::clone(store), clock(), self.config.work.concurrency);
-        let notices = Notices::new(
-            Arc::clone(store),
-            clock(),
-            self.sinks(&client)?,
-            self.wording(),
-            self.metrics.clone(),
-        );
-        let mut assignments = vec![
-            Assignment { queue: Queue::Returns, handler: decoding(Arc::new(returns)) },
-            Assignment { queue: Queue::Rewards, handler: decoding(Arc::new(rewards)) },
-            Assignment { queue: Queue::Notices, handler: decoding(Arc::new(notices)) },
-        ];
-        let results = Results::new(Arc::clone(store), clock(), shop, self.config.returns.concurrency);
-        assignments.push(Assignment { queue: Queue::Results, handler: decoding(Arc::new(results)) });
-        for carrier in carriers.ids().filter_map(|id| carriers.get(id)) {
-            let pacer = self.pacer(carrier.as_ref(), store);
-            let concurrency = self.config.sweettracker.concurrency;
-            let queue = Queue::Tracking(carrier.id().clone());
-            let tracking =
-                Tracking::new(Arc::clone(store), clock(), carrier, pacer, self.metrics.clone(), concurrency);
-            assignments.push(Assignment { queue, handler: decoding(Arc::new(tracking)) });
-        }
-        for queue in [Queue::Dead, Queue::Unrouted] {
-            let archive = Archive::new(Arc::clone(store), clock(), self.metrics.clone(), queue.clone());
-            assignments.push(Assignment { queue, handler: Arc::new(archive) });
-        }
-        Ok(assignments)
     }
 
     /// The relay.

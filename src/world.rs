@@ -45,13 +45,13 @@ pub(crate) async fn start_all(
             .map_err(|fault| Exit::new(CONFIGURATION, format!("keys: {fault}")))?,
     );
     let intake = system.intake(broker.publisher(), Arc::clone(&keys));
-    let api = system.api(&store, &intake, keys);
+    let api = system.api(&broker, &store, &intake, keys);
     // One port for both: the intake's fall-back answers for what neither has.
     let routes = intake.routes().merge(api.routes().reset_fallback());
     system.run_http(running, "http", listener, routes);
     system.run_relay(running, &broker, &store);
     system.run_schedule(running, &store)?;
-    system.run_worker(running, &broker, &store, &[])?;
+    system.run_worker(running, &broker, &store, "dev", &[])?;
     Ok(Serving { broker, store, address })
 }
 

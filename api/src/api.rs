@@ -17,7 +17,8 @@ use forebay_store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-use crate::{audit_log, check_ins, claims, dead_letters, incidents, members, programmes, tracking};
+use crate::queues::{self, Queues};
+use crate::{audit_log, check_ins, claims, dead_letters, incidents, members, programmes, tracking, workers};
 
 /// The api's bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,7 @@ impl ApiOptions {
 #[derive(Debug)]
 pub struct Api {
     pub(crate) options: ApiOptions,
+    pub(crate) queues: Queues,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) keys: Arc<KeyRing>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -57,10 +59,11 @@ pub struct Api {
 }
 
 impl Api {
-    /// An api on this store that accepts through this intake.
+    /// An api on these queues and this store that accepts through this intake.
     #[must_use]
     pub fn new(
         options: ApiOptions,
+        queues: Queues,
         store: Arc<dyn Store>,
         intake: Arc<Intake>,
         keys: Arc<KeyRing>,
@@ -71,7 +74,7 @@ impl Api {
         let reads = Admission::new(options.in_flight, 0);
         let waiting = Arc::new(Semaphore::new(options.waiting));
         let exports = Arc::new(Semaphore::new(options.exports));
-        Self { options, store, keys, clock, waiting, exports, intake, ids, reads }
+        Self { options, queues, store, keys, clock, waiting, exports, intake, ids, reads }
     }
 
     /// The api's routes, framed.
@@ -92,6 +95,12 @@ impl Api {
             .route("/v1/dead-letters/replays", get(dead_letters::replays).post(dead_letters::begin))
             .route("/v1/dead-letters/replays/{id}", get(dead_letters::replay).delete(dead_letters::abort))
             .route("/v1/dead-letters/{id}", get(dead_letters::one))
+            .route("/v1/queues", get(queues::list))
+            .route("/v1/queues/{name}", get(queues::one))
+            .route("/v1/queues/{name}/pause", post(queues::pause))
+            .route("/v1/queues/{name}/resume", post(queues::resume))
+            .route("/v1/workers", get(workers::list))
+            .route("/v1/workers/{id}/drain", post(workers::drain))
             .route("/v1/audit-log", get(audit_log::list))
             .route("/v1/incidents", get(incidents::list))
             .layer(middleware::from_fn_with_state(Arc::clone(self), admit));

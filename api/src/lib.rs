@@ -15,7 +15,11 @@ mod incidents;
 mod members;
 mod page;
 mod programmes;
+mod queues;
+mod rules;
 mod tracking;
 mod wait;
+mod workers;
 
 pub use api::{Api, ApiOptions};
+pub use queues::Queues;

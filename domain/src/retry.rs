@@ -113,6 +113,18 @@ pub fn unpark(mut trail: Trail, now: DateTime<Utc>) -> Trail {
     trail
 }
 
+/// The past of a message that is put off before any handler saw it, this copy having been delivered `unsettled` times
+/// before. It costs no attempt, the time does not count to its age, and the count goes with it: its copy starts
+/// without one.
+#[must_use]
+pub fn park(mut trail: Trail, unsettled: u32, now: DateTime<Utc>) -> Trail {
+    trail.crashes = trail.crashes.saturating_add(unsettled);
+    if trail.first_seen.is_some() {
+        trail.parked_at.get_or_insert(now);
+    }
+    trail
+}
+
 fn longer(tier: Tier) -> Tier {
     Tier::ALL.iter().copied().find(|t| *t > tier).unwrap_or(tier)
 }

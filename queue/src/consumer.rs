@@ -84,6 +84,10 @@ pub trait Consumer: Send + Sync + std::fmt::Debug {
     /// Takes messages again.
     async fn resume(&self);
 
+    /// What was delivered and never received, as if it were received now, paused or not: to be settled. More may be
+    /// on its way just after a pause. Nothing once closed.
+    fn unreceived(&self) -> Vec<Delivery>;
+
     /// Stops taking, gives back what was delivered and never received, and makes `receive` return empty. What was
     /// received can still be settled until the consumer is dropped.
     async fn close(&self);

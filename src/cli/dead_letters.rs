@@ -248,18 +248,22 @@ impl FromStr for When {
         if let Ok(day) = text.parse::<NaiveDate>() {
             return Ok(Self::At(day.and_time(NaiveTime::MIN).and_utc()));
         }
-        let ago = text.strip_prefix('-').unwrap_or(text);
-        let (number, unit) = ago.split_at_checked(ago.len().saturating_sub(1)).ok_or(RULE)?;
-        let seconds = match unit {
-            "s" => 1,
-            "m" => 60,
-            "h" => 3600,
-            "d" => 86_400,
-            _ => return Err(RULE),
-        };
-        let number: u32 = number.parse().map_err(|_| RULE)?;
-        Ok(Self::Ago(Duration::from_secs(u64::from(number) * seconds)))
+        length(text.strip_prefix('-').unwrap_or(text)).map(Self::Ago).ok_or(RULE)
     }
+}
+
+/// A number with its unit: `90s`, `30m`, `2h`, `7d`.
+pub(super) fn length(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1))?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return None,
+    };
+    let number: u32 = number.parse().ok()?;
+    Some(Duration::from_secs(u64::from(number) * seconds))
 }
 
 #[cfg(test)]

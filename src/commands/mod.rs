@@ -8,8 +8,10 @@ mod event;
 mod key;
 pub(crate) mod people;
 pub(crate) mod production;
+mod queue;
 mod sandbox;
 pub(crate) mod table;
+mod worker;
 
 use std::path::Path;
 
@@ -38,6 +40,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Exit> {
         Command::Doctor { json } => doctor::run(configured(file)?, json).await,
         Command::Event { command } => event::run(command).await,
         Command::Dlq { api, command } => dead_letters::run(&api, *command).await,
+        Command::Queue { api, command } => queue::run(&api, command).await,
+        Command::Worker { api, command } => worker::run(&api, command).await,
         Command::Audit { api, limit, json } => dead_letters::audit(&api, limit, json).await,
         Command::Key { command } => key::run(command),
         Command::Sandbox(args) => sandbox::run(args).await,

@@ -61,7 +61,7 @@ pub(crate) async fn serve(config: Config, role: ServeRole) -> Result<(), Exit> {
             let store = system.store(&opened).await?;
             system.watch_store(&running, &store);
             let listener = bind("api.listen", system.config.api.listen).await?;
-            let api = system.api(&store, &intake, keys);
+            let api = system.api(&broker, &store, &intake, keys);
             system.run_http(&running, "api", listener, api.routes());
         }
     }
@@ -94,7 +94,7 @@ pub(crate) async fn work(config: Config, queues: &[String]) -> Result<(), Exit> 
     let store = system.store(&opened).await?;
     system.watch_broker(&running, &broker, true);
     system.watch_store(&running, &store);
-    system.run_worker(&running, &broker, &store, &named)?;
+    system.run_worker(&running, &broker, &store, "work", &named)?;
     until_told(&system, &running, &broker).await
 }
 

@@ -14,6 +14,7 @@ pub mod conformance;
 pub mod dead_letters;
 pub mod effects;
 pub mod error;
+pub mod fleet;
 pub mod inbox;
 pub mod incidents;
 pub mod lifecycle;
@@ -33,6 +34,7 @@ pub use dead_letters::{
 };
 pub use effects::{Effects, Intent};
 pub use error::Error;
+pub use fleet::{Fleet, Orders, Pause, WorkerBeat, WorkerView};
 pub use inbox::{Identity, Triage, triage};
 pub use incidents::{Incidents, Told};
 pub use lifecycle::{Lifecycle, StoreStatus};
@@ -72,6 +74,7 @@ pub trait Store:
     + DeadLetters
     + Replays
     + AuditLog
+    + Fleet
     + Pacing
     + Schedule
     + Retention
@@ -93,6 +96,7 @@ impl<S> Store for S where
         + DeadLetters
         + Replays
         + AuditLog
+        + Fleet
         + Pacing
         + Schedule
         + Retention

@@ -26,6 +26,8 @@ pub enum Memory {
     Replays,
     /// What people did, by when.
     AuditLog,
+    /// Workers, by when they were last heard of.
+    Workers,
 }
 
 impl Memory {
@@ -39,6 +41,7 @@ impl Memory {
         Self::ClosedDeadLetters,
         Self::Replays,
         Self::AuditLog,
+        Self::Workers,
     ];
 
     /// Its word, as in metrics.
@@ -53,6 +56,7 @@ impl Memory {
             Self::ClosedDeadLetters => "closed_dead_letters",
             Self::Replays => "replays",
             Self::AuditLog => "audit_log",
+            Self::Workers => "workers",
         }
     }
 }

@@ -39,6 +39,8 @@ pub struct Metrics {
     pub critical_seconds: HistogramVec,
     /// Messages in a handler's hands. `queue`.
     pub in_flight: IntGaugeVec,
+    /// 1 while this process leaves a queue alone, as ordered. `queue`.
+    pub queue_closed: IntGaugeVec,
     /// Messages ready in a queue. `queue`.
     pub queue_ready: GaugeVec,
     /// Age in seconds of the oldest message in a queue, where it is known. `queue`.
@@ -66,7 +68,7 @@ pub struct Metrics {
     /// Dead letters that wait for somebody to see to them. `queue`, `code`.
     pub dead_letters_open: GaugeVec,
     /// Rows removed because they were old. `memory` (`inbox`, `effects`, `firings`, `incidents`, `open_dead_letters`,
-    /// `closed_dead_letters`, `replays`, `audit_log`).
+    /// `closed_dead_letters`, `replays`, `audit_log`, `workers`).
     pub forgotten: IntCounterVec,
     /// Events that went into the spool.
     pub spooled: IntCounter,
@@ -117,6 +119,12 @@ impl Metrics {
             batch_size: histogram(r, "batch_size", "Messages in a handled batch.", &["queue"], SIZES)?,
             critical_seconds: histogram(r, "critical_seconds", "From taken to settled.", &["queue"], AGES)?,
             in_flight: int_gauges(r, "in_flight", "Messages in a handler's hands.", &["queue"])?,
+            queue_closed: int_gauges(
+                r,
+                "queue_closed",
+                "1 while a queue is left alone, as ordered.",
+                &["queue"],
+            )?,
             queue_ready: gauges(r, "queue_ready", "Messages ready in a queue.", &["queue"])?,
             queue_oldest_seconds: gauges(
                 r,

@@ -23,9 +23,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("relay", &["domain", "queue", "schemas", "store", "telemetry"]),
     ("schedule", &["domain", "schemas", "store", "telemetry"]),
     ("spool", &["domain", "queue", "schemas", "sqlite", "telemetry"]),
-    ("worker", &["domain", "queue", "schemas", "telemetry"]),
+    ("worker", &["domain", "queue", "schemas", "store", "telemetry"]),
     ("handlers", &["carriers", "domain", "outbound", "schemas", "store", "telemetry", "worker"]),
-    ("api", &["domain", "intake", "schemas", "store"]),
+    ("api", &["domain", "intake", "queue", "schemas", "store"]),
     ("sandbox", &[]),
 ];
 

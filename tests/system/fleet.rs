@@ -74,6 +74,8 @@ pub(crate) struct Fleet {
     pub(crate) api: String,
     /// Where the sandbox answers.
     pub(crate) sandbox: String,
+    /// The queue of the production set.
+    pub(crate) queue: String,
     /// The database of the production set.
     pub(crate) store: String,
     /// The key of its callers.
@@ -141,14 +143,24 @@ impl Fleet {
             ("FOREBAY_MAIL__TO", text("[\"on-call@shop.example\"]")),
             ("FOREBAY_ALERTS__GROUP_WAIT_S", text("1.0")),
         ];
-        let mut database = String::new();
+        let (mut broker, mut database) = (String::new(), String::new());
         if let Some((queue, store)) = servers {
-            database.clone_from(&store);
+            (broker, database) = (queue.clone(), store.clone());
             settings.extend([("FOREBAY_QUEUE__URL", queue), ("FOREBAY_STORE__URL", store)]);
         }
         let (intake, api) = (format!("http://{intake}"), format!("http://{api}"));
         let sandbox = format!("http://{sandbox}");
-        let fleet = Self { intake, api, sandbox, store: database, settings, key, folder, _sandbox: process };
+        let fleet = Self {
+            intake,
+            api,
+            sandbox,
+            queue: broker,
+            store: database,
+            settings,
+            key,
+            folder,
+            _sandbox: process,
+        };
         eventually("the sandbox answers", READY, || fleet.saw("record").is_some());
         fleet
     }

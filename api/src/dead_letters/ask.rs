@@ -2,18 +2,18 @@
 
 use chrono::{DateTime, Utc};
 use forebay_intake::{Kind, Problem};
-use forebay_schemas::{Code, Queue, Violation};
+use forebay_schemas::{Code, Queue};
 use forebay_store::dead_letters::Cursor;
 use forebay_store::{DeadLetterFilter, Status};
 use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
+use crate::rules::{broken, check_reason};
+
 /// Longest text to search for, in bytes: AMQP's short strings hold no more.
 const TEXT_BYTES: usize = 255;
 /// Most letters that are named by their ids at once.
 const IDS_MAX: usize = 1_000;
-/// Longest reason, in bytes.
-const REASON_BYTES: usize = 500;
 /// Largest body that names letters, in bytes: so many ids.
 pub(crate) const ASK_BYTES: usize = 64 * 1024;
 
@@ -162,21 +162,6 @@ impl LettersAsk {
         check_reason(&reason)?;
         Ok(reason)
     }
-}
-
-/// A reason is for people.
-pub(super) fn check_reason(reason: &str) -> Result<(), Problem> {
-    if reason.len() > REASON_BYTES || reason.chars().any(char::is_control) {
-        let rule = format!("must be {REASON_BYTES} bytes at most, without control characters");
-        return Err(broken("/reason", rule));
-    }
-    Ok(())
-}
-
-/// A rule of the body that is broken.
-pub(super) fn broken(pointer: &str, rule: impl Into<String>) -> Problem {
-    Problem::new(Kind::InvalidContent, "The body breaks its rules; nothing was done.")
-        .errors(vec![Violation::new(pointer, rule.into())])
 }
 
 /// A store may refuse to search for control characters, and then it would look as if it were its fault.

@@ -12,11 +12,12 @@ use serde::Serialize;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::ask::{ASK_BYTES, LettersAsk, broken};
+use super::ask::{ASK_BYTES, LettersAsk};
 use super::replays::dry_run;
 use crate::api::Api;
 use crate::callers::Admin;
 use crate::extract::Sent;
+use crate::rules::broken;
 
 /// Letters discarded in one transaction.
 const BATCH: u32 = 500;

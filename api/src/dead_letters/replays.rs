@@ -13,12 +13,13 @@ use forebay_store::{By, DeadLetter, DeadLetterCount, DeadLetterFilter, NewReplay
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::ask::{ASK_BYTES, LettersAsk, broken, check_reason};
+use super::ask::{ASK_BYTES, LettersAsk};
 use crate::api::Api;
 use crate::callers::{Admin, Reports};
 use crate::extract::{Asked, Named, Sent};
 use crate::failure::not_found;
 use crate::page::{limit, page};
+use crate::rules::{broken, check_reason};
 
 /// Letters that a dry run shows.
 const EXAMPLES: u32 = 5;

@@ -9,6 +9,7 @@ mod dead_letters;
 #[path = "../../../producers/intake/tests/it/http.rs"]
 mod http;
 mod reads;
+mod steering;
 mod store_down;
 mod waiting;
 mod world;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use forebay_api::{Api, ApiOptions};
+use forebay_api::{Api, ApiOptions, Queues};
 use forebay_domain::incident::Timing;
 use forebay_domain::programme::Programme;
 use forebay_domain::settlement::Ask;
@@ -101,6 +101,7 @@ impl World {
         ));
         let api = Arc::new(Api::new(
             ApiOptions::new("1.2.3"),
+            Queues { broker: Arc::clone(&broker) as _, topology: topology.clone() },
             Arc::clone(&store),
             intake,
             keys,

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use forebay_domain::crash::{Admission, CrashPolicy};
-use forebay_domain::retry::{RetryPolicy, Verdict, unpark};
+use forebay_domain::retry::{RetryPolicy, Verdict, park, unpark};
 use forebay_domain::{Clock, Outcome};
 use forebay_queue::{Consumer, Delivery, Message, Receipt, Settlement};
-use forebay_schemas::{Code, Event, Queue, Trail};
+use forebay_schemas::{Code, Event, Queue, Tier, Trail};
 use forebay_telemetry::Metrics;
 use rand::seq::SliceRandom as _;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::handler::{Failure, RawHandler};
+use crate::orders::StandingOrders;
 
 /// The longest pause between two tries while what every message needs is away.
 const AWAY_PAUSE_MAX: Duration = Duration::from_secs(5);
@@ -31,12 +33,15 @@ pub(crate) struct Bench {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Metrics,
     pub(crate) stop: CancellationToken,
+    pub(crate) orders: watch::Receiver<StandingOrders>,
 }
 
 /// A message that is ready for the handler.
 struct Held {
     receipt: Receipt,
     message: Message,
+    /// How often this copy of it was delivered before.
+    unsettled: u32,
 }
 
 /// What is done with a delivery.
@@ -71,10 +76,49 @@ impl Bench {
         // Whoever held a redelivered message may have crashed on it: alone, it can't take others with it. In an order
         // that is not the same after each crash, or those behind the culprit would never get their turn.
         alone.shuffle(&mut rand::rng());
-        for held in alone {
+        while let Some(held) = alone.pop() {
+            if self.orders.borrow().close(&self.label).is_some() {
+                alone.push(held);
+                break;
+            }
             self.run(vec![held]).await;
         }
+        self.put_off(alone).await;
         gauge.sub(held);
+    }
+
+    /// Puts off whatever was fetched ahead of a queue that is closed.
+    pub(crate) async fn put_off_unreceived(&self) {
+        let ahead = self.consumer.unreceived();
+        if ahead.is_empty() {
+            return;
+        }
+        let gauge = self.metrics.in_flight.with_label_values(&[&self.label]);
+        let held = i64::try_from(ahead.len()).unwrap_or(i64::MAX);
+        gauge.add(held);
+        tracing::info!(queue = %self.queue, messages = held, "fetched ahead, and put back into the queue");
+        let ahead = ahead.into_iter().map(|delivery| {
+            let Delivery { receipt, message, delivery_count, .. } = delivery;
+            Held { receipt, message, unsettled: delivery_count }
+        });
+        self.put_off(ahead.collect()).await;
+        gauge.sub(held);
+    }
+
+    /// Puts messages back that no handler has seen, by way of the shortest delay: a back end would count what is given
+    /// back as delivered.
+    async fn put_off(&self, batch: Vec<Held>) {
+        let now = self.clock.now();
+        let copies = batch.into_iter().map(|Held { receipt, message, unsettled }| {
+            let past = message.trail();
+            let mut trail = park(past.clone(), unsettled, now);
+            if matches!(self.queue, Queue::Dead | Queue::Unrouted) {
+                // The archive tells copies of a letter by their headers, and a letter does not age.
+                trail.parked_at = past.parked_at;
+            }
+            (receipt, Settlement::Delay(Tier::S5, message.with_trail(&trail)))
+        });
+        self.settle(copies.collect()).await;
     }
 
     /// Lets a delivery through to the handler, or says how it is settled without one.
@@ -111,8 +155,8 @@ impl Bench {
                 let outcome = Outcome::Defer { until, why: "not due yet" };
                 Entry::Settled(receipt, self.verdict(&outcome, message, now))
             }
-            _ if admission == Admission::Run => Entry::Together(Held { receipt, message }),
-            _ => Entry::Alone(Held { receipt, message }),
+            _ if admission == Admission::Run => Entry::Together(Held { receipt, message, unsettled }),
+            _ => Entry::Alone(Held { receipt, message, unsettled }),
         }
     }
 

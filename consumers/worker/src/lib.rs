@@ -6,9 +6,14 @@
 pub mod batch;
 pub mod decoding;
 pub mod handler;
+pub mod orders;
 pub mod run;
+pub mod steward;
+mod valve;
 
 pub use decoding::Decoding;
 pub use forebay_queue::Message;
 pub use handler::{Failure, Handler, Inbound, RawHandler, Shape};
+pub use orders::StandingOrders;
 pub use run::{Assignment, Worker, WorkerOptions};
+pub use steward::{Identity, Steward};

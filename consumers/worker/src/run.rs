@@ -9,12 +9,14 @@ use forebay_domain::retry::RetryPolicy;
 use forebay_queue::{Broker, ConsumeOptions, Consumer};
 use forebay_schemas::Queue;
 use forebay_telemetry::{Check, Health, Metrics};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::batch::Bench;
 use crate::handler::RawHandler;
+use crate::orders::{StandingOrders, changed};
+use crate::valve::Valve;
 
 /// How often a worker asks whether its consumers get what waits for them.
 const LOOK_AT_STALLS: Duration = Duration::from_secs(2);
@@ -60,6 +62,7 @@ pub struct Worker {
     metrics: Metrics,
     health: Health,
     options: WorkerOptions,
+    orders: watch::Receiver<StandingOrders>,
 }
 
 impl Worker {
@@ -72,7 +75,14 @@ impl Worker {
         health: Health,
         options: WorkerOptions,
     ) -> Self {
-        Self { broker, clock, metrics, health, options }
+        let orders = watch::Sender::new(StandingOrders::none()).subscribe();
+        Self { broker, clock, metrics, health, options, orders }
+    }
+
+    /// The same, obeying these orders.
+    #[must_use]
+    pub fn obeying(self, orders: watch::Receiver<StandingOrders>) -> Self {
+        Self { orders, ..self }
     }
 
     /// Works on these queues until `stop`; then takes no more, finishes or gives back what is held, and returns.
@@ -95,22 +105,31 @@ impl Worker {
         let shape = assignment.handler.shape();
         let wanted = shape.batch.max(1).saturating_mul(shape.concurrency.max(1)).saturating_mul(2);
         let prefetch = u16::try_from(wanted).unwrap_or(u16::MAX).min(self.options.prefetch_max).max(1);
-        let consumer = self.broker.consume(assignment.queue.clone(), ConsumeOptions { prefetch });
-        let bench = Arc::new(Bench {
-            label: assignment.queue.to_string(),
-            queue: assignment.queue,
-            handler: assignment.handler,
-            consumer: Arc::clone(&consumer),
-            policy: self.options.policy.clone(),
-            crashes: self.options.crashes,
-            clock: Arc::clone(&self.clock),
-            metrics: self.metrics.clone(),
-            stop: stop.clone(),
-        });
-        let health = self.health.clone();
+        let (broker, options, clock) =
+            (Arc::clone(&self.broker), self.options.clone(), Arc::clone(&self.clock));
+        let (metrics, health, orders) = (self.metrics.clone(), self.health.clone(), self.orders.clone());
         async move {
-            health.ready(Check::ok(format!("consumer {}", bench.label)));
+            let label = assignment.queue.to_string();
+            health.ready(Check::ok(format!("consumer {label}")));
+            if !opened(orders.clone(), &label, &stop).await {
+                return;
+            }
+            let consumer = broker.consume(assignment.queue.clone(), ConsumeOptions { prefetch });
+            let bench = Arc::new(Bench {
+                label,
+                queue: assignment.queue,
+                handler: assignment.handler,
+                consumer: Arc::clone(&consumer),
+                policy: options.policy,
+                crashes: options.crashes,
+                clock,
+                metrics,
+                stop: stop.clone(),
+                orders: orders.clone(),
+            });
             let telling = tokio::spawn(tell_stalls(health, Arc::clone(&consumer), bench.label.clone()));
+            let end = CancellationToken::new();
+            let valve = tokio::spawn(Valve { bench: Arc::clone(&bench), orders }.run(end.clone()));
             let tasks = TaskTracker::new();
             let permits = Arc::new(Semaphore::new(shape.concurrency.max(1)));
             let batch_size = bench.metrics.batch_size.with_label_values(&[&bench.label]);
@@ -130,11 +149,26 @@ impl Worker {
                 });
             }
             telling.abort();
+            end.cancel();
+            if let Err(error) = valve.await {
+                tracing::error!(%error, "the valve of a queue failed");
+            }
             consumer.close().await;
             tasks.close();
             tasks.wait().await;
         }
     }
+}
+
+/// Waits until a queue may be worked on, so that nothing is fetched from it before; `false` when the worker stops.
+async fn opened(mut orders: watch::Receiver<StandingOrders>, label: &str, stop: &CancellationToken) -> bool {
+    while orders.borrow_and_update().close(label).is_some() {
+        tokio::select! {
+            () = changed(&mut orders) => {}
+            () = stop.cancelled() => return false,
+        }
+    }
+    true
 }
 
 /// Reports, for as long as it runs, whether the consumer gets what waits for it: a restart may help if it doesn't.

@@ -18,6 +18,9 @@ const TICK: Duration = Duration::from_secs(60);
 /// Old slots of the schedule are of no use to anybody.
 const FIRINGS: Duration = Duration::from_secs(35 * 24 * 3600);
 
+/// How long a worker of which nothing is heard is still listed.
+const WORKERS: Duration = Duration::from_secs(24 * 3600);
+
 /// How long what is done is remembered.
 #[derive(Debug, Clone, Copy)]
 pub struct Keep {
@@ -43,6 +46,7 @@ impl Keep {
             Memory::OpenDeadLetters => self.dead_letters,
             Memory::ClosedDeadLetters => self.closed_dead_letters,
             Memory::AuditLog => self.audit_log,
+            Memory::Workers => WORKERS,
         }
     }
 }

@@ -140,6 +140,10 @@ impl Consumer for AmqpConsumer {
         self.shelf.pause(false);
     }
 
+    fn unreceived(&self) -> Vec<Delivery> {
+        self.shelf.take_rest()
+    }
+
     async fn close(&self) {
         self.shelf.close();
         self.wish.send_replace(Wish::Close);

@@ -113,6 +113,20 @@ struct Inner {
     closed: bool,
 }
 
+impl Inner {
+    fn take(&mut self, most: usize) -> Vec<Delivery> {
+        let mut taken = Vec::new();
+        while taken.len() < most && !self.closed {
+            let Some((delivery, hold)) = self.ready.pop_front() else { break };
+            if hold.is_usable() {
+                self.held.insert(delivery.receipt, hold);
+                taken.push(delivery);
+            }
+        }
+        taken
+    }
+}
+
 impl Shelf {
     /// Something came in.
     pub(crate) fn put(&self, delivery: Delivery, hold: Hold) {
@@ -137,18 +151,12 @@ impl Shelf {
     /// Gives out up to `most`, without those whose channel is gone: the broker delivers them again.
     pub(crate) fn take(&self, most: usize) -> Vec<Delivery> {
         let mut inner = self.inner.lock();
-        let mut taken = Vec::new();
-        if inner.paused || inner.closed {
-            return taken;
-        }
-        while taken.len() < most {
-            let Some((delivery, hold)) = inner.ready.pop_front() else { break };
-            if hold.is_usable() {
-                inner.held.insert(delivery.receipt, hold);
-                taken.push(delivery);
-            }
-        }
-        taken
+        if inner.paused { Vec::new() } else { inner.take(most) }
+    }
+
+    /// Gives out everything, paused or not.
+    pub(crate) fn take_rest(&self) -> Vec<Delivery> {
+        self.inner.lock().take(usize::MAX)
     }
 
     /// Takes the right to settle a delivery; `None` when it is lost, settled or being settled.

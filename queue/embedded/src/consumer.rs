@@ -207,6 +207,10 @@ impl Consumer for EmbeddedConsumer {
         self.0.shelf.pause(false);
     }
 
+    fn unreceived(&self) -> Vec<Delivery> {
+        self.0.shelf.take_rest()
+    }
+
     async fn close(&self) {
         self.0.stop();
         self.0.stopped().await;

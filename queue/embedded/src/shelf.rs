@@ -45,6 +45,29 @@ struct Inner {
     closed: bool,
 }
 
+impl Inner {
+    fn take(&mut self, epoch: u64, most: usize) -> Vec<Delivery> {
+        if self.closed {
+            return Vec::new();
+        }
+        let count = most.min(self.ready.len());
+        let taken: Vec<Stored> = self.ready.drain(..count).collect();
+        let deliver = |stored: Stored| {
+            self.last_tag += 1;
+            let tag = self.last_tag;
+            self.held.insert(tag, stored.id);
+            Delivery {
+                message: stored.message,
+                receipt: Receipt { epoch, tag },
+                redelivered: stored.delivery_count > 0,
+                delivery_count: stored.delivery_count,
+                enqueued_at: stored.enqueued_at,
+            }
+        };
+        taken.into_iter().map(deliver).collect()
+    }
+}
+
 impl Shelf {
     pub(crate) fn new(epoch: u64, prefetch: u16) -> Self {
         let prefetch = usize::from(prefetch.max(1));
@@ -89,24 +112,12 @@ impl Shelf {
     /// Gives out up to `most`.
     pub(crate) fn take(&self, most: usize) -> Vec<Delivery> {
         let mut inner = self.inner.lock();
-        if inner.paused || inner.closed {
-            return Vec::new();
-        }
-        let count = most.min(inner.ready.len());
-        let taken: Vec<Stored> = inner.ready.drain(..count).collect();
-        let deliver = |stored: Stored| {
-            inner.last_tag += 1;
-            let tag = inner.last_tag;
-            inner.held.insert(tag, stored.id);
-            Delivery {
-                message: stored.message,
-                receipt: Receipt { epoch: self.epoch, tag },
-                redelivered: stored.delivery_count > 0,
-                delivery_count: stored.delivery_count,
-                enqueued_at: stored.enqueued_at,
-            }
-        };
-        taken.into_iter().map(deliver).collect()
+        if inner.paused { Vec::new() } else { inner.take(self.epoch, most) }
+    }
+
+    /// Gives out everything, paused or not.
+    pub(crate) fn take_rest(&self) -> Vec<Delivery> {
+        self.inner.lock().take(self.epoch, usize::MAX)
     }
 
     /// Takes the right to settle a delivery, and the id of its row; `None` when it is not held here any more.

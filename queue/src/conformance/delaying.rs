@@ -7,8 +7,8 @@ use tokio::time::{Instant, timeout};
 
 use super::Harness;
 use super::scene::{
-    LINGER, acknowledge, adapter, becomes_empty, consume, declared, depth_becomes, fill, message,
-    nothing_comes, publish, receive_all,
+    LINGER, acknowledge, adapter, becomes_empty, consume, declared, depth_becomes, fill, id_set, message,
+    nothing_comes, numbered, publish, receive_all, settle, without,
 };
 use crate::consumer::Settlement;
 use crate::publisher::Outgoing;
@@ -65,5 +65,41 @@ pub async fn a_message_published_into_a_tier_comes_out_in_its_queue(harness: &dy
         becomes_empty(&broker, &queue).await;
     }
     becomes_empty(&broker, &Queue::Delay(Tier::S5)).await;
+    broker.close().await;
+}
+
+/// A pause that lasts: what was fetched ahead waits in its queue like the rest, and was never delivered as far as
+/// anybody counts.
+pub async fn what_a_paused_consumer_never_received_is_put_off_without_a_count(harness: &dyn Harness) {
+    let broker = declared(harness).await;
+    let queue = Queue::Results;
+    fill(&broker, &queue, numbered("m", 6)).await;
+    let consumer = consume(&broker, &queue, 4);
+    let held = receive_all(&consumer, 2).await;
+    depth_becomes(&broker, &queue, |depth| depth.ready == 2).await;
+    consumer.pause().await;
+    let mut ahead = Vec::new();
+    let until = Instant::now() + LATE;
+    while ahead.len() < 2 {
+        assert!(Instant::now() < until, "only {} of 2 that were fetched ahead are there", ahead.len());
+        ahead.extend(consumer.unreceived());
+        tokio::time::sleep(LINGER).await;
+    }
+    assert!(consumer.unreceived().is_empty());
+    for delivery in &ahead {
+        let copy = Settlement::Delay(Tier::S5, delivery.message.clone());
+        settle(&consumer, std::slice::from_ref(delivery), &copy).await;
+    }
+    acknowledge(&consumer, &held).await;
+    depth_becomes(&broker, &queue, |depth| depth.ready == 4 && depth.unsettled.unwrap_or(0) == 0).await;
+    nothing_comes(&consumer).await;
+    consumer.resume().await;
+    let rest = receive_all(&consumer, 4).await;
+    assert_eq!(id_set(&rest), without(numbered("m", 6), &held));
+    assert!(rest.iter().all(|delivery| !delivery.redelivered && delivery.delivery_count == 0), "{rest:?}");
+    acknowledge(&consumer, &rest).await;
+    becomes_empty(&broker, &queue).await;
+    consumer.close().await;
+    assert!(consumer.unreceived().is_empty());
     broker.close().await;
 }

@@ -6,9 +6,10 @@ use forebay_domain::{Clock as _, SystemClock};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::{conditions, table, watch};
+use super::{conditions, watch};
 use crate::cli::LettersArgs;
 use crate::commands::people::{self, Api};
+use crate::commands::table;
 use crate::exit::{Exit, NOT_FOUND, REFUSED};
 
 const REPLAYS: &str = "/v1/dead-letters/replays";
@@ -126,7 +127,7 @@ fn summary(counted: &Value, total: i64, verb: &str) -> String {
     let examples = counted.get("examples").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let columns = ["id", "code", "queue", "kind", "message_id", "dead_at", "error"];
     let letters = if total == 1 { "letter" } else { "letters" };
-    format!("would {verb} {least}{total} {letters} ({})\n{}", codes.join(", "), table(&columns, examples))
+    format!("would {verb} {least}{total} {letters} ({})\n{}", codes.join(", "), table::of(&columns, examples))
 }
 
 /// Asks the person at the terminal; without one it is not done.

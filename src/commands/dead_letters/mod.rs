@@ -6,11 +6,10 @@ mod watch;
 
 use chrono::{DateTime, Utc};
 use forebay_domain::{Clock, SystemClock};
-use serde_json::Value;
 
 use crate::cli::{ApiArgs, DlqCommand, FilterArgs, When};
 use crate::commands::people::{self, Api};
-use crate::commands::table;
+use crate::commands::table::show;
 use crate::exit::Exit;
 
 pub(crate) async fn run(args: &ApiArgs, command: DlqCommand) -> Result<(), Exit> {
@@ -96,35 +95,4 @@ fn conditions(filter: &FilterArgs, now: DateTime<Utc>) -> Vec<(&'static str, Str
 
 fn borrowed<'q>(query: &'q [(&'static str, String)]) -> Vec<(&'static str, &'q str)> {
     query.iter().map(|(name, value)| (*name, value.as_str())).collect()
-}
-
-fn show(answer: &Value, columns: &[&str], json: bool, empty: &str) -> Result<(), Exit> {
-    if json {
-        return people::print_json(answer);
-    }
-    let rows = answer.get("items").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    if rows.is_empty() {
-        people::note(empty);
-        return Ok(());
-    }
-    people::print(&table(columns, rows))?;
-    if answer.get("more").and_then(Value::as_bool) == Some(true) {
-        people::note("there are more; narrow the search or raise --limit");
-    }
-    Ok(())
-}
-
-fn table(columns: &[&str], rows: &[Value]) -> String {
-    let cells = |row: &Value| columns.iter().map(|c| cell(row.get(*c))).collect();
-    table::plain(columns, rows.iter().map(cells))
-}
-
-/// A value in a table: short, and without what could move a terminal's cursor.
-fn cell(value: Option<&Value>) -> String {
-    let text = match value {
-        None | Some(Value::Null) => return "-".to_owned(),
-        Some(Value::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-    };
-    forebay_schemas::trail::bounded(&text, 100)
 }

@@ -12,6 +12,7 @@ mod checks;
 mod dead_letters;
 mod effects;
 mod error;
+mod fleet;
 mod inbox;
 mod incidents;
 mod lifecycle;

@@ -39,6 +39,10 @@ fn statement(memory: Memory) -> &'static str {
             "delete from audit_entry where ctid = any(array(
                  select ctid from audit_entry where at < $1 limit $2 for update skip locked))"
         }
+        Memory::Workers => {
+            "delete from worker where ctid = any(array(
+                 select ctid from worker where seen_at < $1 limit $2 for update skip locked))"
+        }
     }
 }
 

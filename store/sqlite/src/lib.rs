@@ -10,6 +10,7 @@ mod checks;
 mod dead_letters;
 mod effects;
 mod error;
+mod fleet;
 mod inbox;
 mod incidents;
 mod lifecycle;

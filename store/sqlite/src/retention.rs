@@ -36,6 +36,10 @@ fn statement(memory: Memory) -> &'static str {
             "delete from audit_entry where id in (
                  select id from audit_entry where at < ?1 order by at limit ?2)"
         }
+        Memory::Workers => {
+            "delete from worker where id in (
+                 select id from worker where seen_at < ?1 order by seen_at limit ?2)"
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 pub mod audit;
 pub mod dead_letters;
 pub mod effects;
+pub mod fleet;
 pub mod incidents;
 pub mod lifecycle;
 pub mod outbox;
@@ -82,6 +83,15 @@ macro_rules! store_conformance_tests {
                 a_repeated_delivery_changes_nothing,
                 workers_at_once_deliver_a_result_once,
                 workers_at_once_see_each_others_intentions,
+            ]
+            fleet: [
+                a_worker_is_listed_as_it_last_told_of_itself,
+                a_worker_that_signs_off_or_is_long_silent_is_forgotten,
+                an_order_to_drain_reaches_that_worker_and_stays,
+                a_paused_queue_is_told_to_every_worker_until_it_is_resumed,
+                a_pause_ends_at_its_time_and_one_of_the_same_queue_takes_its_place,
+                people_who_pause_and_resume_at_once_are_each_told_the_truth,
+                odd_text_of_an_order_is_kept,
             ]
             incidents: [
                 a_raise_opens_an_incident_and_plans_its_telling,

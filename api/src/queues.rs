@@ -1,0 +1,186 @@
+//! Queues as people steer them: how full they are, who works on them, left alone and worked on again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use forebay_intake::{Kind, Problem};
+use forebay_queue::{Broker, Depth};
+use forebay_schemas::{Queue, Topology};
+use forebay_store::{By, PAGE_MAX, Pause, WorkerView};
+use futures::future::join_all;
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+
+use crate::api::Api;
+use crate::callers::{Admin, Reports};
+use crate::extract::{COMMAND_BYTES, Named, Sent};
+use crate::failure::not_found;
+use crate::page::{MOST, page};
+use crate::rules::{broken, need_reason};
+
+/// How long the back end may take to tell how full a queue is; without an answer the rest is told.
+const DEPTH_DEADLINE: Duration = Duration::from_secs(2);
+/// Longest pause that ends by itself, in seconds: 30 days.
+const PAUSE_MAX_S: u32 = 30 * 24 * 3600;
+
+/// The queues that the api tells of.
+#[derive(Debug, Clone)]
+pub struct Queues {
+    /// Where they are.
+    pub broker: Arc<dyn Broker>,
+    /// Which there are.
+    pub topology: Topology,
+}
+
+/// A queue, as people see it.
+#[derive(Debug, Serialize)]
+pub(crate) struct QueueView {
+    name: String,
+    /// `work`; `archive` for what waits to become a dead letter; `delay` for what comes back later.
+    kind: &'static str,
+    /// Messages that could be delivered now; in a delay queue those that wait. None when the back end did not answer.
+    ready: Option<u64>,
+    /// Messages in somebody's hands, where the back end tells.
+    unsettled: Option<u64>,
+    /// When the oldest waiting message came in, where the back end tells.
+    oldest_at: Option<DateTime<Utc>>,
+    /// Workers that take from it: those that are neither lost nor asked to drain.
+    workers: usize,
+    /// That it is left alone.
+    paused: Option<PauseView>,
+}
+
+#[derive(Debug, Serialize)]
+struct PauseView {
+    since: DateTime<Utc>,
+    until: Option<DateTime<Utc>>,
+    actor: String,
+    reason: String,
+}
+
+impl From<Pause> for PauseView {
+    fn from(Pause { since, until, actor, reason, .. }: Pause) -> Self {
+        Self { since, until, actor, reason }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PauseAsk {
+    #[serde(default)]
+    reason: String,
+    /// It ends by itself after so many seconds.
+    for_s: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ResumeAsk {
+    #[serde(default)]
+    reason: String,
+}
+
+pub(crate) async fn list(State(api): State<Arc<Api>>, _: Reports) -> Result<Response, Problem> {
+    let views = api.views(api.queues.topology.queues()).await?;
+    Ok(page(views, MOST, |_| None))
+}
+
+pub(crate) async fn one(
+    State(api): State<Arc<Api>>,
+    _: Reports,
+    Named(name): Named<String>,
+) -> Result<Response, Problem> {
+    let queue = api.queue(&name)?;
+    api.view(queue).await
+}
+
+pub(crate) async fn pause(
+    State(api): State<Arc<Api>>,
+    admin: Admin,
+    Named(name): Named<String>,
+    Sent(asked): Sent<PauseAsk, COMMAND_BYTES>,
+) -> Result<Response, Problem> {
+    let queue = api.queue(&name)?;
+    need_reason(&asked.reason)?;
+    let now = api.clock.now();
+    let until = match asked.for_s {
+        Some(seconds) if (1..=PAUSE_MAX_S).contains(&seconds) => {
+            Some(now + Duration::from_secs(u64::from(seconds)))
+        }
+        Some(_) => return Err(broken("/for_s", format!("must be 1 to {PAUSE_MAX_S}"))),
+        None => None,
+    };
+    if matches!(queue, Queue::Delay(_)) {
+        let detail = "Nobody works on a delay queue; pause the queue that its messages go back to.";
+        return Err(Problem::new(Kind::Conflict, detail));
+    }
+    let by = By { id: api.new_id(), actor: admin.key_id, reason: asked.reason };
+    api.ask(api.store.pause_queue(&queue, until, &by, now)).await?;
+    api.view(queue).await
+}
+
+pub(crate) async fn resume(
+    State(api): State<Arc<Api>>,
+    admin: Admin,
+    Named(name): Named<String>,
+    Sent(asked): Sent<ResumeAsk, COMMAND_BYTES>,
+) -> Result<Response, Problem> {
+    let queue = api.queue(&name)?;
+    need_reason(&asked.reason)?;
+    let by = By { id: api.new_id(), actor: admin.key_id, reason: asked.reason };
+    let ended = api.ask(api.store.resume_queue(&queue, &by, api.clock.now())).await?;
+    if ended.is_none() {
+        return Err(Problem::new(Kind::Conflict, "The queue is not paused; nothing was changed."));
+    }
+    api.view(queue).await
+}
+
+impl Api {
+    /// The queue of this name, with or without `forebay.` before it.
+    fn queue(&self, name: &str) -> Result<Queue, Problem> {
+        let known = name.parse::<Queue>().ok().filter(|queue| self.queues.topology.queues().contains(queue));
+        known.ok_or_else(|| not_found("queue"))
+    }
+
+    async fn view(&self, queue: Queue) -> Result<Response, Problem> {
+        let view = self.views(vec![queue]).await?.pop();
+        view.map(|view| Json(view).into_response()).ok_or_else(|| not_found("queue"))
+    }
+
+    async fn views(&self, queues: Vec<Queue>) -> Result<Vec<QueueView>, Problem> {
+        let now = self.clock.now();
+        let mut pauses = self.ask(self.store.pauses(now)).await?;
+        let workers = self.ask(self.store.workers(PAGE_MAX)).await?;
+        let at_work = |worker: &&WorkerView| !worker.is_lost(now) && worker.drain.is_none();
+        let workers: Vec<&WorkerView> = workers.iter().filter(at_work).collect();
+        let depths = join_all(queues.iter().map(|queue| self.depth(queue))).await;
+        let view = |(queue, depth): (&Queue, Option<Depth>)| {
+            let name = queue.to_string();
+            let works = |worker: &&&WorkerView| worker.beat.queues.iter().any(|of| of.queue == name);
+            let workers = workers.iter().filter(works).count();
+            let paused = pauses.iter().position(|pause| pause.queue == name);
+            let paused = paused.map(|at| pauses.swap_remove(at).into());
+            let depth = depth.map(|depth| (depth.ready, depth.unsettled, depth.oldest));
+            let (ready, unsettled, oldest_at) =
+                depth.map_or((None, None, None), |(ready, held, oldest)| (Some(ready), held, oldest));
+            QueueView { name, kind: kind(queue), ready, unsettled, oldest_at, workers, paused }
+        };
+        Ok(queues.iter().zip(depths).map(view).collect())
+    }
+
+    async fn depth(&self, queue: &Queue) -> Option<Depth> {
+        timeout(DEPTH_DEADLINE, self.queues.broker.depth(queue)).await.ok()?.ok()
+    }
+}
+
+fn kind(queue: &Queue) -> &'static str {
+    match queue {
+        Queue::Delay(_) => "delay",
+        Queue::Dead | Queue::Unrouted => "archive",
+        _ => "work",
+    }
+}

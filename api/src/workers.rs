@@ -1,0 +1,99 @@
+//! Workers: who is there, and who is to take no more.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use forebay_intake::Problem;
+use forebay_store::fleet::{DrainOrder, WorkerQueue};
+use forebay_store::{By, WorkerView};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::api::Api;
+use crate::callers::{Admin, Reports};
+use crate::extract::{Asked, COMMAND_BYTES, Named, Sent};
+use crate::failure::not_found;
+use crate::page::{limit, page};
+use crate::rules::need_reason;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WorkersAsk {
+    limit: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DrainAsk {
+    #[serde(default)]
+    reason: String,
+}
+
+/// A worker, as people see it.
+#[derive(Debug, Serialize)]
+struct View {
+    id: Uuid,
+    host: String,
+    version: String,
+    role: String,
+    /// `running`, `draining`, `drained`, or `lost` when nothing was heard of it for too long.
+    state: &'static str,
+    started_at: DateTime<Utc>,
+    seen_at: DateTime<Utc>,
+    /// Messages in its hands.
+    in_flight: u64,
+    queues: Vec<WorkerQueue>,
+    /// That it was asked to take no more.
+    drain: Option<DrainOrder>,
+}
+
+impl View {
+    fn of(view: WorkerView, now: DateTime<Utc>) -> Self {
+        let state = match &view {
+            lost if lost.is_lost(now) => "lost",
+            asked if asked.drain.is_some() && asked.beat.state.as_str() == "running" => "draining",
+            said => said.beat.state.as_str(),
+        };
+        let WorkerView { beat, seen_at, drain } = view;
+        Self {
+            id: beat.id,
+            host: beat.host,
+            version: beat.version,
+            role: beat.role,
+            state,
+            started_at: beat.started_at,
+            seen_at,
+            in_flight: beat.queues.iter().map(|queue| u64::from(queue.in_flight)).sum(),
+            queues: beat.queues,
+            drain,
+        }
+    }
+}
+
+pub(crate) async fn list(
+    State(api): State<Arc<Api>>,
+    _: Reports,
+    Asked(asked): Asked<WorkersAsk>,
+) -> Result<Response, Problem> {
+    let limit = limit(asked.limit)?;
+    let workers = api.ask(api.store.workers(limit + 1)).await?;
+    let now = api.clock.now();
+    Ok(page(workers.into_iter().map(|worker| View::of(worker, now)).collect(), limit, |_| None))
+}
+
+pub(crate) async fn drain(
+    State(api): State<Arc<Api>>,
+    admin: Admin,
+    Named(id): Named<Uuid>,
+    Sent(asked): Sent<DrainAsk, COMMAND_BYTES>,
+) -> Result<Response, Problem> {
+    need_reason(&asked.reason)?;
+    let by = By { id: api.new_id(), actor: admin.key_id, reason: asked.reason };
+    let now = api.clock.now();
+    let worker = api.ask(api.store.drain_worker(id, &by, now)).await?;
+    let worker = worker.ok_or_else(|| not_found("worker"))?;
+    Ok(Json(View::of(worker, now)).into_response())
+}
