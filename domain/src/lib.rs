@@ -7,6 +7,7 @@ pub mod clock;
 pub mod crash;
 pub mod dead_letter;
 pub mod due;
+pub mod erasure;
 pub mod ids;
 pub mod incident;
 pub mod outbox;

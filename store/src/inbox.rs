@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use forebay_schemas::Digest;
 
+use crate::rewards::RewardMessage;
+
 /// Who a message is, to one consumer. The key in the inbox is (consumer, source, id).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Identity {
@@ -48,6 +50,16 @@ pub fn triage<'i>(
             }
         })
         .collect()
+}
+
+/// A replayed message from which an erased member was taken is not what it was when it had its effect, and yet the
+/// same message: it is a repeat, not a reused identity.
+pub fn pass_redacted(triaged: &mut [Triage], messages: &[RewardMessage]) {
+    for (triage, message) in triaged.iter_mut().zip(messages) {
+        if *triage == Triage::Reused && message.ask.is_redacted() {
+            *triage = Triage::Duplicate;
+        }
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use forebay_schemas::{MemberId, OrderId, ProgrammeId, RefundId, RewardId, RuleId
 use uuid::Uuid;
 
 use super::Ask;
+use crate::erasure::is_erased;
 use crate::programme::Programme;
 use crate::stock::Stock;
 
@@ -41,6 +42,8 @@ pub struct Books {
     pub programmes: BTreeMap<ProgrammeId, Programme>,
     /// The members named; a missing one is new.
     pub members: BTreeMap<MemberId, Member>,
+    /// Those of the members named that were erased.
+    pub erased: BTreeSet<MemberId>,
     /// The days that count, of the members named in the programmes named.
     pub days: BTreeMap<(ProgrammeId, MemberId), BTreeSet<NaiveDate>>,
     /// The slots taken by live (granted) claims, of the members named under the rules named.
@@ -116,6 +119,12 @@ impl Needs {
 }
 
 impl Books {
+    /// Nothing may be written about this member any more.
+    #[must_use]
+    pub fn is_erased(&self, member: &MemberId) -> bool {
+        is_erased(member) || self.erased.contains(member)
+    }
+
     /// Adds to a member's points and returns what the member has now.
     pub(super) fn credit(&mut self, member: &MemberId, delta: i64) -> i64 {
         let account = self.members.entry(member.clone()).or_default();

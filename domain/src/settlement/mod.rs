@@ -17,6 +17,7 @@ use uuid::Uuid;
 pub use books::{Books, Member, Needs, Order};
 pub use claims::stock_incident;
 
+use crate::erasure::is_erased;
 use crate::ids::Ids;
 use crate::incident::Raise;
 use crate::outbox::NewOutbox;
@@ -32,6 +33,25 @@ pub enum Ask {
     Paid(OrderPaid),
     /// A refund.
     Refunded(OrderRefunded),
+}
+
+impl Ask {
+    /// The member that it names.
+    #[must_use]
+    pub fn member(&self) -> Option<&MemberId> {
+        match self {
+            Self::CheckIn(ask, _) => Some(&ask.member_id),
+            Self::Claim(ask, _) => Some(&ask.member_id),
+            Self::Paid(ask) => ask.member_id.as_ref(),
+            Self::Refunded(_) => None,
+        }
+    }
+
+    /// Its member was taken out of the message: it is not what it was, even if it is the message that it was.
+    #[must_use]
+    pub fn is_redacted(&self) -> bool {
+        self.member().is_some_and(is_erased)
+    }
 }
 
 /// What became of one ask.
@@ -55,6 +75,8 @@ pub enum Answer {
     TakenBack(i64),
     /// It refers to an order that is not here yet; nothing was written.
     NotYetKnown,
+    /// The member was erased; nothing was written about them.
+    Erased,
 }
 
 /// A day that counts.
@@ -182,7 +204,14 @@ pub struct Settlement {
 pub fn settle(books: &mut Books, asks: &[Ask], now: DateTime<Utc>, ids: &dyn Ids) -> Settlement {
     let mut settlement = Settlement::default();
     for (index, ask) in asks.iter().enumerate() {
+        let gone = ask.member().is_some_and(|member| books.is_erased(member));
         let answer = match ask {
+            Ask::CheckIn(..) | Ask::Claim(..) if gone => Answer::Erased,
+            // The shop's order is booked all the same, as a guest's: a refund may follow it.
+            Ask::Paid(paid) if gone => {
+                let paid = OrderPaid { member_id: None, ..paid.clone() };
+                orders::paid(books, &paid, index, now, ids, &mut settlement)
+            }
             Ask::CheckIn(check_in, received_at) => {
                 check_in_answer(books, check_in, *received_at, index, now, ids, &mut settlement)
             }

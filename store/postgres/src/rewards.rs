@@ -24,7 +24,8 @@ impl PostgresStore {
         now: DateTime<Utc>,
     ) -> Result<RewardsSettled, Stop> {
         let identities: Vec<_> = messages.iter().map(|m| &m.identity).collect();
-        let triaged = inbox::sorted(conn, &identities).await?;
+        let mut triaged = inbox::sorted(conn, &identities).await?;
+        forebay_store::inbox::pass_redacted(&mut triaged, messages);
         let fresh: Vec<usize> =
             triaged.iter().enumerate().filter(|(_, t)| **t == Triage::New).map(|(i, _)| i).collect();
         let mut answers = vec![None; messages.len()];

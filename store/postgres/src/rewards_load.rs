@@ -13,8 +13,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::error::Stop;
-use crate::{erasure, programmes};
 use crate::rows::{narrow, read};
+use crate::{erasure, programmes};
 
 /// Locks and reads everything that these asks name: orders, then members, then what hangs on them, then stock, which
 /// many workers want at once and which is therefore held shortest.

@@ -29,7 +29,8 @@ async fn settle_set(
     tools: &Tools,
 ) -> Result<RewardsSettled, Fault> {
     let identities: Vec<&Identity> = messages.iter().map(|m| &m.identity).collect();
-    let triaged = inbox::sorted(conn, &identities).await?;
+    let mut triaged = inbox::sorted(conn, &identities).await?;
+    forebay_store::inbox::pass_redacted(&mut triaged, messages);
     let mut answers = vec![None; messages.len()];
     let fresh: Vec<usize> = (0..messages.len()).filter(|index| triaged[*index] == Triage::New).collect();
     if !fresh.is_empty() {

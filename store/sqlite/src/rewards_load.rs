@@ -3,12 +3,13 @@
 use chrono::NaiveDate;
 use forebay_domain::settlement::{Ask, Books, Member, Needs, Order};
 use forebay_domain::stock::Stock;
+use forebay_schemas::MemberId;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
 use crate::error::Fault;
-use crate::programmes;
 use crate::rows::{Reading, hex, json};
+use crate::{erasure, programmes};
 
 /// Everything that these asks name. What they do not name is not asked for.
 pub(crate) async fn load(conn: &mut SqliteConnection, asks: &[Ask]) -> Result<Books, Fault> {
@@ -76,13 +77,15 @@ async fn members(conn: &mut SqliteConnection, needs: &Needs, books: &mut Books) 
     let rows =
         sqlx::query("select id, balance, blocked from member where id in (select value from json_each(?))")
             .bind(json(&named)?)
-            .fetch_all(conn)
+            .fetch_all(&mut *conn)
             .await?;
     for row in &rows {
         let row = Reading::of("member", row);
         let member = Member { balance: row.get("balance")?, blocked: row.get("blocked")? };
         books.members.insert(row.parsed("id")?, member);
     }
+    let erased = erasure::among(conn, named.iter().map(MemberId::as_str)).await?;
+    books.erased.extend(named.into_iter().filter(|member| erased.contains(member.as_str())));
     Ok(())
 }
 

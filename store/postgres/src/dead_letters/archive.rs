@@ -12,7 +12,7 @@ use super::changes::{self, Groups};
 use super::rows;
 use crate::error::Stop;
 use crate::rows::{read, storable};
-use crate::{PostgresStore, incidents};
+use crate::{PostgresStore, erasure, incidents};
 
 /// The letters that a set may touch: those of its messages and queues ($1, $2), and those that they were replayed
 /// from ($3).
@@ -28,8 +28,9 @@ impl PostgresStore {
         if letters.is_empty() {
             return Ok(Archived::default());
         }
-        let known = known(conn, letters).await?;
-        let plan = Archiving::of(known, letters.to_vec(), self.ids.as_ref(), now);
+        let letters = erasure::redacted(conn, letters).await?;
+        let known = known(conn, &letters).await?;
+        let plan = Archiving::of(known, letters, self.ids.as_ref(), now);
         let (fresh, again): (Vec<&Kept>, Vec<&Kept>) = plan.kept.iter().partition(|kept| kept.fresh);
         insert(conn, &fresh, now).await?;
         update(conn, &again, now).await?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use forebay_domain::{Ids as _, RandomIds};
 use forebay_schemas::MemberId;
-use forebay_store::conformance::Harness;
+use forebay_store::conformance::{Harness, stands_in};
 use forebay_store::{Lifecycle as _, Store};
 use forebay_store_postgres::{Options, PostgresStore};
 use sqlx::postgres::PgConnectOptions;
@@ -15,9 +15,6 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
 
 /// The lock under which the template is made, on the server's maintenance database.
 const TEMPLATE_LOCK: i64 = 0x666f_7265;
-const MIGRATIONS: [&str; 2] =
-    [include_str!("../../migrations/0001_tables.sql"), include_str!("../../migrations/0002_rules.sql")];
-
 /// The server's address.
 #[expect(
     clippy::disallowed_methods,
@@ -93,7 +90,9 @@ impl Drop for Database {
 /// The migrated database that the tests' are copies of, made by whoever comes first.
 async fn template(server: &PgConnectOptions, conn: &mut PgConnection) -> String {
     let mut hasher = DefaultHasher::new();
-    MIGRATIONS.hash(&mut hasher);
+    for migration in sqlx::migrate!().iter() {
+        migration.checksum.hash(&mut hasher);
+    }
     let name = format!("forebay_template_{:016x}", hasher.finish());
     sqlx::query("select pg_advisory_lock($1)").bind(TEMPLATE_LOCK).execute(&mut *conn).await.unwrap();
     let there: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1)")
@@ -152,5 +151,29 @@ impl Harness for OnPostgres {
         .execute(&mut conn)
         .await
         .unwrap();
+    }
+
+    async fn mentions(&self, text: &str) -> Vec<String> {
+        let mut conn = self.database().await.connect().await;
+        let columns: Vec<(String, String, bool)> = sqlx::query_as(
+            "select c.table_name::text, c.column_name::text, c.data_type = 'bytea' from information_schema.columns c
+             join information_schema.tables t using (table_schema, table_name)
+             where c.table_schema = 'forebay' and t.table_type = 'BASE TABLE' order by 1, 2",
+        )
+        .fetch_all(&mut conn)
+        .await
+        .unwrap();
+        let mut found = Vec::new();
+        for (table, column, bytes) in columns {
+            let value = if bytes { column.clone() } else { format!("convert_to({column}::text, 'UTF8')") };
+            let sql =
+                format!("select {value} from {table} where position(convert_to($1, 'UTF8') in {value}) > 0");
+            let values: Vec<Vec<u8>> =
+                sqlx::query_scalar(AssertSqlSafe(sql)).bind(text).fetch_all(&mut conn).await.unwrap();
+            if values.iter().any(|value| stands_in(value, text)) {
+                found.push(format!("{table}.{column}"));
+            }
+        }
+        found
     }
 }

@@ -11,9 +11,9 @@ use uuid::Uuid;
 use super::changes::{self, Groups};
 use super::rows;
 use crate::error::Fault;
-use crate::incidents;
 use crate::rows::{Reading, hex, hex_bytes, json, micros};
 use crate::store::Tools;
+use crate::{erasure, incidents};
 
 const KNOWN: &str = "l.id, l.key, l.queue, l.copy, l.fingerprint, l.status, l.replays, l.replay_id, l.deaths, \
      l.dead_at, l.code, l.error, l.attempts, l.history";
@@ -24,6 +24,7 @@ pub(super) async fn archive(
     now: DateTime<Utc>,
     tools: &Tools,
 ) -> Result<Archived, Fault> {
+    let letters = erasure::redacted(conn, letters).await?;
     let known = known(conn, &letters).await?;
     let plan = Archiving::of(known, letters, tools.ids.as_ref(), now);
     // One statement a letter: bodies are any bytes, and letters are few.
