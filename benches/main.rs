@@ -15,6 +15,7 @@ mod footprint;
 mod http_load;
 mod process;
 mod report;
+mod search;
 mod settle;
 
 #[path = "../tests/system/fleet.rs"]
@@ -38,6 +39,8 @@ enum Measurement {
     Burst,
     /// Memory of an intake and of a worker, processor time of an idle system
     Footprint,
+    /// Searches among dead letters, on both stores
+    Search,
 }
 
 #[derive(Debug, Parser)]
@@ -50,7 +53,7 @@ struct Options {
     /// A tenth of the work in one round: to try the measurements, not to quote them
     #[arg(long)]
     quick: bool,
-    /// Messages that wait for the worker whose memory is measured
+    /// Messages that wait for the worker whose memory is measured, and dead letters that are searched
     #[arg(long, default_value_t = 1_000_000)]
     messages: usize,
     /// Given by cargo
@@ -85,6 +88,7 @@ fn main() {
             Measurement::Settle => runtime.block_on(settle::measure(&options)),
             Measurement::Burst => burst::measure(&options),
             Measurement::Footprint => runtime.block_on(footprint::measure(&options)),
+            Measurement::Search => runtime.block_on(search::measure(&options)),
         });
     }
     report::show(&rows);
