@@ -13,6 +13,7 @@ pub mod audit_log;
 pub mod conformance;
 pub mod dead_letters;
 pub mod effects;
+pub mod erasure;
 pub mod error;
 pub mod fleet;
 pub mod inbox;
@@ -33,6 +34,7 @@ pub use dead_letters::{
     NewDeadLetter, NewReplay, Replay, ReplayStep, Replays, Revived, Status,
 };
 pub use effects::{Effects, Intent};
+pub use erasure::{Erasure, Erasures};
 pub use error::Error;
 pub use fleet::{Fleet, Orders, Pause, WorkerBeat, WorkerView};
 pub use inbox::{Identity, Triage, triage};
@@ -70,6 +72,7 @@ pub trait Store:
     + Returns
     + Parcels
     + Effects
+    + Erasures
     + Incidents
     + DeadLetters
     + Replays
@@ -92,6 +95,7 @@ impl<S> Store for S where
         + Returns
         + Parcels
         + Effects
+        + Erasures
         + Incidents
         + DeadLetters
         + Replays

@@ -11,6 +11,7 @@ mod audit_log;
 mod checks;
 mod dead_letters;
 mod effects;
+mod erasure;
 mod error;
 mod fleet;
 mod inbox;

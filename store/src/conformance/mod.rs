@@ -9,6 +9,7 @@
 pub mod audit;
 pub mod dead_letters;
 pub mod effects;
+pub mod erasure;
 pub mod fleet;
 pub mod incidents;
 pub mod lifecycle;
@@ -46,6 +47,10 @@ pub trait Harness: Send + Sync {
 
     /// Blocks a member in that store, or lifts the block; the contract has no way to do it yet.
     async fn block(&self, member: &MemberId, blocked: bool);
+
+    /// Every column of every table in which this text stands as a word of its own, as `table.column`, sorted. What
+    /// the store holds is looked through, not what the contract tells of it.
+    async fn mentions(&self, text: &str) -> Vec<String>;
 }
 
 /// Makes one test of each behaviour. The harness is an expression that makes a new [`Harness`]; attributes before
@@ -83,6 +88,13 @@ macro_rules! store_conformance_tests {
                 a_repeated_delivery_changes_nothing,
                 workers_at_once_deliver_a_result_once,
                 workers_at_once_see_each_others_intentions,
+            ]
+            erasure: [
+                an_erased_member_is_nowhere_and_the_books_are_what_they_were,
+                what_comes_later_about_an_erased_member_has_no_effect_and_leaves_no_trace,
+                a_letter_of_an_erased_member_is_replayed_without_effect,
+                erasing_again_and_erasing_a_stranger_change_nothing,
+                a_member_who_is_erased_while_workers_settle_is_gone_all_the_same,
             ]
             fleet: [
                 a_worker_is_listed_as_it_last_told_of_itself,
@@ -237,6 +249,17 @@ macro_rules! store_conformance_tests {
             $crate::conformance::$file::$test(&$harness).await;
         }
     };
+}
+
+/// The text is in these bytes as a word of its own, not as a part of a longer one.
+#[must_use]
+pub fn stands_in(bytes: &[u8], text: &str) -> bool {
+    let in_word = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || b"-_".contains(b));
+    bytes.windows(text.len()).enumerate().any(|(at, window)| {
+        window == text.as_bytes()
+            && !in_word(at.checked_sub(1).and_then(|before| bytes.get(before)))
+            && !in_word(bytes.get(at + text.len()))
+    })
 }
 
 /// Reads an instant.
