@@ -103,7 +103,8 @@ impl Fleet {
         Self::around(None)
     }
 
-    fn around(servers: Option<(String, String)>) -> Self {
+    /// A sandbox and the settings of a set on these servers, as they are; without servers, of the embedded set.
+    pub(crate) fn around(servers: Option<(String, String)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = || format!("127.0.0.1:{}", free_port());
         let (intake, sandbox, smtp) = (address(), address(), address());
