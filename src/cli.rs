@@ -1,6 +1,7 @@
 //! The command line.
 
 mod dead_letters;
+mod member;
 mod steering;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::dead_letters::{DlqCommand, FilterArgs, LettersArgs, When};
+pub(crate) use self::member::MemberCommand;
 pub(crate) use self::steering::{QueueCommand, WorkerCommand};
 
 use crate::storm::Dose;
@@ -93,6 +95,13 @@ pub(crate) enum Command {
         api: ApiArgs,
         #[command(subcommand)]
         command: WorkerCommand,
+    },
+    /// Members: erased when the law asks for it
+    Member {
+        #[command(flatten)]
+        api: ApiArgs,
+        #[command(subcommand)]
+        command: MemberCommand,
     },
     /// What people did by the api, the newest first: who, when, why
     Audit {

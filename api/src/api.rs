@@ -18,7 +18,9 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::queues::{self, Queues};
-use crate::{audit_log, check_ins, claims, dead_letters, incidents, members, programmes, tracking, workers};
+use crate::{
+    audit_log, check_ins, claims, dead_letters, erasure, incidents, members, programmes, tracking, workers,
+};
 
 /// The api's bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +87,7 @@ impl Api {
             .route("/v1/programmes/{programme_id}/members/{member_id}/days", get(members::days))
             .route("/v1/members/{member_id}/balance", get(members::balance))
             .route("/v1/members/{member_id}/claims", get(members::claims))
+            .route("/v1/members/{member_id}/erase", post(erasure::erase))
             .route("/v1/claims/{claim_id}", get(claims::one))
             .route("/v1/returns/{return_id}", get(tracking::one_return))
             .route("/v1/parcels/{carrier}/{number}", get(tracking::one_parcel))

@@ -9,6 +9,7 @@ mod callers;
 mod check_ins;
 mod claims;
 mod dead_letters;
+mod erasure;
 mod extract;
 mod failure;
 mod incidents;

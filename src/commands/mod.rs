@@ -6,6 +6,7 @@ mod dev;
 mod doctor;
 mod event;
 mod key;
+mod member;
 pub(crate) mod people;
 pub(crate) mod production;
 mod queue;
@@ -43,6 +44,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Exit> {
         Command::Queue { api, command } => queue::run(&api, command).await,
         Command::Worker { api, command } => worker::run(&api, command).await,
         Command::Audit { api, limit, json } => dead_letters::audit(&api, limit, json).await,
+        Command::Member { api, command } => member::run(&api, command).await,
         Command::Key { command } => key::run(command),
         Command::Sandbox(args) => sandbox::run(args).await,
         Command::Version { json } => version(json),

@@ -1,8 +1,9 @@
 //! What people's commands share: results on standard output, calls to the api with a key from a file.
 
-use std::io::{Read, Write};
+use std::io::{BufRead as _, IsTerminal as _, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_domain::SystemClock;
@@ -36,6 +37,17 @@ pub(crate) fn print_json(value: &Value) -> Result<(), Exit> {
 /// Tells something that is not the result.
 pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Asks the person at the terminal; without one the answer is no.
+pub(crate) fn confirmed(question: &str) -> Result<bool, Exit> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    let _ = write!(std::io::stderr(), "{question} [y/N] ");
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// Reads a file, or standard input for `-`.
@@ -94,6 +106,17 @@ impl Api {
     /// Posts JSON.
     pub(crate) async fn post_json(&self, path: &str, body: &Value) -> Result<Value, Exit> {
         self.post(path, "application/json", body.to_string().into_bytes()).await
+    }
+
+    /// Posts JSON, and waits this long for the answer.
+    pub(crate) async fn post_json_within(
+        &self,
+        path: &str,
+        body: &Value,
+        patience: Duration,
+    ) -> Result<Value, Exit> {
+        let call = Call::post_json("api", self.url(path)?, body).bearer(&self.token).timeout(patience);
+        answer(&self.client.call(&call).await).map(|answer| json(&answer.body))
     }
 
     /// Deletes what is at a path.

@@ -10,6 +10,7 @@ mod control;
 mod dead_letters;
 mod demo;
 mod dev;
+mod erasure;
 mod fleet;
 mod own_broker;
 mod production;

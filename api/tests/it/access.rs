@@ -19,6 +19,7 @@ const ROUTES: &[(&str, &str, &[Scope])] = &[
     ("GET", "/v1/programmes/autumn/members/m-1/days", READ),
     ("GET", "/v1/members/m-1/balance", READ),
     ("GET", "/v1/members/m-1/claims", READ),
+    ("POST", "/v1/members/m-1/erase", ADMIN),
     ("GET", "/v1/claims/0190a7c4-7b1e-7c3a-8f00-000000000001", READ),
     ("GET", "/v1/returns/R-1", READ),
     ("GET", "/v1/parcels/cj/123456789012", READ),

@@ -5,6 +5,7 @@ mod access;
 mod administration;
 mod commands;
 mod dead_letters;
+mod erasure;
 #[expect(dead_code, reason = "the client is the intake's tests'; not all of it is needed here")]
 #[path = "../../../producers/intake/tests/it/http.rs"]
 mod http;

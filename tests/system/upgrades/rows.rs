@@ -29,7 +29,7 @@ async fn open(path: &Path) -> SqliteConnection {
 }
 
 /// Everything in an SQLite file: its schema, then its rows.
-pub(super) async fn of_file(path: &Path) -> String {
+pub(crate) async fn of_file(path: &Path) -> String {
     let mut conn = open(path).await;
     let objects: Vec<(String, String, String)> = sqlx::query_as(
         "select type, name, sql from sqlite_schema where sql is not null and name not like 'sqlite_%'
@@ -106,7 +106,7 @@ async fn connect(url: &str) -> PgConnection {
 }
 
 /// The rows of a PostgreSQL database, and which migrations it has. Gates are left out: they hold the server's clock.
-pub(super) async fn of_database(url: &str) -> String {
+pub(crate) async fn of_database(url: &str) -> String {
     let mut conn = connect(url).await;
     let migrations: Vec<(i64, Vec<u8>)> =
         sqlx::query_as("select version, checksum from _sqlx_migrations order by version")
