@@ -59,6 +59,28 @@ async fn the_ledger_and_the_movements_are_append_only() {
 }
 
 #[tokio::test]
+async fn of_the_ledger_only_a_members_name_may_change_and_only_into_a_pseudonym() {
+    let database = Database::new().await;
+    let store = database.store();
+    store.put_programme(&programme(), now()).await.unwrap();
+    settle(&store, vec![paid("o-1", Some(1), 100_000)]).await;
+    let mut conn = database.connect().await;
+    for sql in [
+        "update ledger_entry set account = 'm:m-2' where account = 'm:m-1'",
+        "update ledger_entry set account = 'm:forebay:erased:1' where account like 'sys:%'",
+        "update ledger_entry set account = 'm:forebay:erased:1', amount = 1 where account = 'm:m-1'",
+        "update ledger_entry set account = 'm:forebay:erased:1', balance_after = null where account = 'm:m-1'",
+    ] {
+        assert!(refused(&mut conn, sql).await.contains("append only"), "{sql}");
+    }
+    execute(
+        &mut conn,
+        "update ledger_entry set account = 'm:forebay:erased:1' where account = 'm:m-1'".to_owned(),
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn stock_can_not_be_oversold_by_hand() {
     let database = Database::new().await;
     database.store().put_programme(&programme(), now()).await.unwrap();
@@ -85,7 +107,8 @@ async fn an_empty_database_is_migrated_once_by_many_processes_at_once() {
         process.await.unwrap().unwrap();
     }
     let status = database.store().status().await.unwrap();
-    assert_eq!((status.schema_version, status.schema_wanted), (2, 2));
+    assert!(status.schema_version > 0);
+    assert_eq!(status.schema_version, status.schema_wanted);
     database.store().put_programme(&programme(), now()).await.unwrap();
 }
 

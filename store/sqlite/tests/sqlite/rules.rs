@@ -32,6 +32,12 @@ async fn rules_of_the_books_hold_against_statements_by_hand() {
         ("update member set balance = -1", "member_balance_not_negative"),
         ("update ledger_entry set amount = amount * 2", "append only"),
         ("delete from ledger_entry", "append only"),
+        ("update ledger_entry set account = 'm:m-2' where account = 'm:m-1'", "append only"),
+        ("update ledger_entry set account = 'm:forebay:erased:1' where account like 'sys:%'", "append only"),
+        (
+            "update ledger_entry set account = 'm:forebay:erased:1', balance_after = null where account = 'm:m-1'",
+            "append only",
+        ),
         ("update ledger_txn set kind = 'refund'", "append only"),
         ("delete from movement", "append only"),
         (
