@@ -8,10 +8,12 @@ mod db;
 mod error;
 mod job;
 mod lock;
+mod migrations;
 mod wakes;
 mod writer;
 
 pub use db::{Db, Figures};
 pub use error::Error;
 pub use futures::future::BoxFuture;
+pub use migrations::migrator;
 pub use wakes::{Listener, Wakes};

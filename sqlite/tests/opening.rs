@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use forebay_sqlite::{Db, Error};
+use forebay_sqlite::{Db, Error, migrator};
 use support::{execute, insert, numbers, opened};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -89,19 +89,23 @@ async fn readers_see_what_was_answered_and_can_not_write() {
     db.close().await;
 }
 
+const FIRST: &[(&str, &str)] = &[("first", "CREATE TABLE first (n INTEGER PRIMARY KEY) STRICT")];
+const FIRST_NEWER: &[(&str, &str)] = &[FIRST[0], ("text", "ALTER TABLE first ADD COLUMN text TEXT")];
+const SECOND: &[(&str, &str)] = &[("second", "CREATE TABLE second (n INTEGER PRIMARY KEY) STRICT")];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_crate_brings_its_own_tables_up_to_date() {
     let folder = tempfile::tempdir().unwrap();
     let db = opened(&folder).await;
     for _ in 0..2 {
-        db.migrate("_first", sqlx::migrate!("tests/migrations/first")).await.unwrap();
-        db.migrate("_second", sqlx::migrate!("tests/migrations/second")).await.unwrap();
+        db.migrate("_first", migrator(FIRST)).await.unwrap();
+        db.migrate("_second", migrator(SECOND)).await.unwrap();
     }
     execute(&db, "INSERT INTO first SELECT 1").await.unwrap();
     execute(&db, "INSERT INTO second SELECT 1").await.unwrap();
-    db.migrate("_first", sqlx::migrate!("tests/migrations/first_newer")).await.unwrap();
+    db.migrate("_first", migrator(FIRST_NEWER)).await.unwrap();
     execute(&db, "INSERT INTO first (n, text) SELECT 2, 'b'").await.unwrap();
-    let older = db.migrate("_first", sqlx::migrate!("tests/migrations/first")).await;
+    let older = db.migrate("_first", migrator(FIRST)).await;
     let Err(error @ Error::Migration(_)) = older else { panic!("{older:?}") };
     assert!(error.to_string().contains("a newer release"), "{error}");
     db.close().await;

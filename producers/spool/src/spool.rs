@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use forebay_domain::Clock;
 use forebay_queue::{Broker, Publisher};
-use forebay_sqlite::{Db, Error};
+use forebay_sqlite::{Db, Error, migrator};
 use forebay_telemetry::Metrics;
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
@@ -18,7 +18,8 @@ use crate::pump::Pump;
 use crate::rows;
 
 /// The table that remembers which migrations were applied.
-const MIGRATIONS: &str = "_spool_migrations";
+const MIGRATIONS_TABLE: &str = "_spool_migrations";
+const MIGRATIONS: &[(&str, &str)] = &[("spooled", include_str!("../migrations/0001_spooled.sql"))];
 
 /// The bounds of a spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +52,7 @@ impl Spool {
         clock: Arc<dyn Clock>,
         metrics: Metrics,
     ) -> Result<Arc<Self>, Error> {
-        db.migrate(MIGRATIONS, sqlx::migrate!()).await?;
+        db.migrate(MIGRATIONS_TABLE, migrator(MIGRATIONS)).await?;
         db.write::<_, Error, _>(|conn| Box::pin(rows::take_back(conn))).await?;
         let found = rows::load(db.read()).await?;
         if found.events > 0 {

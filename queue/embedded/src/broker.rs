@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_queue::{Broker, BrokerError, ConsumeOptions, Consumer, Depth, Link, Publisher};
 use forebay_schemas::{Queue, Topology};
-use forebay_sqlite::{Db, Error};
+use forebay_sqlite::{Db, Error, migrator};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
@@ -21,7 +21,8 @@ use crate::{declaration, rows};
 /// Longest wait, when closing, for what is under way.
 const CLOSE_BOUND: Duration = Duration::from_secs(5);
 /// The table that remembers which migrations were applied.
-const MIGRATIONS: &str = "_queue_migrations";
+const MIGRATIONS_TABLE: &str = "_queue_migrations";
+const MIGRATIONS: &[(&str, &str)] = &[("messages", include_str!("../migrations/0001_messages.sql"))];
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>;
@@ -66,7 +67,7 @@ impl EmbeddedBroker {
         clock: Clock,
         options: Options,
     ) -> Result<Arc<Self>, Error> {
-        db.migrate(MIGRATIONS, sqlx::migrate!()).await?;
+        db.migrate(MIGRATIONS_TABLE, migrator(MIGRATIONS)).await?;
         let stored = db.write(|conn| Box::pin(rows::take_over(conn))).await?;
         // Receipts of a broker that was opened earlier must be worth nothing here.
         let last_epoch = AtomicU64::new(u64::try_from(clock().timestamp_micros()).unwrap_or(0));

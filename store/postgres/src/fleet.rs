@@ -5,7 +5,8 @@ use chrono::{DateTime, Utc};
 use forebay_schemas::Queue;
 use forebay_store::fleet::{DrainOrder, WorkerState};
 use forebay_store::{By, Error, Fleet, Orders, Pause, WorkerBeat, WorkerView};
-use sqlx::PgConnection;
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, PgConnection, Row as _};
 use uuid::Uuid;
 
 use crate::attempt::Tries;
@@ -13,8 +14,8 @@ use crate::error::{Stop, store_error};
 use crate::rows::{page, read, storable};
 use crate::{PostgresStore, audit_log};
 
-/// A row of `worker`, as `COLUMNS` reads it.
-#[derive(Debug, sqlx::FromRow)]
+/// A row of `worker`.
+#[derive(Debug)]
 struct WorkerRow {
     id: Uuid,
     host: String,
@@ -27,6 +28,24 @@ struct WorkerRow {
     drain_at: Option<DateTime<Utc>>,
     drain_actor: Option<String>,
     drain_reason: Option<String>,
+}
+
+impl FromRow<'_, PgRow> for WorkerRow {
+    fn from_row(row: &PgRow) -> sqlx::Result<Self> {
+        Ok(Self {
+            id: row.try_get("id")?,
+            host: row.try_get("host")?,
+            version: row.try_get("version")?,
+            role: row.try_get("role")?,
+            started_at: row.try_get("started_at")?,
+            seen_at: row.try_get("seen_at")?,
+            state: row.try_get("state")?,
+            queues: row.try_get("queues")?,
+            drain_at: row.try_get("drain_at")?,
+            drain_actor: row.try_get("drain_actor")?,
+            drain_reason: row.try_get("drain_reason")?,
+        })
+    }
 }
 
 type PauseRow = (String, DateTime<Utc>, Option<DateTime<Utc>>, String, String);

@@ -1,18 +1,25 @@
 //! Migrations, state, stop.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_store::{Error, Lifecycle, StoreStatus};
-use sqlx::Connection as _;
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{Connection as _, SqlStr};
 
 use crate::PostgresStore;
 use crate::error::store_error;
 use crate::store::SCHEMA;
 
-static MIGRATIONS: Migrator = sqlx::migrate!();
+/// What each is for, and its SQL; the first has version 1.
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("tables", include_str!("../migrations/0001_tables.sql")),
+    ("rules", include_str!("../migrations/0002_rules.sql")),
+    ("fleet", include_str!("../migrations/0003_fleet.sql")),
+    ("erasure", include_str!("../migrations/0004_erasure.sql")),
+];
 /// How long one process waits for another one that migrates.
 const MIGRATION_WAIT: &str = "set lock_timeout = '5min'";
 
@@ -22,7 +29,7 @@ impl Lifecycle for PostgresStore {
         // A connection of its own: its end also ends the lock by which only one process migrates at a time.
         let mut conn = self.connect_alone().await?;
         sqlx::query(MIGRATION_WAIT).execute(&mut conn).await.map_err(store_error)?;
-        let mut migrator = Migrator::with_migrations(MIGRATIONS.iter().cloned().collect());
+        let mut migrator = migrator();
         migrator.create_schema(SCHEMA);
         migrator.run_direct(None, &mut conn, false).await.map_err(migrate_error)?;
         // What was to be done is done: a connection that does not end in form is no failure.
@@ -31,7 +38,7 @@ impl Lifecycle for PostgresStore {
     }
 
     async fn status(&self) -> Result<StoreStatus, Error> {
-        let schema_wanted = MIGRATIONS.iter().map(|m| m.version).max().unwrap_or(0);
+        let schema_wanted = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
         let asked: Result<(i64, DateTime<Utc>), sqlx::Error> = sqlx::query_as(
             "select coalesce(max(version) filter (where success), 0), clock_timestamp() from _sqlx_migrations",
         )
@@ -54,6 +61,15 @@ impl Lifecycle for PostgresStore {
     async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// Made here and not by sqlx's macro, which would compile all of sqlx a second time, for the compiler.
+fn migrator() -> Migrator {
+    let migration = |(version, (purpose, sql)): (i64, &(&'static str, &'static str))| {
+        let (purpose, sql) = (Cow::Borrowed(*purpose), SqlStr::from_static(sql));
+        Migration::new(version, purpose, MigrationType::Simple, sql, false)
+    };
+    Migrator::with_migrations((1..).zip(MIGRATIONS).map(migration).collect())
 }
 
 fn migrate_error(error: MigrateError) -> Error {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use forebay_sqlite::migrator;
 use forebay_store::{Error, Lifecycle, StoreStatus};
-use sqlx::migrate::Migrator;
 
 use crate::SqliteStore;
 use crate::error::Fault;
@@ -12,19 +12,22 @@ use crate::error::Fault;
 /// Where the migrations that were applied are remembered; the queue in the same file has a table of its own.
 const MIGRATIONS_TABLE: &str = "store_migrations";
 
-fn migrator() -> Migrator {
-    sqlx::migrate!()
-}
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("tables", include_str!("../migrations/0001_tables.sql")),
+    ("rules", include_str!("../migrations/0002_rules.sql")),
+    ("fleet", include_str!("../migrations/0003_fleet.sql")),
+    ("erasure", include_str!("../migrations/0004_erasure.sql")),
+];
 
 #[async_trait]
 impl Lifecycle for SqliteStore {
     async fn migrate(&self) -> Result<(), Error> {
-        self.db.migrate(MIGRATIONS_TABLE, migrator()).await.map_err(Fault::from)?;
+        self.db.migrate(MIGRATIONS_TABLE, migrator(MIGRATIONS)).await.map_err(Fault::from)?;
         Ok(())
     }
 
     async fn status(&self) -> Result<StoreStatus, Error> {
-        let schema_wanted = migrator().iter().map(|migration| migration.version).max().unwrap_or(0);
+        let schema_wanted = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
         let migrated: bool = sqlx::query_scalar("select exists (select 1 from sqlite_schema where name = ?)")
             .bind(MIGRATIONS_TABLE)
             .fetch_one(self.db.read())

@@ -87,11 +87,19 @@ impl Drop for Database {
     }
 }
 
+/// The texts of the files in the folder of migrations, in order.
+pub(crate) fn migrations() -> Vec<String> {
+    let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap();
+    let mut paths: Vec<_> = folder.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
+}
+
 /// The migrated database that the tests' are copies of, made by whoever comes first.
 async fn template(server: &PgConnectOptions, conn: &mut PgConnection) -> String {
     let mut hasher = DefaultHasher::new();
-    for migration in sqlx::migrate!().iter() {
-        migration.checksum.hash(&mut hasher);
+    for text in migrations() {
+        text.hash(&mut hasher);
     }
     let name = format!("forebay_template_{:016x}", hasher.finish());
     sqlx::query("select pg_advisory_lock($1)").bind(TEMPLATE_LOCK).execute(&mut *conn).await.unwrap();

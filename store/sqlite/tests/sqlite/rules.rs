@@ -105,7 +105,9 @@ async fn a_file_without_tables_asks_for_a_migration() {
     let file = support::File::new();
     let db = file.open().await;
     let store = support::unmigrated(&db);
-    assert_eq!(store.status().await.unwrap().schema_version, 0);
+    let status = store.status().await.unwrap();
+    let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap();
+    assert_eq!((status.schema_version, status.schema_wanted), (0, files.count() as i64));
     let outcome = store.settle_rewards(vec![check_in("a", 1, now())], now()).await;
     let Err(Error::Schema(words)) = outcome else { panic!("{outcome:?}") };
     assert!(words.contains("forebay migrate"), "{words}");

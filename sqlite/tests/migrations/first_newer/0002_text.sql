@@ -1,1 +1,0 @@
-ALTER TABLE first ADD COLUMN text TEXT;
