@@ -9,7 +9,7 @@ use crate::support::{Process, bare, curl, eventually, forebay, free_port, fresh_
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What each step of the tour, named by the beginning of its comment, must show.
-const SHOWN: [(&str, &str); 8] = [
+const SHOWN: [(&str, &str); 9] = [
     ("Publish an event", r#"{"accepted":1,"events":[{"id":"evt-1","source":"/shops/main"}]}"#),
     ("See its effect", r#""state":"reported""#),
     ("A member checks in", r#""counted":true"#),
@@ -18,6 +18,7 @@ const SHOWN: [(&str, &str); 8] = [
     ("Find it", "rejected"),
     ("Each one", "no configured system follows parcels of the carrier \"nobody\""),
     ("Each one", "forebay.returns"),
+    ("This one needs no effect", "discarded 1"),
 ];
 
 fn readme() -> String {
