@@ -224,7 +224,7 @@ fn an_older_database_is_told_with_the_command_that_mends_it() {
 #[test]
 fn a_file_of_a_newer_release_is_refused_with_a_sentence() {
     let fleet = Fleet::embedded();
-    fleet.start("dev", &["dev", "--data", "shop.db", "--no-sandbox"]).stop();
+    fleet.start("dev", &["dev", "--data", "shop.db", "--no-sandbox"]).kill();
     let later = "insert into store_migrations (version, description, success, checksum, execution_time) \
                  values (9999, 'later', true, x'00', 0)";
     sql(&fleet.folder().join("shop.db"), later);
