@@ -62,6 +62,13 @@ pub const TEXTS: &[(&str, &str, &[&str])] = &[
     ("effect", "key", &["error"]),
 ];
 
+/// The member's id as it stands in a column of [`TEXTS`]: what is searched is kept in small letters.
+#[must_use]
+pub fn as_in(column: &str, member: &MemberId) -> MemberId {
+    let small = (column == "masked").then(|| MemberId::new(member.as_str().to_lowercase()).ok()).flatten();
+    small.unwrap_or_else(|| member.clone())
+}
+
 /// What a search for a member's id in texts looks for: the id as it is, and as it stands in JSON.
 #[must_use]
 pub fn needles(member: &MemberId) -> [String; 2] {

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use forebay_domain::dead_letter::terms::{Kind, term};
 use forebay_domain::erasure::{Redaction, pseudonym, tombstone};
 use forebay_schemas::MemberId;
-use forebay_store::erasure::{LetterTexts, TEXTS, needles};
+use forebay_store::erasure::{LetterTexts, TEXTS, as_in, needles};
 use forebay_store::{By, Erasure, Erasures, Error, NewDeadLetter};
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
@@ -84,7 +84,9 @@ impl PostgresStore {
         erasure.outbox = erase_outbox(conn, member, &redaction).await?;
         for (table, key, columns) in TEXTS {
             for column in *columns {
-                erasure.texts += erase_texts(conn, (table, key, column), member, &redaction).await?;
+                let named = as_in(column, member);
+                let redaction = Redaction::of([named.to_string()]);
+                erasure.texts += erase_texts(conn, (table, key, column), &named, &redaction).await?;
             }
         }
         audit_log::note(conn, &erasure.entry(by, now)).await?;

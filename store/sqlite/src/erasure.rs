@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use forebay_domain::dead_letter::terms::{Kind, term};
 use forebay_domain::erasure::{Redaction, pseudonym, tombstone};
 use forebay_schemas::MemberId;
-use forebay_store::erasure::{LetterTexts, TEXTS, needles};
+use forebay_store::erasure::{LetterTexts, TEXTS, as_in, needles};
 use forebay_store::{By, Erasure, Erasures, Error, NewDeadLetter};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
@@ -78,7 +78,9 @@ async fn erase(
     };
     for (table, key, columns) in TEXTS {
         for column in *columns {
-            erasure.texts += erase_texts(conn, (table, key, column), member, &redaction, write).await?;
+            let named = as_in(column, member);
+            let redaction = Redaction::of([named.to_string()]);
+            erasure.texts += erase_texts(conn, (table, key, column), &named, &redaction, write).await?;
         }
     }
     erase_books(conn, member, write.then(|| pseudonym(tools.ids.next())), now, &mut erasure).await?;

@@ -236,6 +236,23 @@ fn stranger_pays(stranger: &MemberId) -> RewardMessage {
     RewardMessage { identity, ask: Ask::Paid(OrderPaid { member_id: Some(stranger.clone()), ..order }) }
 }
 
+pub async fn an_id_of_letters_alone_is_found_where_errors_are_searched(harness: &dyn Harness) {
+    let store = harness.store().await;
+    let member = MemberId::new("Ann-Other").unwrap();
+    let error = "no rule for Ann-Other, asked by Ann-Others";
+    store
+        .archive(vec![indexed(NewDeadLetter { error: error.into(), ..letter("R-1") })], now())
+        .await
+        .unwrap();
+    let masked = "dead_letter_group.masked".to_owned();
+    assert!(harness.mentions("ann-other").await.contains(&masked));
+    store.erase_member(&member, &by(2), now()).await.unwrap();
+    for id in ["Ann-Other", "ann-other"] {
+        assert_eq!(harness.mentions(id).await, Vec::<String>::new(), "{id}");
+    }
+    assert!(harness.mentions("ann-others").await.contains(&masked), "somebody else");
+}
+
 pub async fn a_member_who_is_erased_while_workers_settle_is_gone_all_the_same(harness: &dyn Harness) {
     let store = scene(harness).await;
     let workers: Vec<_> = (0..4_u32)

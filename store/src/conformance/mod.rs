@@ -94,6 +94,7 @@ macro_rules! store_conformance_tests {
                 what_comes_later_about_an_erased_member_has_no_effect_and_leaves_no_trace,
                 a_letter_of_an_erased_member_is_replayed_without_effect,
                 erasing_again_and_erasing_a_stranger_change_nothing,
+                an_id_of_letters_alone_is_found_where_errors_are_searched,
                 a_member_who_is_erased_while_workers_settle_is_gone_all_the_same,
             ]
             fleet: [
