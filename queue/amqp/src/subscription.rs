@@ -30,6 +30,11 @@ const GIVE_BACK_BOUND: Duration = Duration::from_secs(5);
 /// How often a consumer that waits for room looks whether there is some.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// Silence after which nothing is on its way to a consumer that is to be paused.
+const REST: Duration = Duration::from_millis(200);
+/// Longest wait for that silence: handlers that finish what they have in hand make room for more.
+const REST_BOUND: Duration = Duration::from_secs(1);
+
 /// What the consumer's owner wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wish {
@@ -191,7 +196,14 @@ impl Subscription {
                         return stop(intake).await;
                     }
                 }
-                () = &mut unwanted => return stop(intake).await,
+                () = &mut unwanted => {
+                    if *self.wish.borrow() == Wish::Pause
+                        && let Err(reason) = come_to_rest(intake).await
+                    {
+                        return End::Broken(reason);
+                    }
+                    return stop(intake).await;
+                }
                 () = sleep_until(stall.next_look()), if look.is_terminated() => {
                     stall.looking();
                     look = look_at(Arc::clone(&self.link), self.queue.clone()).boxed().fuse();
@@ -258,6 +270,19 @@ async fn look_at(link: Arc<Link>, queue: Queue) -> Seen {
         Err(BrokerError::Unavailable(why)) => Seen::NoAnswer(why),
         Err(_) => Seen::Nothing,
     }
+}
+
+/// Takes in what comes until nothing is on its way: as much is held as may be, or the queue is empty. A quorum queue
+/// withholds what is on its way when consuming stops, and counts it as delivered.
+async fn come_to_rest(intake: &mut Intake) -> Result<(), String> {
+    let until = Instant::now() + REST_BOUND;
+    while Instant::now() < until {
+        match tokio::time::timeout(REST, intake.next()).await {
+            Ok(next) => next?,
+            Err(_) => break,
+        }
+    }
+    Ok(())
 }
 
 async fn stop(intake: &mut Intake) -> End {
