@@ -136,11 +136,13 @@ fn path(set: &Embedded, name: &str) -> String {
     Path::new(set.0.folder()).join(name).to_str().unwrap().to_owned()
 }
 
-fn all_settled(set: &dyn Set) {
+fn settled(set: &dyn Set, events: &[String]) {
+    let returns = events.iter().filter(|event| event.contains("return.requested.v1")).count();
     let booked = || set.count("select count(*) from shop_order");
     let reported = || set.count("select count(*) from return_order where state = 'reported'");
-    eventually("every order is booked", PATIENCE, || booked() == ORDERS);
-    eventually("every return is reported", PATIENCE, || reported() == RETURNS);
+    eventually("every order is booked", PATIENCE, || booked() == events.len() - returns);
+    eventually("every return is reported", PATIENCE, || reported() == returns);
+    eventually("all is published", PATIENCE, || set.count("select count(*) from outbox") == 0);
 }
 
 fn what_the_shop_sends_again_has_its_effect_once(set: &dyn Set) {
@@ -149,10 +151,11 @@ fn what_the_shop_sends_again_has_its_effect_once(set: &dyn Set) {
     let (first, second) = events.split_at(events.len() / 2);
     let roles = set.start();
     publish(first);
-    eventually("a part is settled", PATIENCE, || set.count("select count(*) from shop_order") > ORDERS / 10);
+    // What is on its way while a backup is taken may be in neither: `docs/upgrading.md` says what becomes of it.
+    settled(set, first);
     set.save();
     publish(second);
-    all_settled(set);
+    settled(set, &events);
     let results = || set.fleet().saw("record").unwrap()["results_distinct"].as_u64().unwrap();
     assert_eq!(results(), RETURNS as u64);
     for role in roles {
@@ -170,8 +173,7 @@ fn what_the_shop_sends_again_has_its_effect_once(set: &dyn Set) {
     );
     let _roles = set.start();
     publish(&events);
-    all_settled(set);
-    eventually("all is published", PATIENCE, || set.count("select count(*) from outbox") == 0);
+    settled(set, &events);
     for table in ["shop_order", "return_order"] {
         let distinct = set.count(&format!("select count(distinct event_id) from {table}"));
         assert_eq!(distinct, set.count(&format!("select count(*) from {table}")), "{table}");
