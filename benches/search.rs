@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use forebay_domain::{Clock as _, SystemClock};
+use forebay_domain::{Clock, SystemClock};
 use forebay_handlers::Archive;
 use forebay_queue::Message;
 use forebay_schemas::{Code, Queue, Trail};
@@ -27,7 +27,7 @@ const SEARCHES: usize = 40;
 /// A page as the command line asks for it.
 const PAGE: u32 = 50;
 const WITHIN_MS: f64 = 300.0;
-/// How far apart two deaths are: a million of them are a month.
+/// How far apart two deaths are on average: a million of them are a month.
 const APART_MS: i64 = 2_600;
 
 /// What they died of, in turns: queue, type, code, and how the error begins.
@@ -69,15 +69,15 @@ async fn measured(store: &Arc<dyn Store>, on: &str, letters: usize) -> f64 {
 
 /// Archives so many letters by the handler of the dead-letter queue. When the first of them died.
 async fn fill(store: &Arc<dyn Store>, on: &str, letters: usize) -> DateTime<Utc> {
-    let clock = Arc::new(SystemClock);
-    let first = clock.now() - TimeDelta::milliseconds(APART_MS * i64::try_from(letters).unwrap());
-    let archive = Archive::new(Arc::clone(store), clock, Metrics::new("bench"), Queue::Dead);
+    let first = SystemClock.now() - TimeDelta::milliseconds(APART_MS * i64::try_from(letters).unwrap());
+    let metrics = Metrics::new("bench");
     let begun = Instant::now();
     stream::iter((0..letters).step_by(CHUNK))
         .map(|from| {
-            let archive = &archive;
+            let at = death(from, first);
+            let archive = Archive::new(Arc::clone(store), Arc::new(At(at)), metrics.clone(), Queue::Dead);
             let chunk = (from..(from + CHUNK).min(letters)).map(|n| letter(n, first)).collect();
-            async move { archive.handle(chunk, death(from, first)).await }
+            async move { archive.handle(chunk, at).await }
         })
         .buffer_unordered(ARCHIVING)
         .try_for_each(async |_| Ok(()))
@@ -88,8 +88,19 @@ async fn fill(store: &Arc<dyn Store>, on: &str, letters: usize) -> DateTime<Utc>
     first
 }
 
+/// A clock of the past.
+#[derive(Debug)]
+struct At(DateTime<Utc>);
+
+impl Clock for At {
+    fn now(&self) -> DateTime<Utc> {
+        self.0
+    }
+}
+
+/// When this letter died: with the others of its chunk.
 fn death(n: usize, first: DateTime<Utc>) -> DateTime<Utc> {
-    first + TimeDelta::milliseconds(APART_MS * i64::try_from(n).unwrap())
+    first + TimeDelta::milliseconds(APART_MS * i64::try_from(n - n % CHUNK).unwrap())
 }
 
 fn letter(n: usize, first: DateTime<Utc>) -> Message {
