@@ -14,7 +14,7 @@ use forebay_outbound::{
 use forebay_queue::Broker;
 use forebay_queue_amqp::{Address, AmqpBroker};
 use forebay_queue_embedded::EmbeddedBroker;
-use forebay_schemas::{Catalogue, Topology};
+use forebay_schemas::{AdapterId, Catalogue, Topology};
 use forebay_sqlite::Db;
 use forebay_store::Store;
 use forebay_store_postgres::PostgresStore;
@@ -23,7 +23,7 @@ use forebay_telemetry::{Health, Metrics};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use crate::config::{BackEnds, Config, MailTls};
+use crate::config::{BackEnds, CarrierSystem, Config, MailTls};
 use crate::exit::{CONFIGURATION, Exit, UNAVAILABLE};
 
 /// How long a call waits for its permit before its message is put off.
@@ -144,8 +144,9 @@ impl System {
         let mut allow = c.outbound.allow.clone();
         let slack = (c.slack.bot_token.get().is_some()).then(|| c.slack.api_url.clone());
         let webhook = c.slack.webhook_url.get().and_then(|u| Url::parse(u.expose_secret()).ok());
-        let named = [&c.sweettracker.url, &c.returns.api_url, &c.returns.result_url, &slack, &webhook];
-        for url in named.into_iter().flatten() {
+        let named = [&c.returns.api_url, &c.returns.result_url, &slack, &webhook];
+        let carriers = c.carriers.configured().map(|(_, system)| &system.url);
+        for url in named.into_iter().chain(carriers).flatten() {
             let host = url.host_str().unwrap_or_default();
             let listed = allow.iter().any(|a| a.host == host && (a.port.is_none() || a.port == url.port()));
             if !listed {
@@ -162,18 +163,24 @@ impl System {
     /// The carriers' systems, each with its pacer.
     pub(crate) fn carriers(&self, client: &HttpClient) -> Result<Registry, Exit> {
         let mut carriers: Vec<Arc<dyn Carrier>> = Vec::new();
-        let tracker = &self.config.sweettracker;
-        if let (Some(url), Some(key)) = (&tracker.url, tracker.key.get()) {
+        let tracker = self.config.carriers.get("sweettracker");
+        if let Some((tracker, url, key)) = tracker.and_then(|t| Some((t, t.url.as_ref()?, t.key.get()?))) {
             let options = SweetTrackerOptions {
                 base_url: url.to_string(),
                 quota: tracker.quota(),
+                timeout: Duration::from_secs(tracker.timeout_s),
                 ..SweetTrackerOptions::new(key.clone())
             };
             let carrier = SweetTracker::new(client.clone(), options)
-                .map_err(|error| Exit::new(CONFIGURATION, format!("sweettracker: {error}")))?;
+                .map_err(|error| Exit::new(CONFIGURATION, format!("carriers.sweettracker: {error}")))?;
             carriers.push(Arc::new(carrier));
         }
         Ok(Registry::new(carriers))
+    }
+
+    /// The settings of a carrier's system.
+    pub(crate) fn carrier_system(&self, id: &AdapterId) -> CarrierSystem {
+        self.config.carriers.get(id.as_str()).cloned().unwrap_or_default()
     }
 
     /// The pacer of a carrier's system, shared by the whole fleet through the store.
@@ -181,7 +188,7 @@ impl System {
         let options = PacerOptions {
             key: format!("carrier/{}", carrier.id()),
             quota: carrier.limits().quota,
-            concurrency: self.config.sweettracker.concurrency,
+            concurrency: self.carrier_system(carrier.id()).concurrency,
             max_wait: PERMIT_WAIT_MAX,
         };
         Pacer::new(Arc::clone(store) as Arc<_>, options, self.metrics.clone())

@@ -103,7 +103,7 @@ impl System {
         assignments.push(Assignment { queue: Queue::Results, handler: decoding(Arc::new(results)) });
         for carrier in carriers.ids().filter_map(|id| carriers.get(id)) {
             let pacer = self.pacer(carrier.as_ref(), store);
-            let concurrency = self.config.sweettracker.concurrency;
+            let concurrency = self.carrier_system(carrier.id()).concurrency;
             let queue = Queue::Tracking(carrier.id().clone());
             let tracking =
                 Tracking::new(Arc::clone(store), clock(), carrier, pacer, self.metrics.clone(), concurrency);

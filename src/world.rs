@@ -82,13 +82,14 @@ pub(crate) fn point_at(config: &mut Config, sandbox: &Sandbox) -> Result<(), Exi
     let mut entry = AllowedHost::of_url(&base, true).map_err(Exit::failed)?;
     entry.plain = true;
     config.outbound.allow.push(entry);
-    if config.sweettracker.url.is_none() {
-        config.sweettracker.url = Some(at("sweettracker/")?);
-        config.sweettracker.key = Secret::new(forebay_sandbox::CARRIER_KEY);
-        config.sweettracker.limit = sandbox.options().carrier_quota_per_second;
-        config.sweettracker.burst = (config.sweettracker.limit / 50).clamp(1, 20);
-        config.sweettracker.margin_ms = 100;
-        config.sweettracker.concurrency = 64;
+    let quota = sandbox.options().carrier_quota_per_second;
+    if let Some(tracker) = config.carriers.get_mut("sweettracker").filter(|tracker| tracker.url.is_none()) {
+        tracker.url = Some(at("sweettracker/")?);
+        tracker.key = Secret::new(forebay_sandbox::CARRIER_KEY);
+        tracker.limit = quota;
+        tracker.burst = (quota / 50).clamp(1, 20);
+        tracker.margin_ms = 100;
+        tracker.concurrency = 64;
     }
     if config.returns.api_url.is_none() {
         config.returns.api_url = Some(at("shop/returns")?);

@@ -1,11 +1,14 @@
 //! What every adapter can do.
 
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use forebay_domain::pacing::Quota;
 use forebay_domain::parcel::Lookup;
+use forebay_outbound::Answer;
 use forebay_schemas::{AdapterId, CarrierCode, TrackingNumber};
+use http::HeaderMap;
 
 use crate::error::CarrierError;
 
@@ -41,14 +44,40 @@ pub struct Limits {
 }
 
 /// An answer as it came over the wire.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Received<'a> {
     /// The HTTP status.
     pub status: u16,
     /// How long the system asks to be left alone.
     pub retry_after: Option<Duration>,
+    /// The headers.
+    pub headers: &'a HeaderMap,
     /// The body.
     pub body: &'a [u8],
+}
+
+impl<'a> Received<'a> {
+    /// An answer of the client.
+    #[must_use]
+    pub fn of(answer: &'a Answer) -> Self {
+        Self {
+            status: answer.status,
+            retry_after: answer.retry_after,
+            headers: answer.headers(),
+            body: &answer.body,
+        }
+    }
+}
+
+/// Neither headers nor body: both may be personal.
+impl fmt::Debug for Received<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.body.len();
+        f.debug_struct("Received")
+            .field("status", &self.status)
+            .field("bytes", &bytes)
+            .finish_non_exhaustive()
+    }
 }
 
 /// An outside system that knows of parcels.

@@ -76,7 +76,7 @@ fn outside(system: &System) -> Vec<Check> {
         !config.keys.is_empty(),
         "no key is configured, so nobody can send events; run `forebay key new`",
     );
-    need("carriers", !config.adapters().is_empty(), "sweettracker.url is not set; parcels are not followed");
+    need("carriers", !config.adapters().is_empty(), "no carriers.<id>.url is set; parcels are not followed");
     need(
         "results",
         config.returns.result_url.is_some(),

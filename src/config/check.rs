@@ -12,14 +12,14 @@ impl Config {
     /// Puts the contents of secret files in their places.
     pub(super) fn read_secret_files(&mut self, faults: &mut Vec<String>) {
         let secrets = [
-            ("sweettracker.key", &mut self.sweettracker.key, &self.sweettracker.key_file),
             ("returns.api_token", &mut self.returns.api_token, &self.returns.api_token_file),
             ("returns.signing_secret", &mut self.returns.signing_secret, &self.returns.signing_secret_file),
             ("slack.webhook_url", &mut self.slack.webhook_url, &self.slack.webhook_url_file),
             ("slack.bot_token", &mut self.slack.bot_token, &self.slack.bot_token_file),
             ("mail.password", &mut self.mail.password, &self.mail.password_file),
         ];
-        for (name, secret, file) in secrets {
+        let secrets = secrets.into_iter().map(|(name, secret, file)| (name.to_owned(), secret, file));
+        for (name, secret, file) in secrets.chain(self.carriers.secrets()) {
             let Some(path) = file else { continue };
             if secret.get().is_some() {
                 faults.push(format!("{name} and {name}_file are both given; keep one of them"));
@@ -47,21 +47,7 @@ impl Config {
         if let Err(fault) = self.back_ends() {
             faults.push(fault);
         }
-        let quota = self.sweettracker.quota();
-        if self.sweettracker.url.is_some() {
-            if self.sweettracker.key.get().is_none() {
-                faults.push("sweettracker.key is missing; give it, or sweettracker.key_file".to_owned());
-            }
-            if quota.burst == 0 || quota.burst >= quota.limit {
-                faults.push(format!(
-                    "sweettracker.burst is {}; it must be at least 1 and less than sweettracker.limit ({})",
-                    quota.burst, quota.limit
-                ));
-            }
-            if quota.window.is_zero() {
-                faults.push("sweettracker.window_ms is 0; it is the length of the quota's window".to_owned());
-            }
-        }
+        self.carriers.check(faults);
         if self.returns.result_url.is_some() && self.returns.signing_secret.get().is_none() {
             faults.push(
                 "returns.signing_secret is missing; results are signed with it (whsec_ and base64)"

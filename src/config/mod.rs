@@ -3,6 +3,7 @@
 //! The commented defaults in `src/forebay.default.toml` are the manual; a test keeps them equal to the code. Every
 //! secret `x` may be given as `x_file` instead: a path whose content is the secret.
 
+mod carriers;
 mod check;
 mod secret;
 mod sections;
@@ -14,6 +15,7 @@ use figment::providers::{Env, Format, Toml};
 use forebay_schemas::AdapterId;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::carriers::{CarrierSystem, Carriers};
 pub(crate) use self::secret::{BackEndUrl, Secret};
 pub(crate) use self::sections::*;
 
@@ -35,7 +37,7 @@ pub(crate) struct Config {
     pub(crate) work: Work,
     pub(crate) keys: Vec<Key>,
     pub(crate) outbound: Outbound,
-    pub(crate) sweettracker: SweetTracker,
+    pub(crate) carriers: Carriers,
     pub(crate) returns: Returns,
     pub(crate) slack: Slack,
     pub(crate) mail: Mail,
@@ -137,7 +139,7 @@ impl Config {
 
     /// The carriers' systems that are configured.
     pub(crate) fn adapters(&self) -> Vec<AdapterId> {
-        self.sweettracker.url.iter().filter_map(|_| AdapterId::new("sweettracker").ok()).collect()
+        self.carriers.configured().map(|(id, _)| id.clone()).collect()
     }
 }
 
@@ -154,12 +156,13 @@ mod tests {
     fn every_fault_is_named_with_its_setting() {
         let mut config = Config::defaults().unwrap();
         config.queue.url = BackEndUrl::new("amqp://guest:hush@broker:5672,other:5672/");
-        config.sweettracker.url = Some("https://carrier.example/".parse().unwrap());
+        config.carriers.get_mut("sweettracker").unwrap().url =
+            Some("https://carrier.example/".parse().unwrap());
         config.work.concurrency = 0;
         let mut faults = Vec::new();
         config.check(&mut faults);
         let all = faults.join("\n");
-        for part in ["queue.url", "store.url", "sweettracker.key", "work.concurrency"] {
+        for part in ["queue.url", "store.url", "carriers.sweettracker.key", "work.concurrency"] {
             assert!(all.contains(part), "{part} is not in: {all}");
         }
         assert!(!all.contains("hush"), "a password is shown: {all}");

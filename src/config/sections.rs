@@ -8,7 +8,6 @@ use std::time::Duration;
 use chrono::NaiveTime;
 use chrono_tz::Tz;
 use forebay_domain::incident::Timing;
-use forebay_domain::pacing::Quota;
 use forebay_outbound::AllowedHost;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -93,30 +92,6 @@ pub(crate) struct Key {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Outbound {
     pub(crate) allow: Vec<AllowedHost>,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SweetTracker {
-    pub(crate) url: Option<Url>,
-    pub(crate) key: Secret,
-    pub(crate) key_file: Option<PathBuf>,
-    pub(crate) limit: u32,
-    pub(crate) window_ms: u64,
-    pub(crate) burst: u32,
-    pub(crate) margin_ms: u64,
-    pub(crate) concurrency: usize,
-}
-
-impl SweetTracker {
-    pub(crate) fn quota(&self) -> Quota {
-        Quota {
-            limit: self.limit,
-            window: Duration::from_millis(self.window_ms),
-            burst: self.burst,
-            margin: Duration::from_millis(self.margin_ms),
-        }
-    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -240,16 +240,16 @@ fn outside(sandbox: &Sandbox, system: &System) -> Result<Vec<(&'static str, Stri
     let at = |path: &str| format!("{}/{path}", sandbox.http_url());
     let host = base.host_str().unwrap_or_default();
     let port = base.port_or_known_default().unwrap_or_default();
-    let carrier = &system.config.sweettracker;
+    let carrier = system.config.carriers.get("sweettracker").cloned().unwrap_or_default();
     let text = |text: &str| text.to_owned();
     Ok(vec![
         ("FOREBAY_OUTBOUND__ALLOW", format!("[{{host=\"{host}\", port={port}, private=true, plain=true}}]")),
-        ("FOREBAY_SWEETTRACKER__URL", at("sweettracker/")),
-        ("FOREBAY_SWEETTRACKER__KEY", text(forebay_sandbox::CARRIER_KEY)),
-        ("FOREBAY_SWEETTRACKER__LIMIT", carrier.limit.to_string()),
-        ("FOREBAY_SWEETTRACKER__BURST", carrier.burst.to_string()),
-        ("FOREBAY_SWEETTRACKER__MARGIN_MS", carrier.margin_ms.to_string()),
-        ("FOREBAY_SWEETTRACKER__CONCURRENCY", carrier.concurrency.to_string()),
+        ("FOREBAY_CARRIERS__SWEETTRACKER__URL", at("sweettracker/")),
+        ("FOREBAY_CARRIERS__SWEETTRACKER__KEY", text(forebay_sandbox::CARRIER_KEY)),
+        ("FOREBAY_CARRIERS__SWEETTRACKER__LIMIT", carrier.limit.to_string()),
+        ("FOREBAY_CARRIERS__SWEETTRACKER__BURST", carrier.burst.to_string()),
+        ("FOREBAY_CARRIERS__SWEETTRACKER__MARGIN_MS", carrier.margin_ms.to_string()),
+        ("FOREBAY_CARRIERS__SWEETTRACKER__CONCURRENCY", carrier.concurrency.to_string()),
         ("FOREBAY_RETURNS__API_URL", at("shop/returns")),
         ("FOREBAY_RETURNS__API_TOKEN", text(forebay_sandbox::SHOP_TOKEN)),
         ("FOREBAY_RETURNS__RESULT_URL", at("shop/return-results")),

@@ -36,7 +36,7 @@ fn a_wrong_configuration_ends_with_78_and_a_sentence_that_names_the_setting() {
         ("FOREBAY_WORK__CONCURRENCY", "0", "work.concurrency"),
         ("FOREBAY_WORK__CONCURENCY", "3", "concurency"),
         ("FOREBAY_STORE__URL", "mysql://root:hush@db/shop", "store.url"),
-        ("FOREBAY_SWEETTRACKER__URL", "https://carrier.example/", "sweettracker.key"),
+        ("FOREBAY_CARRIERS__SWEETTRACKER__URL", "https://carrier.example/", "carriers.sweettracker.key"),
         ("FOREBAY_RETURNS__RESULT_URL", "https://shop.example/results", "returns.signing_secret"),
         ("FOREBAY_SLACK__BOT_TOKEN", "xoxb-hush", "slack.channel"),
         ("FOREBAY_MAIL__HOST", "mail.example", "mail.from"),
@@ -96,7 +96,7 @@ fn config_show_hides_every_secret() {
         .current_dir(folder.path())
         .env("FOREBAY_QUEUE__URL", "amqp://app:hush-queue@broker/shop")
         .env("FOREBAY_STORE__URL", "postgres://app:hush-store@db/shop")
-        .env("FOREBAY_SWEETTRACKER__KEY", "hush-carrier")
+        .env("FOREBAY_CARRIERS__SWEETTRACKER__KEY", "hush-carrier")
         .env("FOREBAY_RETURNS__API_TOKEN", "hush-token")
         .env("FOREBAY_RETURNS__SIGNING_SECRET", "whsec_hush-sign")
         .env("FOREBAY_SLACK__WEBHOOK_URL", "https://hooks.example/hush-slack")

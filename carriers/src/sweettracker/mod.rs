@@ -154,9 +154,7 @@ impl Carrier for SweetTracker {
             Err(answered) => return Ok(vec![answered]),
         };
         let answer = self.http.call(&call).await?;
-        let received =
-            Received { status: answer.status, retry_after: answer.retry_after, body: &answer.body };
-        self.parse(&received, asked)
+        self.parse(&Received::of(&answer), asked)
     }
 
     fn parse(&self, received: &Received<'_>, asked: &[Asked]) -> Result<Vec<Answered>, CarrierError> {

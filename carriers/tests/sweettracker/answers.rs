@@ -5,6 +5,7 @@ use std::time::Duration;
 use forebay_carriers::{Answered, Carrier as _, CarrierError, Received};
 use forebay_domain::parcel::{EventTime, Lookup, Snapshot};
 use forebay_schemas::events::ParcelStatus as S;
+use http::HeaderMap;
 use proptest::prelude::*;
 
 use crate::asking::{adapter, asked};
@@ -15,7 +16,8 @@ fn sample(name: &str) -> Vec<u8> {
 
 fn parse(status: u16, body: &[u8]) -> Result<Answered, CarrierError> {
     let adapter = adapter("127.0.0.1:9".parse().unwrap());
-    let received = Received { status, retry_after: None, body };
+    let headers = HeaderMap::new();
+    let received = Received { status, retry_after: None, headers: &headers, body };
     adapter.parse(&received, &[asked("cj", "123456789012")]).map(|mut answers| answers.remove(0))
 }
 
@@ -101,7 +103,8 @@ fn statuses_without_a_readable_body_are_told_apart() {
     assert!(matches!(whole(200, &deep), CarrierError::Malformed(_)));
     let adapter = adapter("127.0.0.1:9".parse().unwrap());
     let wait = Some(Duration::from_secs(5));
-    let received = Received { status: 429, retry_after: wait, body: b"" };
+    let headers = HeaderMap::new();
+    let received = Received { status: 429, retry_after: wait, headers: &headers, body: b"" };
     assert_eq!(adapter.parse(&received, &[]), Err(CarrierError::RateLimited { retry_after: wait }));
 }
 
@@ -195,7 +198,8 @@ proptest! {
     ) {
         let adapter = adapter("127.0.0.1:9".parse().unwrap());
         let all: Vec<_> = (0..parcels).map(|n| asked("cj", &format!("{:012}", 123_456_789_012_u64 + n as u64))).collect();
-        let received = Received { status: if ok { 200 } else { status }, retry_after: None, body: &body };
+        let headers = HeaderMap::new();
+        let received = Received { status: if ok { 200 } else { status }, retry_after: None, headers: &headers, body: &body };
         if let Ok(answers) = adapter.parse(&received, &all) {
             let parcels: Vec<_> = answers.iter().map(|a| a.asked.clone()).collect();
             prop_assert_eq!(parcels, all);

@@ -42,6 +42,12 @@ impl Answer {
         self.headers.get(name).and_then(|v| v.to_str().ok())
     }
 
+    /// All headers.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
     /// The status is one of 200 to 299.
     #[must_use]
     pub fn is_success(&self) -> bool {

@@ -1,0 +1,136 @@
+//! The carriers' systems: one section `[carriers.<id>]` each.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use forebay_domain::pacing::Quota;
+use forebay_schemas::{AdapterId, CarrierCode};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::secret::Secret;
+
+/// Every section, by the adapter's id.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Carriers(BTreeMap<AdapterId, CarrierSystem>);
+
+/// One carrier's system. It is asked when its `url` is given.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct CarrierSystem {
+    pub(crate) url: Option<Url>,
+    pub(crate) client_id: String,
+    pub(crate) key: Secret,
+    pub(crate) key_file: Option<PathBuf>,
+    pub(crate) push_secret: Secret,
+    pub(crate) push_secret_file: Option<PathBuf>,
+    pub(crate) push_secret_next: Secret,
+    pub(crate) push_secret_next_file: Option<PathBuf>,
+    pub(crate) serves: Vec<CarrierCode>,
+    pub(crate) limit: u32,
+    pub(crate) window_ms: u64,
+    pub(crate) burst: u32,
+    pub(crate) margin_ms: u64,
+    pub(crate) timeout_s: u64,
+    pub(crate) concurrency: usize,
+}
+
+impl Default for CarrierSystem {
+    fn default() -> Self {
+        Self {
+            url: None,
+            client_id: String::new(),
+            key: Secret::default(),
+            key_file: None,
+            push_secret: Secret::default(),
+            push_secret_file: None,
+            push_secret_next: Secret::default(),
+            push_secret_next_file: None,
+            serves: Vec::new(),
+            limit: 2,
+            window_ms: 1000,
+            burst: 1,
+            margin_ms: 100,
+            timeout_s: 15,
+            concurrency: 4,
+        }
+    }
+}
+
+impl CarrierSystem {
+    pub(crate) fn quota(&self) -> Quota {
+        Quota {
+            limit: self.limit,
+            window: Duration::from_millis(self.window_ms),
+            burst: self.burst,
+            margin: Duration::from_millis(self.margin_ms),
+        }
+    }
+
+    fn check(&self, id: &AdapterId, faults: &mut Vec<String>) {
+        let section = format!("carriers.{id}");
+        if self.key.get().is_none() {
+            faults.push(format!("{section}.key is missing; give it, or {section}.key_file"));
+        }
+        if self.burst == 0 || self.burst >= self.limit {
+            faults.push(format!(
+                "{section}.burst is {}; it must be at least 1 and less than {section}.limit ({})",
+                self.burst, self.limit
+            ));
+        }
+        if self.window_ms == 0 {
+            faults.push(format!("{section}.window_ms is 0; it is the length of the quota's window"));
+        }
+        if self.timeout_s == 0 || self.timeout_s > TIMEOUT_S_MAX {
+            faults
+                .push(format!("{section}.timeout_s is {}; it must be 1 to {TIMEOUT_S_MAX}", self.timeout_s));
+        }
+        if self.concurrency == 0 {
+            faults.push(format!("{section}.concurrency is 0; it must be above 0"));
+        }
+    }
+}
+
+/// Longest time for one call in seconds: a permit and the call end before their message's deadline.
+const TIMEOUT_S_MAX: u64 = 40;
+
+impl Carriers {
+    /// The systems that are asked.
+    pub(crate) fn configured(&self) -> impl Iterator<Item = (&AdapterId, &CarrierSystem)> {
+        self.0.iter().filter(|(_, system)| system.url.is_some())
+    }
+
+    /// A section, whether its system is asked or not.
+    pub(crate) fn get(&self, id: &str) -> Option<&CarrierSystem> {
+        self.0.get(&AdapterId::new(id).ok()?)
+    }
+
+    /// A section to be changed.
+    pub(crate) fn get_mut(&mut self, id: &str) -> Option<&mut CarrierSystem> {
+        self.0.get_mut(&AdapterId::new(id).ok()?)
+    }
+
+    /// Each secret with its name and its file.
+    pub(super) fn secrets(&mut self) -> impl Iterator<Item = (String, &mut Secret, &Option<PathBuf>)> {
+        self.0.iter_mut().flat_map(|(id, system)| {
+            [
+                (format!("carriers.{id}.key"), &mut system.key, &system.key_file),
+                (format!("carriers.{id}.push_secret"), &mut system.push_secret, &system.push_secret_file),
+                (
+                    format!("carriers.{id}.push_secret_next"),
+                    &mut system.push_secret_next,
+                    &system.push_secret_next_file,
+                ),
+            ]
+        })
+    }
+
+    /// Checks the systems that are asked.
+    pub(super) fn check(&self, faults: &mut Vec<String>) {
+        for (id, system) in self.configured() {
+            system.check(id, faults);
+        }
+    }
+}
