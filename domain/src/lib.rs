@@ -3,13 +3,16 @@
 //! Everything here is a function of its arguments. Time comes through [`Clock`], ids through [`Ids`],
 //! randomness as a number, so that a test can choose them and both stores decide alike.
 
+pub mod breaker;
 pub mod clock;
 pub mod crash;
+pub mod daily;
 pub mod dead_letter;
 pub mod due;
 pub mod erasure;
 pub mod ids;
 pub mod incident;
+pub mod limits;
 pub mod outbox;
 pub mod outcome;
 pub mod pacing;

@@ -47,16 +47,61 @@ impl Quota {
         1_000_000.0 / self.interval_us() as f64
     }
 
-    /// Grants up to `want` calls that may start within the margin from `now`; `tat` is the theoretical arrival time
-    /// that the last grant left. Returns the grant and the new arrival time to keep.
-    ///
-    /// Slot k starts at max(now, base + (k − (b − 1)) × interval) with base = max(tat, now).
+    /// What this quota asks of the row that paces it, at this share of its rate.
+    #[must_use]
+    pub fn rhythm(&self, share: Share) -> Rhythm {
+        let base = self.interval_us();
+        let spacing_us = share.stretch(base);
+        // A burst is never longer than at the whole rate: a share that changes must not bring two of them.
+        let tolerance_us = base.min(spacing_us).saturating_mul(i64::from(self.burst.max(1)) - 1);
+        let horizon_us = i64::try_from(self.margin.as_micros()).unwrap_or(i64::MAX);
+        Rhythm { spacing_us, tolerance_us, horizon_us }
+    }
+
+    /// Grants up to `want` calls at the whole rate: see [`Rhythm::grant`].
     #[must_use]
     pub fn grant(&self, tat: DateTime<Utc>, now: DateTime<Utc>, want: u32) -> (Grant, DateTime<Utc>) {
-        let interval = self.interval_us();
+        self.rhythm(Share::WHOLE).grant(tat, now, want)
+    }
+}
+
+/// A share of a rate, in millionths. More than the whole is for systems whose limits are found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Share(pub i64);
+
+impl Share {
+    /// All of it.
+    pub const WHOLE: Self = Self(1_000_000);
+
+    /// The time between two calls at this share, when it is `interval_us` at the whole rate; rounded up.
+    #[must_use]
+    pub fn stretch(self, interval_us: i64) -> i64 {
+        let wide =
+            (i128::from(interval_us) * 1_000_000 + i128::from(self.0.max(1)) - 1) / i128::from(self.0.max(1));
+        i64::try_from(wide).unwrap_or(i64::MAX).max(1)
+    }
+}
+
+/// The numbers by which calls are spaced, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rhythm {
+    /// Between two calls.
+    pub spacing_us: i64,
+    /// How much earlier than its turn a call of a burst may start.
+    pub tolerance_us: i64,
+    /// How far ahead of their start calls are granted.
+    pub horizon_us: i64,
+}
+
+impl Rhythm {
+    /// Grants up to `want` calls that may start within the horizon from `now`; `tat` is the theoretical arrival time
+    /// that the last grant left. Returns the grant and the new arrival time to keep.
+    ///
+    /// Slot k starts at max(now, base + k × spacing − tolerance) with base = max(tat, now).
+    #[must_use]
+    pub fn grant(&self, tat: DateTime<Utc>, now: DateTime<Utc>, want: u32) -> (Grant, DateTime<Utc>) {
+        let Self { spacing_us: interval, tolerance_us: tolerance, horizon_us: horizon } = *self;
         let ahead = (tat - now).num_microseconds().unwrap_or(i64::MAX).max(0);
-        let tolerance = interval.saturating_mul(i64::from(self.burst.max(1)) - 1);
-        let horizon = i64::try_from(self.margin.as_micros()).unwrap_or(i64::MAX);
         let room = horizon.saturating_sub(ahead).saturating_add(tolerance);
         let fit = if room < 0 { 0 } else { room / interval + 1 };
         let count = u32::try_from(fit.min(i64::from(want))).unwrap_or(want);
@@ -121,6 +166,32 @@ mod tests {
                     // Each arrives up to the margin after its own start.
                     let arrives = begins + quota.margin.mul_f64(late as f64 / 100.0);
                     arrivals.push((arrives - start()).num_microseconds().unwrap());
+                }
+            }
+            arrivals.sort_unstable();
+            for (i, at) in arrivals.iter().enumerate() {
+                let seen = arrivals[i..].iter().take_while(|b| **b < at + 1_000_000).count();
+                prop_assert!(seen <= limit as usize, "{seen} arrivals in a second, the limit is {limit}");
+            }
+        }
+
+        #[test]
+        fn a_share_that_changes_all_the_time_never_brings_more_than_the_limit(
+            limit in 4u32..200,
+            burst in 1u32..4,
+            asks in prop::collection::vec((0i64..400_000, 1u32..50, 10_000i64..=1_000_000), 1..200),
+        ) {
+            let quota = Quota {
+                limit, burst, window: Duration::from_secs(1), margin: Duration::from_millis(100),
+            };
+            let (mut now, mut tat) = (start(), start());
+            let mut arrivals: Vec<i64> = Vec::new();
+            for (pause_us, want, share) in asks {
+                now += chrono::Duration::microseconds(pause_us);
+                let (grant, kept) = quota.rhythm(Share(share)).grant(tat, now, want);
+                tat = kept;
+                for k in 0..grant.count {
+                    arrivals.push((now + grant.start_of(k) - start()).num_microseconds().unwrap());
                 }
             }
             arrivals.sort_unstable();
