@@ -11,6 +11,7 @@ use forebay_schemas::{AdapterId, CarrierCode, TrackingNumber};
 use http::HeaderMap;
 
 use crate::error::CarrierError;
+use crate::numbers::{self, NumberFault};
 
 /// One parcel that is asked about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -91,6 +92,19 @@ pub trait Carrier: Send + Sync + std::fmt::Debug {
 
     /// What it bears.
     fn limits(&self) -> Limits;
+
+    /// The number as the carrier writes it, unless it can't be one of that carrier's. Offline and free; a number that
+    /// fails is never asked about.
+    ///
+    /// # Errors
+    /// [`NumberFault`], which names the rule that the number breaks.
+    fn check_number(
+        &self,
+        carrier: &CarrierCode,
+        number: &TrackingNumber,
+    ) -> Result<TrackingNumber, NumberFault> {
+        numbers::check(carrier, number)
+    }
 
     /// Asks about up to `max_batch` parcels, in one call for which the caller holds a permit. The result has one
     /// entry for each parcel asked about, in their order.

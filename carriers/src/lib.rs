@@ -7,11 +7,13 @@
 
 pub mod carrier;
 pub mod error;
+pub mod numbers;
 mod personal;
 pub mod registry;
 pub mod sweettracker;
 
 pub use carrier::{Answered, Asked, Carrier, Limits, Received};
 pub use error::CarrierError;
+pub use numbers::NumberFault;
 pub use registry::Registry;
 pub use sweettracker::{SweetTracker, SweetTrackerOptions};

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use forebay_schemas::{AdapterId, CarrierCode};
+use forebay_schemas::{AdapterId, CarrierCode, TrackingNumber};
 
 use crate::carrier::Carrier;
+use crate::numbers::{self, NumberFault};
 
 /// The adapters of this installation.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +37,21 @@ impl Registry {
     #[must_use]
     pub fn adapter_for(&self, carrier: &CarrierCode) -> Option<AdapterId> {
         self.carriers.get(carrier).cloned()
+    }
+
+    /// Checks a number as the adapter that is asked about this carrier's parcels would.
+    ///
+    /// # Errors
+    /// [`NumberFault`], which names the rule that the number breaks.
+    pub fn check_number(
+        &self,
+        carrier: &CarrierCode,
+        number: &TrackingNumber,
+    ) -> Result<TrackingNumber, NumberFault> {
+        match self.carriers.get(carrier).and_then(|id| self.adapters.get(id)) {
+            Some(adapter) => adapter.check_number(carrier, number),
+            None => numbers::check(carrier, number),
+        }
     }
 
     /// An adapter by its id.

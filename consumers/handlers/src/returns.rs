@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use forebay_carriers::Registry;
+use forebay_carriers::{NumberFault, Registry, numbers};
 use forebay_domain::{Clock, Outcome};
 use forebay_schemas::events::{ParcelOfReturn, ReturnRequested};
-use forebay_schemas::{Code, Payload};
+use forebay_schemas::{CarrierCode, Code, Payload, TrackingNumber};
 use forebay_store::{Identity, NewReturn, Store};
 use forebay_worker::{Failure, Handler, Inbound, Shape};
 
@@ -48,6 +48,10 @@ impl Returns {
                     let error = format!("no configured system follows parcels of the carrier \"{carrier}\"");
                     return Err(Outcome::reject(Code::Rejected, error));
                 };
+                if let Err(fault) = self.carriers.check_number(carrier, tracking_number) {
+                    let error = wrong_number(carrier, tracking_number, fault);
+                    return Err(Outcome::reject(Code::Rejected, error));
+                }
                 Some((carrier.clone(), tracking_number.clone(), adapter))
             }
         };
@@ -97,8 +101,8 @@ impl Returns {
         for asked in &page.returns {
             match self.new_return(asked) {
                 Ok(new) => returns.push(new),
-                Err(_) => {
-                    tracing::warn!(return_id = %asked.return_id, "a collected return has a carrier that is not configured");
+                Err(refused) => {
+                    tracing::warn!(return_id = %asked.return_id, ?refused, "a collected return's parcel can't be followed");
                     returns.push(NewReturn {
                         return_id: asked.return_id.clone(),
                         order_id: asked.order_id.clone(),
@@ -111,6 +115,17 @@ impl Returns {
         let saved = self.store.save_collected(from, to, returns, self.clock.now()).await;
         Ok(saved.map_err(answers::failure)?.is_some())
     }
+}
+
+/// In words, with the carriers that the number may be of.
+fn wrong_number(carrier: &CarrierCode, number: &TrackingNumber, fault: NumberFault) -> String {
+    let others: Vec<CarrierCode> =
+        numbers::suggest(number).into_iter().filter(|other| other != carrier).collect();
+    let hint = match others.iter().map(CarrierCode::as_str).collect::<Vec<_>>().join(", ") {
+        none if none.is_empty() => String::new(),
+        others => format!("; it looks like one of: {others}"),
+    };
+    format!("the parcel's carrier is \"{carrier}\", but {fault}{hint}")
 }
 
 #[async_trait]
@@ -144,5 +159,24 @@ impl Handler for Returns {
             .into_iter()
             .map(|early| early.or_else(|| registered.next()).unwrap_or_else(answers::unanswered))
             .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[test]
+    fn a_refused_number_is_told_with_its_rule_and_without_the_number() {
+        let (carrier, number) = ("cj".parse().unwrap(), "1Z879E930346834440".parse().unwrap());
+        let fault = numbers::check(&carrier, &number).unwrap_err();
+        let text = wrong_number(&carrier, &number, fault);
+        assert_eq!(
+            text,
+            "the parcel's carrier is \"cj\", but the number can't be one of this carrier's: 10 or 12 digits; it looks \
+             like one of: ups"
+        );
     }
 }

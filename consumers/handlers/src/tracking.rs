@@ -41,6 +41,9 @@ pub struct Tracking {
 /// How long a parcel is left alone of which the carrier has told enough for a while.
 const PARCEL_PAUSE: Duration = Duration::from_secs(3600);
 
+/// The parcels of a check message by their ids: to be asked about, and known without asking.
+type Checked = (Vec<(Uuid, Asked)>, Vec<(Uuid, Lookup)>);
+
 /// What came of one check message, before it is stored.
 enum Looked {
     Answered(CheckDone),
@@ -68,39 +71,61 @@ impl Tracking {
                 "this type is not handled in a queue of tracking",
             ));
         };
+        let (asked, refused) = self.checked(check);
+        if asked.is_empty() {
+            return self.sort(inbound, Vec::new(), refused);
+        }
         let permit = match self.pacer.permit().await {
             Ok(permit) => permit,
             Err(not_now) => {
                 return Looked::Not(Outcome::Defer { until: self.clock.now() + not_now.after, why: "paced" });
             }
         };
-        let asked: Vec<Asked> = check
-            .parcels
-            .iter()
-            .map(|p| Asked { carrier: p.carrier.clone(), number: p.tracking_number.clone() })
-            .collect();
+        let (ids, asked): (Vec<Uuid>, Vec<Asked>) = asked.into_iter().unzip();
         let answer = self.carrier.track(&asked).await;
         drop(permit);
         match answer {
-            Ok(answers) => self.sort(inbound, check, answers),
+            // The adapter answers for each parcel in the order in which it was asked.
+            Ok(answers) => self.sort(inbound, ids.into_iter().zip(answers).collect(), refused),
             Err(error) => Looked::Not(self.refused(&error).await),
         }
     }
 
-    /// Pairs each answer with its parcel. One parcel without an answer costs the message an attempt only when it is
+    /// The parcels to ask about, and those whose number can't be one of their carrier's: nobody is asked about them.
+    fn checked(&self, check: &CheckParcels) -> Checked {
+        let (mut asked, mut refused) = (Vec::new(), Vec::new());
+        for parcel in &check.parcels {
+            match self.carrier.check_number(&parcel.carrier, &parcel.tracking_number) {
+                Ok(_) => {
+                    let (carrier, number) = (parcel.carrier.clone(), parcel.tracking_number.clone());
+                    asked.push((parcel.parcel_id, Asked { carrier, number }));
+                }
+                Err(fault) => {
+                    tracing::warn!(parcel_id = %parcel.parcel_id, carrier = %parcel.carrier, %fault, "not asked about");
+                    refused.push((parcel.parcel_id, Lookup::InvalidNumber));
+                }
+            }
+        }
+        (asked, refused)
+    }
+
+    /// Puts what is known of each parcel beside its id. One parcel without an answer costs the message an attempt only when it is
     /// the only one; otherwise the planner asks again about it later.
-    fn sort(&self, inbound: &Inbound, check: &CheckParcels, answers: Vec<Answered>) -> Looked {
-        let mut lookups: Vec<(Uuid, Lookup)> = Vec::with_capacity(answers.len());
+    fn sort(
+        &self,
+        inbound: &Inbound,
+        answers: Vec<(Uuid, Answered)>,
+        mut lookups: Vec<(Uuid, Lookup)>,
+    ) -> Looked {
         let mut failed = None;
-        // The adapter answers for each parcel in the order in which it was asked.
-        for (parcel, answered) in check.parcels.iter().zip(answers) {
+        for (parcel_id, answered) in answers {
             if !answered.unmapped.is_empty() {
                 let counter = self.metrics.unmapped_codes.with_label_values(&[self.carrier.id().as_str()]);
                 counter.inc_by(answered.unmapped.len() as u64);
                 tracing::warn!(adapter = %self.carrier.id(), codes = ?answered.unmapped, "codes without a status");
             }
             match answered.outcome {
-                Ok(lookup) => lookups.push((parcel.parcel_id, lookup)),
+                Ok(lookup) => lookups.push((parcel_id, lookup)),
                 Err(error) => failed = Some(error),
             }
         }
