@@ -83,6 +83,7 @@ struct NumberPage {
     limit: Option<usize>,
 }
 
+/// The numbers that any carrier was asked about.
 async fn carrier(State(world): Shared, Query(page): Query<NumberPage>) -> Json<Value> {
     let limit = page.limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
     let numbers = world.record.numbers(&page.after, limit);

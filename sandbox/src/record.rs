@@ -11,7 +11,9 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::arrivals::{Arrivals, fullest};
+use crate::arrivals::{Arrivals, OF_ALL, fullest};
+use crate::carriers::CarrierName;
+use crate::carriers::counts::{Arrived, Counts};
 use crate::kept::Kept;
 use crate::results::{ResultCall, Results, Taken, digest};
 
@@ -77,11 +79,18 @@ impl Mail {
     }
 }
 
-/// A number that the carrier was asked about, or that the control pushed on.
-#[derive(Debug, Clone, Default, Serialize)]
+/// A number that a carrier was asked about, or that the control pushed on. All carriers tell of the same parcel.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Asked {
     pub(crate) calls: usize,
     pub(crate) advanced: usize,
+    by_carrier: [u32; CarrierName::ALL.len()],
+}
+
+impl Asked {
+    pub(crate) fn of(&self, name: CarrierName) -> usize {
+        self.by_carrier[name as usize] as usize
+    }
 }
 
 #[derive(Debug)]
@@ -93,7 +102,9 @@ struct Slack {
 
 #[derive(Debug)]
 struct Seen {
+    begun: Instant,
     arrivals: Mutex<Arrivals>,
+    carriers: [Arc<Counts>; CarrierName::ALL.len()],
     numbers: Mutex<BTreeMap<String, Asked>>,
     results: Mutex<Results>,
     results_refused: AtomicU64,
@@ -108,8 +119,11 @@ pub struct Record(Arc<Seen>);
 
 impl Default for Record {
     fn default() -> Self {
+        let begun = Instant::now();
         Self(Arc::new(Seen {
-            arrivals: Mutex::default(),
+            begun,
+            arrivals: Mutex::new(Arrivals::new(begun, OF_ALL)),
+            carriers: std::array::from_fn(|_| Arc::new(Counts::new(begun))),
             numbers: Mutex::default(),
             results: Mutex::default(),
             results_refused: AtomicU64::new(0),
@@ -125,15 +139,21 @@ impl Default for Record {
 
 /// What the parts of the world write down.
 impl Record {
-    /// Notes a carrier call at the moment that it arrived; returns how many arrived in the second that ends with it.
-    pub(crate) fn carrier_call(&self, at: Instant) -> usize {
-        self.0.arrivals.lock().note(at)
+    /// Notes a call at the moment that it arrived; returns what the carrier counted with it.
+    pub(crate) fn carrier_call(&self, name: CarrierName, at: Instant, window: Duration, day: i64) -> Arrived {
+        self.0.arrivals.lock().note(at);
+        self.counts(name).arrived(at, window, day)
+    }
+
+    pub(crate) fn counts(&self, name: CarrierName) -> &Arc<Counts> {
+        &self.0.carriers[name as usize]
     }
 
     /// Notes which number was asked about; returns how often it was asked about before and how often advanced.
-    pub(crate) fn asked_about(&self, number: &str) -> (usize, usize) {
+    pub(crate) fn asked_about(&self, name: CarrierName, number: &str) -> (usize, usize) {
         self.of_number(number, |asked| {
             asked.calls += 1;
+            asked.by_carrier[name as usize] = asked.by_carrier[name as usize].saturating_add(1);
             (asked.calls - 1, asked.advanced)
         })
     }
@@ -202,23 +222,73 @@ impl Record {
 
 /// What a test or the demo asks.
 impl Record {
-    /// Calls that the carrier counted.
+    /// When the world began; the control tells arrivals in milliseconds since then.
+    #[must_use]
+    pub fn begun(&self) -> Instant {
+        self.0.begun
+    }
+
+    /// Calls that all carriers counted.
     #[must_use]
     pub fn carrier_calls(&self) -> usize {
         self.0.arrivals.lock().total()
     }
 
-    /// Most carrier calls that arrived in any window of this length (its end excluded), among the last 2,000,000.
+    /// Most calls of all carriers together that arrived in any window of this length (its end excluded), among the
+    /// last 2,000,000.
     #[must_use]
     pub fn max_carrier_calls_in(&self, window: Duration) -> usize {
         let instants = self.0.arrivals.lock().instants();
         fullest(&instants, window)
     }
 
-    /// How often a number was asked about.
+    /// Calls that this carrier counted, token calls apart.
+    #[must_use]
+    pub fn calls_of(&self, name: CarrierName) -> usize {
+        self.counts(name).calls()
+    }
+
+    /// Most calls of this carrier that arrived in any window of this length (its end excluded), among the last
+    /// 500,000.
+    #[must_use]
+    pub fn max_calls_of(&self, name: CarrierName, window: Duration) -> usize {
+        self.counts(name).fullest(window)
+    }
+
+    /// Calls of this carrier's token endpoint.
+    #[must_use]
+    pub fn token_calls_of(&self, name: CarrierName) -> usize {
+        self.counts(name).token_calls()
+    }
+
+    /// Most calls that this carrier had under way at once.
+    #[must_use]
+    pub fn most_in_flight_of(&self, name: CarrierName) -> usize {
+        self.counts(name).most_in_flight()
+    }
+
+    /// Calls that this carrier refused because they were above its quota.
+    #[must_use]
+    pub fn over_quota_of(&self, name: CarrierName) -> u64 {
+        self.counts(name).refused_over_quota()
+    }
+
+    /// How often this carrier answered with each HTTP status.
+    #[must_use]
+    pub fn statuses_of(&self, name: CarrierName) -> BTreeMap<u16, u64> {
+        self.counts(name).statuses()
+    }
+
+    /// How often any carrier was asked about a number.
     #[must_use]
     pub fn calls_about(&self, number: &str) -> usize {
         self.asked(number).calls
+    }
+
+    /// How often this carrier was asked about a number.
+    #[must_use]
+    pub fn calls_about_of(&self, name: CarrierName, number: &str) -> usize {
+        self.asked(number).of(name)
     }
 
     pub(crate) fn asked(&self, number: &str) -> Asked {

@@ -16,7 +16,7 @@ use crate::faults::Faults;
 use crate::options::Options;
 use crate::record::Record;
 use crate::world::World;
-use crate::{control, http, shop, slack, smtp, sweettracker};
+use crate::{carriers, control, control_carriers, http, shop, slack, smtp};
 
 const BODY_BYTES: usize = 1024 * 1024;
 
@@ -142,10 +142,11 @@ async fn bind(options: &Options) -> io::Result<(TcpListener, TcpListener, (Socke
 
 fn routes(world: Arc<World>) -> Router {
     Router::new()
-        .merge(sweettracker::routes())
+        .merge(carriers::routes(&world))
         .merge(shop::routes())
         .merge(slack::routes())
         .merge(control::routes())
+        .merge(control_carriers::routes())
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .with_state(world)
 }

@@ -70,7 +70,7 @@ async fn results(State(world): State<Arc<World>>, headers: HeaderMap, body: Byte
         }
         return response;
     }
-    if world.switches.among_first_results(faults.results_fail_first)
+    if world.switches.among_first(Who::Results, faults.results_fail_first)
         || world.switches.strikes(Who::Results, faults.results_fail_percent)
     {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();

@@ -44,6 +44,12 @@ impl World {
         Utc::now()
     }
 
+    /// The day by UTC, counted from the epoch.
+    pub(crate) fn today(&self) -> i64 {
+        const DAY_S: i64 = 86_400;
+        self.now().timestamp().div_euclid(DAY_S)
+    }
+
     /// A time stamp as Slack makes them, none twice.
     pub(crate) fn slack_stamp(&self) -> String {
         let n = self.stamps.fetch_add(1, Ordering::Relaxed) % STAMPS;

@@ -1,8 +1,6 @@
 //! The world, driven from outside over raw HTTP and SMTP.
 
 #[cfg(test)]
-mod carrier;
-#[cfg(test)]
 mod control;
 #[cfg(test)]
 mod load;
@@ -12,5 +10,7 @@ mod mail;
 mod shop;
 #[cfg(test)]
 mod slack;
+#[cfg(test)]
+mod sweettracker;
 #[cfg(test)]
 mod wire;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use forebay_sandbox::{CARRIER_KEY, Options, Sandbox, Script, Story};
+use forebay_sandbox::{CARRIER_KEY, Options, Sandbox, Script, Step, Story};
 use serde_json::json;
 
 use crate::wire::{Client, question};
@@ -106,7 +106,7 @@ async fn a_script_of_ones_own_goes_before_the_default_one() {
     let script = Script::default()
         .with("6009", Story::Slow(Duration::from_millis(200)))
         .with("61", Story::Unknown)
-        .with("700", Story::Journey { steps: vec![1, 2, 6], shown: 3, looks_a_step: 0 });
+        .with("700", Story::told(&[Step::Label, Step::PickedUp, Step::Delivered]));
     let (_sandbox, mut client) = world(Options { script, ..Options::default() }).await;
     assert_eq!(client.track("610000000001").await.json()["code"], "104");
     assert_eq!(client.track("700000000001").await.json()["complete"], true);

@@ -1,0 +1,50 @@
+//! A look at a number: it is counted, its story goes on, and the switches have their say.
+
+use std::sync::Arc;
+
+use crate::carriers::CarrierName;
+use crate::faults::pause;
+use crate::timeline::parcel::{Disorder, Parcel, Telling, telling};
+use crate::timeline::script::Story;
+use crate::world::World;
+
+impl World {
+    /// What this carrier has to say of the number, at this look.
+    pub(crate) async fn look(&self, name: CarrierName, number: &str) -> Telling {
+        let (looks, advanced) = self.record.asked_about(name, number);
+        let story = self.options.script.story(number);
+        if let Story::Slow(late) = *story {
+            pause(late).await;
+        }
+        self.told(name, number, &story, looks, advanced)
+    }
+
+    /// What this carrier would say at the next look.
+    pub(crate) fn glance(&self, name: CarrierName, number: &str) -> Telling {
+        let asked = self.record.asked(number);
+        self.told(name, number, &self.options.script.story(number), asked.calls, asked.advanced)
+    }
+
+    fn told(
+        &self,
+        name: CarrierName,
+        number: &str,
+        story: &Arc<Story>,
+        looks: usize,
+        advanced: usize,
+    ) -> Telling {
+        let faults = self.switches.get().of_carrier(name);
+        let seed = self.options.seed;
+        let with_faults = |parcel: Parcel| {
+            let disorder = if faults.out_of_order { Disorder::Swapped } else { parcel.disorder };
+            let duplicates = parcel.duplicates || faults.duplicates;
+            let parcel = Parcel { disorder, duplicates, ..parcel };
+            if faults.reused { parcel.reused(seed) } else { parcel }
+        };
+        match telling(seed, number, story, looks, advanced) {
+            Telling::Found(parcel) => Telling::Found(with_faults(parcel)),
+            Telling::Truncated(parcel) => Telling::Truncated(with_faults(parcel)),
+            other => other,
+        }
+    }
+}
