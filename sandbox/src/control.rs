@@ -26,6 +26,7 @@ pub(crate) fn routes() -> Router<Arc<World>> {
         .route("/_control/results", get(results))
         .route("/_control/slack", get(slack))
         .route("/_control/mail", get(mail))
+        .route("/_control/pushes", get(pushes))
         .route("/_control/faults", get(faults).post(set_faults))
         .route("/_control/shop/returns", post(add_returns))
         .route("/_control/parcels/{number}", get(parcel))
@@ -72,6 +73,11 @@ async fn mail(State(world): Shared, Query(page): Query<Page>) -> Json<Value> {
     listed(total, items.into_iter().map(|(number, mail)| (number, told(&mail))).collect())
 }
 
+async fn pushes(State(world): Shared, Query(page): Query<Page>) -> Json<Value> {
+    let (total, items) = world.pushes.page(page.after, page.limit());
+    listed(total, items)
+}
+
 fn told(mail: &Mail) -> Value {
     json!({ "from": mail.from, "to": mail.to, "headers": mail.headers(), "body": mail.body() })
 }
@@ -107,7 +113,7 @@ async fn parcel(State(world): Shared, Path(number): Path<String>) -> Json<Value>
 }
 
 async fn advance(State(world): Shared, Path(number): Path<String>) -> StatusCode {
-    world.record.advance(&number);
+    world.advance(&number);
     StatusCode::NO_CONTENT
 }
 

@@ -27,6 +27,9 @@ pub(crate) fn routes() -> Router<Arc<World>> {
         .route("/_control/carriers/{name}/arrivals", get(arrivals))
         .route("/_control/carriers/{name}/numbers/{number}", get(number))
         .route("/_control/carriers/{name}/new-day", post(new_day))
+        .route("/_control/carriers/{name}/forget-tokens", post(forget_tokens))
+        .route("/_control/carriers/{name}/webhook", post(webhook))
+        .route("/_control/carriers/{name}/pushes", post(push))
 }
 
 async fn all(State(world): Shared) -> Json<Value> {
@@ -86,4 +89,40 @@ async fn number(State(world): Shared, Path((name, number)): Path<(CarrierName, S
 async fn new_day(State(world): Shared, Path(name): Path<CarrierName>) -> StatusCode {
     world.record.counts(name).new_day();
     StatusCode::NO_CONTENT
+}
+
+async fn forget_tokens(State(world): Shared, Path(name): Path<CarrierName>) -> StatusCode {
+    world.forget_tokens(name);
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Webhook {
+    url: Option<String>,
+    secret: Option<String>,
+}
+
+async fn webhook(
+    State(world): Shared,
+    Path(name): Path<CarrierName>,
+    Json(webhook): Json<Webhook>,
+) -> StatusCode {
+    let is_set = world.set_webhook(name, webhook.url.as_deref(), webhook.secret.as_deref());
+    if is_set { StatusCode::NO_CONTENT } else { StatusCode::UNPROCESSABLE_ENTITY }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    numbers: Vec<String>,
+}
+
+async fn push(
+    State(world): Shared,
+    Path(name): Path<CarrierName>,
+    Json(wanted): Json<Wanted>,
+) -> Json<Value> {
+    let ordered = wanted.numbers.iter().filter(|number| world.order_push(name, number)).count();
+    Json(json!({ "ordered": ordered }))
 }

@@ -12,11 +12,13 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use crate::carriers::CarrierName;
 use crate::faults::Faults;
 use crate::options::Options;
+use crate::pushes::Push;
 use crate::record::Record;
 use crate::world::World;
-use crate::{carriers, control, control_carriers, http, shop, slack, smtp};
+use crate::{carriers, control, control_carriers, http, pushes, shop, slack, smtp};
 
 const BODY_BYTES: usize = 1024 * 1024;
 
@@ -84,9 +86,38 @@ impl Sandbox {
         self.world.add_returns(returns)
     }
 
-    /// Moves a parcel's journey on by one step.
+    /// Moves a parcel's journey on by one step; carriers that push tell of it.
     pub fn advance(&self, number: &str) {
-        self.world.record.advance(number);
+        self.world.advance(number);
+    }
+
+    /// Has a carrier push its parcels' news to this address; `None` ends it. The secret is the carrier's default one
+    /// unless another is given. `false` when the address can't be called: plain HTTP only.
+    #[must_use]
+    pub fn set_webhook(&self, name: CarrierName, url: Option<&str>, secret: Option<&str>) -> bool {
+        self.world.set_webhook(name, url, secret)
+    }
+
+    /// Has a carrier push how a parcel stands; `false` when nobody follows it there.
+    #[must_use]
+    pub fn push(&self, name: CarrierName, number: &str) -> bool {
+        self.world.order_push(name, number)
+    }
+
+    /// The attempts to push; the last 20,000.
+    #[must_use]
+    pub fn pushes(&self) -> Vec<Push> {
+        self.world.pushes.all()
+    }
+
+    /// Every token that a carrier gave is good no more, whatever was promised.
+    pub fn forget_tokens(&self, name: CarrierName) {
+        self.world.forget_tokens(name);
+    }
+
+    /// A carrier counts its day's calls from 0 again.
+    pub fn new_day(&self, name: CarrierName) {
+        self.world.record.counts(name).new_day();
     }
 
     /// Stops it. Calls under way and idle connections are cut off: the world owes nobody an answer.
@@ -122,7 +153,8 @@ fn run(world: Arc<World>, stop: CancellationToken, ready: Ready) {
                 }
                 tokio::select! {
                     () = http::serve(http, routes(Arc::clone(&world))) => {}
-                    () = smtp::serve(smtp, world) => {}
+                    () = smtp::serve(smtp, Arc::clone(&world)) => {}
+                    () = pushes::run(world) => {}
                     () = stop.cancelled() => {}
                 }
             }

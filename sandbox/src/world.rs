@@ -6,8 +6,11 @@ use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use serde_json::Value;
 
+use crate::carriers::tokens::Tokens;
+use crate::carriers::trackers::Trackers;
 use crate::faults::Switches;
 use crate::options::Options;
+use crate::pushes::{Hooks, Pushes};
 use crate::record::Record;
 use crate::slack::Pace;
 
@@ -22,6 +25,12 @@ pub(crate) struct World {
     pub(crate) record: Record,
     pub(crate) switches: Switches,
     pub(crate) slack_pace: Pace,
+    pub(crate) fedex_tokens: Tokens,
+    pub(crate) ups_tokens: Tokens,
+    pub(crate) easypost: Trackers,
+    pub(crate) aftership: Trackers,
+    pub(crate) hooks: Hooks,
+    pub(crate) pushes: Pushes,
     returns: Mutex<Vec<Value>>,
     stamps: AtomicU64,
 }
@@ -33,6 +42,12 @@ impl World {
             options,
             record: Record::default(),
             switches: Switches::default(),
+            fedex_tokens: Tokens::new("fedex-token"),
+            ups_tokens: Tokens::new("ups-token"),
+            easypost: Trackers::default(),
+            aftership: Trackers::default(),
+            hooks: Hooks::default(),
+            pushes: Pushes::default(),
             returns: Mutex::default(),
             stamps: AtomicU64::new(0),
         }

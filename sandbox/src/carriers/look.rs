@@ -25,6 +25,15 @@ impl World {
         self.told(name, number, &self.options.script.story(number), asked.calls, asked.advanced)
     }
 
+    /// Every token that this carrier gave is good no more, whatever was promised.
+    pub(crate) fn forget_tokens(&self, name: CarrierName) {
+        match name {
+            CarrierName::Fedex => self.fedex_tokens.forget(),
+            CarrierName::Ups => self.ups_tokens.forget(),
+            _ => {}
+        }
+    }
+
     fn told(
         &self,
         name: CarrierName,
