@@ -1,15 +1,17 @@
 //! Wiring: from the configuration to the parts. The only code that names a back end.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_carriers::{Carrier, Registry, SweetTracker, SweetTrackerOptions};
+use forebay_carriers::{Carrier, Push, PushSecrets, Registry, Settings, Tools};
 use forebay_domain::{Clock, Ids, RandomIds, SystemClock};
 use forebay_handlers::notices::Wording;
 use forebay_handlers::{ShopApi, ShopOptions, Sinks};
 use forebay_intake::{ApiKey, KeyFault, KeyRing, Scope};
 use forebay_outbound::{
-    AllowedHost, HttpClient, HttpOptions, MailOptions, Mailer, Pacer, PacerOptions, Signer, Slack, SlackSink,
+    AllowedHost, Breaker, BreakerOptions, HttpClient, HttpOptions, MailOptions, Mailer, Pacer, PacerOptions,
+    Signer, Slack, SlackSink, TokenDesk,
 };
 use forebay_queue::Broker;
 use forebay_queue_amqp::{Address, AmqpBroker};
@@ -28,6 +30,11 @@ use crate::exit::{CONFIGURATION, Exit, UNAVAILABLE};
 
 /// How long a call waits for its permit before its message is put off.
 const PERMIT_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// The name by which the fleet knows a carrier's system.
+pub(crate) fn system_key(adapter: &AdapterId) -> String {
+    format!("carrier/{adapter}")
+}
 
 /// The parts that every role shares.
 #[derive(Debug, Clone)]
@@ -160,22 +167,42 @@ impl System {
             .map_err(|error| Exit::new(CONFIGURATION, format!("outbound.allow: {error}")))
     }
 
-    /// The carriers' systems, each with its pacer.
-    pub(crate) fn carriers(&self, client: &HttpClient) -> Result<Registry, Exit> {
-        let mut carriers: Vec<Arc<dyn Carrier>> = Vec::new();
-        let tracker = self.config.carriers.get("sweettracker");
-        if let Some((tracker, url, key)) = tracker.and_then(|t| Some((t, t.url.as_ref()?, t.key.get()?))) {
-            let options = SweetTrackerOptions {
-                base_url: url.to_string(),
-                quota: tracker.quota(),
-                timeout: Duration::from_secs(tracker.timeout_s),
-                ..SweetTrackerOptions::new(key.clone())
+    /// The carriers' systems that are configured, in the order of preference.
+    pub(crate) fn carriers(&self, client: &HttpClient, store: &Arc<dyn Store>) -> Result<Registry, Exit> {
+        let tokens = TokenDesk::new(client.clone(), Arc::clone(store) as Arc<_>);
+        let tools = Tools { http: client.clone(), tokens };
+        let mut carriers = Vec::new();
+        for known in forebay_carriers::KNOWN {
+            let system = self.config.carriers.get(known.id);
+            let Some((url, system)) = system.and_then(|system| Some((system.url.as_ref()?, system))) else {
+                continue;
             };
-            let carrier = SweetTracker::new(client.clone(), options)
-                .map_err(|error| Exit::new(CONFIGURATION, format!("carriers.sweettracker: {error}")))?;
-            carriers.push(Arc::new(carrier));
+            let settings = Settings {
+                base_url: url.to_string(),
+                client_id: system.client_id.clone(),
+                key: system.key.get().cloned().unwrap_or_default(),
+                serves: system.serves.clone(),
+                quota: system.quota(),
+                timeout: Duration::from_secs(system.timeout_s),
+            };
+            let carrier = (known.build)(&tools, settings)
+                .map_err(|error| Exit::new(CONFIGURATION, format!("carriers.{}: {error}", known.id)))?;
+            carriers.push(carrier);
         }
         Ok(Registry::new(carriers))
+    }
+
+    /// The carriers' systems whose pushes are taken, by their ids: those with a secret, whether they are asked or not.
+    pub(crate) fn pushes(&self) -> BTreeMap<AdapterId, Arc<dyn Push>> {
+        let mut pushes = BTreeMap::new();
+        for known in forebay_carriers::KNOWN {
+            let Some((build, system)) = known.push.zip(self.config.carriers.get(known.id)) else { continue };
+            if let Some(current) = system.push_secret.get().cloned() {
+                let push = build(PushSecrets { current, next: system.push_secret_next.get().cloned() });
+                pushes.insert(push.id().clone(), push);
+            }
+        }
+        pushes
     }
 
     /// The settings of a carrier's system.
@@ -183,15 +210,15 @@ impl System {
         self.config.carriers.get(id.as_str()).cloned().unwrap_or_default()
     }
 
-    /// The pacer of a carrier's system, shared by the whole fleet through the store.
-    pub(crate) fn pacer(&self, carrier: &dyn Carrier, store: &Arc<dyn Store>) -> Pacer {
-        let options = PacerOptions {
-            key: format!("carrier/{}", carrier.id()),
-            quota: carrier.limits().quota,
-            concurrency: self.carrier_system(carrier.id()).concurrency,
-            max_wait: PERMIT_WAIT_MAX,
-        };
-        Pacer::new(Arc::clone(store) as Arc<_>, options, self.metrics.clone())
+    /// The pacer and the breaker of a carrier's system, shared by the whole fleet through the store.
+    pub(crate) fn pacer(&self, carrier: &dyn Carrier, store: &Arc<dyn Store>) -> (Pacer, Breaker) {
+        let system = self.carrier_system(carrier.id());
+        let (key, terms) = (system_key(carrier.id()), system.terms());
+        let breaker =
+            BreakerOptions { key: key.clone(), credential: system.credential(), policy: terms.breaker };
+        let options = PacerOptions { key, terms, concurrency: system.concurrency, max_wait: PERMIT_WAIT_MAX };
+        let pacer = Pacer::new(Arc::clone(store) as Arc<_>, options, self.metrics.clone());
+        (pacer, Breaker::new(Arc::clone(store) as Arc<_>, breaker))
     }
 
     /// The shop's own systems.

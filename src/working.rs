@@ -77,7 +77,7 @@ impl System {
 
     fn assignments(&self, store: &Arc<dyn Store>) -> Result<Vec<Assignment>, Exit> {
         let client = self.http_client()?;
-        let carriers = Arc::new(self.carriers(&client)?);
+        let carriers = Arc::new(self.carriers(&client, store)?);
         let shop = self.shop(&client)?;
         let clock = || Arc::clone(&self.clock);
         let decoding = |handler| -> Arc<dyn RawHandler> {
@@ -102,11 +102,18 @@ impl System {
         let results = Results::new(Arc::clone(store), clock(), shop, self.config.returns.concurrency);
         assignments.push(Assignment { queue: Queue::Results, handler: decoding(Arc::new(results)) });
         for carrier in carriers.ids().filter_map(|id| carriers.get(id)) {
-            let pacer = self.pacer(carrier.as_ref(), store);
+            let (pacer, breaker) = self.pacer(carrier.as_ref(), store);
             let concurrency = self.carrier_system(carrier.id()).concurrency;
             let queue = Queue::Tracking(carrier.id().clone());
-            let tracking =
-                Tracking::new(Arc::clone(store), clock(), carrier, pacer, self.metrics.clone(), concurrency);
+            let tracking = Tracking::new(
+                Arc::clone(store),
+                clock(),
+                carrier,
+                pacer,
+                breaker,
+                self.metrics.clone(),
+                concurrency,
+            );
             assignments.push(Assignment { queue, handler: decoding(Arc::new(tracking)) });
         }
         for queue in [Queue::Dead, Queue::Unrouted] {

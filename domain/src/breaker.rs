@@ -143,6 +143,12 @@ pub struct Bucket {
     pub failed: u32,
 }
 
+/// The end of what has none: the year 9999, which every store can hold.
+pub const FAR: DateTime<Utc> = match DateTime::from_timestamp(253_370_764_800, 0) {
+    Some(far) => far,
+    None => DateTime::<Utc>::MAX_UTC,
+};
+
 const BUCKET_S: i64 = 10;
 /// Buckets of the window: one minute.
 const BUCKETS: i64 = 6;
@@ -275,7 +281,7 @@ impl Breaker {
         self.force = force;
         match &self.force {
             Some(force) if force.open => {
-                let until = force.until.unwrap_or(DateTime::<Utc>::MAX_UTC);
+                let until = force.until.unwrap_or(FAR);
                 let since = self.bar.as_ref().map_or(now, |bar| bar.since);
                 let why = force.reason.clone();
                 self.bar = Some(Bar { since, until, probing: false, cause: Cause::Ordered, why });
@@ -357,7 +363,7 @@ impl Breaker {
 
 fn later(now: DateTime<Utc>, length: Duration) -> DateTime<Utc> {
     let length = TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX);
-    now.checked_add_signed(length).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    now.checked_add_signed(length).map_or(FAR, |at| at.min(FAR))
 }
 
 #[cfg(test)]

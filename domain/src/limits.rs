@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::daily::Daily;
+use crate::breaker::BreakerPolicy;
+use crate::daily::{Daily, Purpose};
 use crate::pacing::{Quota, Share};
 
 /// How one outside system is paced.
@@ -16,8 +17,9 @@ pub struct Terms {
     pub daily: Option<Daily>,
     /// Its limits are not published: the rate is found out, beginning with that of the quota.
     pub adaptive: bool,
-    /// How long the rate takes to come back after a pause that the system asked for, or after it failed.
-    pub recovery: Duration,
+    /// When it is left alone because it fails. Its first pause is also the time that the rate takes to come back after
+    /// a pause, whoever asked for that.
+    pub breaker: BreakerPolicy,
 }
 
 /// How often the rate of an adaptive system may grow.
@@ -112,6 +114,12 @@ impl Terms {
         }
     }
 
+    /// Most calls of a day for this purpose, where there is a budget.
+    #[must_use]
+    pub fn most_for(&self, purpose: Purpose) -> Option<u32> {
+        self.daily.map(|daily| daily.most_for(purpose))
+    }
+
     /// By how much the share of an adaptive system grows after a clean minute: one call a second more, but no more
     /// than a quarter of what it began with. Nothing for others.
     #[must_use]
@@ -126,7 +134,7 @@ impl Terms {
     /// The length of a step of the recovery, in microseconds.
     #[must_use]
     pub fn recovery_step_us(&self) -> i64 {
-        i64::try_from(self.recovery.as_micros()).unwrap_or(i64::MAX) / i64::from(RECOVERY_STEPS)
+        i64::try_from(self.breaker.pause.as_micros()).unwrap_or(i64::MAX) / i64::from(RECOVERY_STEPS)
     }
 
     /// The share of its rate that a system is given so long after its recovery began.
@@ -147,7 +155,7 @@ mod tests {
         let quota =
             Quota { limit: 52, window: Duration::from_secs(1), burst: 2, margin: Duration::from_millis(0) };
         let daily = Daily { most: 1000, reset: DayReset::UTC_MIDNIGHT, reserve_percent: 10 };
-        Terms { quota, daily: Some(daily), adaptive: true, recovery: Duration::from_secs(30) }
+        Terms { quota, daily: Some(daily), adaptive: true, breaker: BreakerPolicy::default() }
     }
 
     #[test]

@@ -4,12 +4,14 @@
 //! therefore in one place: the list of allowed hosts, time and size limits, permits, and errors that say whether a
 //! call may have arrived. Secrets come in `secrecy` types and never appear in a text or in `Debug`.
 
+pub mod breaker;
 pub mod http;
 pub mod mail;
 pub mod pacing;
 pub mod slack;
 pub mod webhook;
 
+pub use breaker::{Breaker, BreakerOptions};
 pub use http::{AllowedHost, Answer, Call, CallError, HttpClient, HttpOptions, SetUpError};
 pub use mail::{Mail, MailError, MailOptions, MailTls, Mailer};
 pub use pacing::{NotNow, Pacer, PacerOptions, Permit, Why};

@@ -4,9 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use forebay_domain::breaker::BreakerPolicy;
+use forebay_domain::daily::{Daily, DayReset};
+use forebay_domain::limits::Terms;
 use forebay_domain::pacing::Quota;
 use forebay_schemas::{AdapterId, CarrierCode};
+use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use super::secret::Secret;
@@ -35,6 +40,11 @@ pub(crate) struct CarrierSystem {
     pub(crate) margin_ms: u64,
     pub(crate) timeout_s: u64,
     pub(crate) concurrency: usize,
+    pub(crate) daily: Option<u32>,
+    pub(crate) daily_reset: DayReset,
+    pub(crate) reserve_percent: u8,
+    pub(crate) adaptive: bool,
+    pub(crate) breaker_pause_s: u64,
 }
 
 impl Default for CarrierSystem {
@@ -55,6 +65,11 @@ impl Default for CarrierSystem {
             margin_ms: 100,
             timeout_s: 15,
             concurrency: 4,
+            daily: None,
+            daily_reset: DayReset::UTC_MIDNIGHT,
+            reserve_percent: 10,
+            adaptive: false,
+            breaker_pause_s: 30,
         }
     }
 }
@@ -67,6 +82,23 @@ impl CarrierSystem {
             burst: self.burst,
             margin: Duration::from_millis(self.margin_ms),
         }
+    }
+
+    /// Tells the present credentials from others without being them.
+    pub(crate) fn credential(&self) -> String {
+        let secret = self.key.get().map(|key| key.expose_secret()).unwrap_or_default();
+        let digest = Sha256::digest(format!("{}:{secret}", self.client_id));
+        digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// How its system is paced, and when it is left alone.
+    pub(crate) fn terms(&self) -> Terms {
+        let (reset, reserve_percent) = (self.daily_reset, self.reserve_percent);
+        let daily = self.daily.map(|most| Daily { most, reset, reserve_percent });
+        let pause = Duration::from_secs(self.breaker_pause_s);
+        let policy = BreakerPolicy::default();
+        let breaker = BreakerPolicy { pause, pause_max: policy.pause_max.max(pause), ..policy };
+        Terms { quota: self.quota(), daily, adaptive: self.adaptive, breaker }
     }
 
     fn check(&self, id: &AdapterId, faults: &mut Vec<String>) {
@@ -89,6 +121,16 @@ impl CarrierSystem {
         }
         if self.concurrency == 0 {
             faults.push(format!("{section}.concurrency is 0; it must be above 0"));
+        }
+        if self.daily == Some(0) {
+            faults.push(format!("{section}.daily is 0; leave it out where there is no budget of a day"));
+        }
+        if self.reserve_percent > 99 {
+            faults.push(format!("{section}.reserve_percent is {}; it must be 0 to 99", self.reserve_percent));
+        }
+        if self.breaker_pause_s == 0 || self.breaker_pause_s > 3600 {
+            let pause = self.breaker_pause_s;
+            faults.push(format!("{section}.breaker_pause_s is {pause}; it must be 1 to 3600"));
         }
     }
 }
@@ -129,6 +171,10 @@ impl Carriers {
 
     /// Checks the systems that are asked.
     pub(super) fn check(&self, faults: &mut Vec<String>) {
+        let names: Vec<&str> = forebay_carriers::KNOWN.iter().map(|known| known.id).collect();
+        for id in self.0.keys().filter(|id| !names.contains(&id.as_str())) {
+            faults.push(format!("carriers.{id}: there is no such system; there are: {}", names.join(", ")));
+        }
         for (id, system) in self.configured() {
             system.check(id, faults);
         }

@@ -9,6 +9,7 @@
 
 pub mod audit;
 pub mod audit_log;
+pub mod breakers;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod dead_letters;
@@ -29,6 +30,7 @@ pub mod schedule;
 
 pub use audit::{Audit, EffectKind, RewardTally, Tally};
 pub use audit_log::{AuditEntry, AuditLog, By};
+pub use breakers::{Breakers, DayUse, Outlook, Shut, Standing, SystemView};
 pub use dead_letters::{
     Archived, Cursor, DeadLetter, DeadLetterCount, DeadLetterFilter, DeadLetterGroup, DeadLetters,
     NewDeadLetter, NewReplay, Replay, ReplayStep, Replays, Revived, Status,
@@ -41,7 +43,7 @@ pub use inbox::{Identity, Triage, triage};
 pub use incidents::{Incidents, Told};
 pub use lifecycle::{Lifecycle, StoreStatus};
 pub use outbox::{Outbox, OutboxLag, OutboxRow};
-pub use pacing::{Closed, Pacing, Permits};
+pub use pacing::{Closed, Closing, Pacing, Permits, Wish};
 pub use parcels::{CheckDone, CheckpointView, ParcelView, Parcels};
 pub use retention::{Memory, Retention};
 pub use returns::{NewReturn, ReturnView, Returns};
@@ -79,6 +81,7 @@ pub trait Store:
     + AuditLog
     + Fleet
     + Pacing
+    + Breakers
     + Schedule
     + Retention
     + Audit
@@ -102,6 +105,7 @@ impl<S> Store for S where
         + AuditLog
         + Fleet
         + Pacing
+        + Breakers
         + Schedule
         + Retention
         + Audit

@@ -51,6 +51,14 @@ pub struct Metrics {
     pub outbound_seconds: HistogramVec,
     /// Seconds that a call waited for its permit. `system`.
     pub permit_wait_seconds: HistogramVec,
+    /// Wishes for permits. `system`, `result` (`granted`, `probe`, `refused`).
+    pub permits: IntCounterVec,
+    /// Calls that are left of the day for what is planned, where there is a budget. `system`.
+    pub quota_left: IntGaugeVec,
+    /// 1 while a system asked to be left alone, or its budget of the day is used up. `system`.
+    pub gate_closed: IntGaugeVec,
+    /// How a breaker stands: 0 closed, 1 half-open, 2 open. `system`.
+    pub breaker_state: IntGaugeVec,
     /// Carrier codes that have no status of ours. `adapter`.
     pub unmapped_codes: IntCounterVec,
     /// Outbox rows published.
@@ -146,6 +154,10 @@ impl Metrics {
                 &["system"],
                 SECONDS,
             )?,
+            permits: counters(r, "permits_total", "Wishes for permits.", &["system", "result"])?,
+            quota_left: int_gauges(r, "quota_left", "Planned calls left of the day.", &["system"])?,
+            gate_closed: int_gauges(r, "gate_closed", "1 while a system is left alone.", &["system"])?,
+            breaker_state: int_gauges(r, "breaker_state", "0 closed, 1 half-open, 2 open.", &["system"])?,
             unmapped_codes: counters(
                 r,
                 "carrier_unmapped_codes_total",

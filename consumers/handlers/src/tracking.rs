@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use forebay_carriers::{Answered, Asked, Carrier, CarrierError};
+use forebay_domain::breaker::CallEnd;
 use forebay_domain::parcel::Lookup;
 use forebay_domain::{Clock, Outcome};
-use forebay_outbound::Pacer;
+use forebay_outbound::{Breaker, Pacer, Permit};
 use forebay_schemas::events::CheckParcels;
 use forebay_schemas::{Code, Payload};
-use forebay_store::{CheckDone, Store};
+use forebay_store::{CheckDone, Closing, Store};
 use forebay_telemetry::Metrics;
 use forebay_worker::{Failure, Handler, Inbound, Shape};
 use futures::future::join_all;
@@ -20,9 +21,9 @@ use crate::answers;
 
 /// The consumer's name in the inbox.
 pub const CONSUMER: &str = "tracking";
-/// How long a system is left alone that refuses our credentials: a person has to mend them.
-const CREDENTIALS_PAUSE: Duration = Duration::from_secs(300);
-/// How long a system is left alone whose quota is spent, when it does not say until when.
+/// How long a message is put off whose carrier's breaker is open: its copies come back to a queue that is left alone.
+const OPEN_PAUSE: Duration = Duration::from_secs(5);
+/// How long a system is left alone whose quota is spent, when neither it nor the configuration says until when.
 const QUOTA_PAUSE: Duration = Duration::from_secs(600);
 /// How long a system is left alone that asked for it without saying how long.
 const RATE_PAUSE: Duration = Duration::from_secs(10);
@@ -34,6 +35,7 @@ pub struct Tracking {
     clock: Arc<dyn Clock>,
     carrier: Arc<dyn Carrier>,
     pacer: Pacer,
+    breaker: Breaker,
     metrics: Metrics,
     concurrency: usize,
 }
@@ -51,17 +53,18 @@ enum Looked {
 }
 
 impl Tracking {
-    /// Asks `carrier` at the pace of `pacer`, up to `concurrency` calls at once.
+    /// Asks `carrier` at the pace of `pacer`, up to `concurrency` calls at once, and tells `breaker` how that went.
     #[must_use]
     pub fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         carrier: Arc<dyn Carrier>,
         pacer: Pacer,
+        breaker: Breaker,
         metrics: Metrics,
         concurrency: usize,
     ) -> Self {
-        Self { store, clock, carrier, pacer, metrics, concurrency: concurrency.max(1) }
+        Self { store, clock, carrier, pacer, breaker, metrics, concurrency: concurrency.max(1) }
     }
 
     async fn look(&self, inbound: &Inbound) -> Looked {
@@ -78,17 +81,40 @@ impl Tracking {
         let permit = match self.pacer.permit().await {
             Ok(permit) => permit,
             Err(not_now) => {
-                return Looked::Not(Outcome::Defer { until: self.clock.now() + not_now.after, why: "paced" });
+                let after = self.breaker.open_for().map_or(not_now.after, |_| not_now.after.min(OPEN_PAUSE));
+                let until = self.clock.now() + after;
+                return Looked::Not(Outcome::Defer { until, why: not_now.why.as_str() });
             }
         };
         let (ids, asked): (Vec<Uuid>, Vec<Asked>) = asked.into_iter().unzip();
         let answer = self.carrier.track(&asked).await;
+        let open = self.tell(&permit, answer.as_ref().err()).await;
         drop(permit);
         match answer {
             // The adapter answers for each parcel in the order in which it was asked.
             Ok(answers) => self.sort(inbound, ids.into_iter().zip(answers).collect(), refused),
-            Err(error) => Looked::Not(self.refused(&error).await),
+            Err(error) => Looked::Not(self.refused(&error, open).await),
         }
+    }
+
+    /// Tells the breaker how a call ended, and answers for how long nobody is to call.
+    async fn tell(&self, permit: &Permit, error: Option<&CarrierError>) -> Option<Duration> {
+        let end = match error {
+            None | Some(CarrierError::Rejected { .. }) => CallEnd::Well,
+            // It is there, and wants less: that is the gate's business.
+            Some(CarrierError::RateLimited { .. } | CarrierError::QuotaExhausted { .. }) => {
+                if !permit.is_probe() {
+                    return None;
+                }
+                CallEnd::Well
+            }
+            Some(CarrierError::Transient(_) | CarrierError::Malformed(_)) => CallEnd::Failed,
+            Some(CarrierError::Auth(_)) => CallEnd::Denied,
+        };
+        let why = error.map(CarrierError::to_string).unwrap_or_default();
+        let open = self.breaker.count(end, &why, permit.is_probe()).await;
+        // A probe that failed is not its message's fault, whatever is known of the breaker.
+        open.or_else(|| (permit.is_probe() && end != CallEnd::Well).then_some(OPEN_PAUSE))
     }
 
     /// The parcels to ask about, and those whose number can't be one of their carrier's: nobody is asked about them.
@@ -135,23 +161,38 @@ impl Tracking {
         }
     }
 
-    /// What a carrier's failure means for the message; some of them close the gate for the whole fleet first.
-    async fn refused(&self, error: &CarrierError) -> Outcome {
+    /// What a carrier's failure means for the message; some of them close the gate for the whole fleet first. While
+    /// the breaker is open a failure costs no attempt.
+    async fn refused(&self, error: &CarrierError, open: Option<Duration>) -> Outcome {
         match error {
-            CarrierError::Auth(_) => {
-                self.shut(CREDENTIALS_PAUSE, "the carrier refuses our credentials").await
-            }
+            CarrierError::Auth(_) => self.defer(OPEN_PAUSE, "the carrier refuses our credentials"),
             CarrierError::QuotaExhausted { retry_after } => {
-                self.shut(retry_after.unwrap_or(QUOTA_PAUSE), "the carrier's quota is spent").await
+                let pause = retry_after.unwrap_or_else(|| self.until_reset());
+                self.shut(pause, "the carrier's quota is spent", Closing::Other).await
             }
             CarrierError::RateLimited { retry_after } => {
-                self.shut(retry_after.unwrap_or(RATE_PAUSE), "the carrier asked for a pause").await
+                let pause = retry_after.unwrap_or(RATE_PAUSE);
+                self.shut(pause, "the carrier asked for a pause", Closing::TooFast).await
             }
             CarrierError::Rejected { .. } => Outcome::reject(error.code(), error.to_string()),
+            CarrierError::Transient(_) | CarrierError::Malformed(_) if open.is_some() => {
+                self.defer(OPEN_PAUSE, "the carrier's breaker is open")
+            }
             CarrierError::Transient(_) | CarrierError::Malformed(_) => {
                 Outcome::retry(error.code(), error.to_string())
             }
         }
+    }
+
+    /// How long the carrier's day still is, as far as it is configured.
+    fn until_reset(&self) -> Duration {
+        let now = self.clock.now();
+        let until = self.pacer.terms().daily.map(|daily| daily.reset.day_of(now).1);
+        until.and_then(|until| (until - now).to_std().ok()).unwrap_or(QUOTA_PAUSE)
+    }
+
+    fn defer(&self, after: Duration, why: &'static str) -> Outcome {
+        Outcome::Defer { until: self.clock.now() + after, why }
     }
 
     /// What one parcel's own failure means for the message. It says nothing of the system, so the gate stays open.
@@ -166,11 +207,11 @@ impl Tracking {
         }
     }
 
-    async fn shut(&self, pause: Duration, why: &'static str) -> Outcome {
-        if let Err(error) = self.pacer.penalise(pause, why).await {
+    async fn shut(&self, pause: Duration, why: &'static str, closing: Closing) -> Outcome {
+        if let Err(error) = self.pacer.penalise(pause, why, closing).await {
             tracing::warn!(%error, why, "the fleet could not be told to leave a carrier alone; this process does");
         }
-        Outcome::Defer { until: self.clock.now() + pause, why }
+        self.defer(pause, why)
     }
 }
 

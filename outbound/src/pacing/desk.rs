@@ -5,8 +5,10 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use forebay_domain::pacing::{Grant, Quota};
-use forebay_store::{Closed, Pacing, Permits};
+use forebay_domain::daily::Purpose;
+use forebay_domain::limits::{ADAPT_MOST, Terms};
+use forebay_domain::pacing::{Grant, Share};
+use forebay_store::{Closed, Pacing, Permits, Wish};
 use governor::DefaultDirectRateLimiter;
 use governor::clock::Clock as _;
 use tokio::sync::{mpsc, oneshot};
@@ -34,17 +36,36 @@ const STATEMENT_PAUSE_MAX: Duration = Duration::from_secs(1);
 pub(super) struct Slot {
     pub(super) start: Instant,
     pub(super) use_by: Instant,
+    pub(super) probe: bool,
 }
 
 /// Somebody who waits for a slot.
 #[derive(Debug)]
-pub(super) struct Asker(pub(super) oneshot::Sender<Result<Slot, NotNow>>);
+pub(super) struct Asker {
+    pub(super) purpose: Purpose,
+    pub(super) reply: oneshot::Sender<Result<Slot, NotNow>>,
+}
+
+/// The shortest time between two calls that a system may come to, in microseconds.
+fn shortest_us(terms: &Terms) -> i64 {
+    let share = if terms.adaptive { ADAPT_MOST } else { Share::WHOLE };
+    share.stretch(terms.quota.interval_us())
+}
 
 /// The most permits that one statement can bring: a burst, and what may start within the margin.
-pub(super) fn most_at_once(quota: &Quota) -> u32 {
-    let margin = i64::try_from(quota.margin.as_micros()).unwrap_or(i64::MAX);
-    let within = u32::try_from(margin / quota.interval_us()).unwrap_or(u32::MAX);
-    quota.burst.max(1).saturating_add(within)
+fn most_at_once(terms: &Terms) -> u32 {
+    let margin = i64::try_from(terms.quota.margin.as_micros()).unwrap_or(i64::MAX);
+    let within = u32::try_from(margin / shortest_us(terms)).unwrap_or(u32::MAX);
+    terms.quota.burst.max(1).saturating_add(within)
+}
+
+fn smoother(terms: &Terms) -> DefaultDirectRateLimiter {
+    let interval = Duration::from_micros(shortest_us(terms).unsigned_abs().max(1));
+    let most = NonZeroU32::new(most_at_once(terms)).unwrap_or(NonZeroU32::MIN);
+    let steady = governor::Quota::with_period(interval)
+        .unwrap_or_else(|| governor::Quota::per_second(NonZeroU32::MIN))
+        .allow_burst(most);
+    DefaultDirectRateLimiter::direct(steady)
 }
 
 /// What this process knows of a closed gate.
@@ -80,7 +101,11 @@ impl Shut {
 pub(super) struct Desk {
     store: Arc<dyn Pacing + Send + Sync>,
     key: String,
-    quota: Quota,
+    /// As configured.
+    configured: Terms,
+    /// With what people set, as of this version.
+    terms: Terms,
+    version: i64,
     /// How long anybody waits at most.
     max_wait: Duration,
     shut: Arc<Shut>,
@@ -95,14 +120,9 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn new(store: Arc<dyn Pacing + Send + Sync>, options: &PacerOptions, shut: Arc<Shut>) -> Self {
-        let PacerOptions { key, quota, max_wait, .. } = options.clone();
-        let interval = Duration::from_micros(quota.interval_us().unsigned_abs().max(1));
-        let most = NonZeroU32::new(most_at_once(&quota)).unwrap_or(NonZeroU32::MIN);
-        let steady = governor::Quota::with_period(interval)
-            .unwrap_or_else(|| governor::Quota::per_second(NonZeroU32::MIN))
-            .allow_burst(most);
-        let smoother = DefaultDirectRateLimiter::direct(steady);
-        Self { store, key, quota, max_wait, shut, smoother, passed: 0, line: VecDeque::new() }
+        let PacerOptions { key, terms, max_wait, .. } = options.clone();
+        let (smoother, line) = (smoother(&terms), VecDeque::new());
+        Self { store, key, configured: terms, terms, version: 0, max_wait, shut, smoother, passed: 0, line }
     }
 
     /// Serves the line until the last pacer is gone.
@@ -111,7 +131,7 @@ impl Desk {
         loop {
             if self.line.is_empty() {
                 let Some(asker) = asked.recv().await else { return };
-                self.line.push_back(asker);
+                self.line_up(asker);
             }
             sleep_until(next_statement).await;
             self.gather(&mut asked);
@@ -131,19 +151,32 @@ impl Desk {
 
     /// Takes from the line as many as one statement can serve, without those who gave up.
     fn gather(&mut self, asked: &mut mpsc::Receiver<Asker>) {
-        self.line.retain(|a| !a.0.is_closed());
-        while self.line.len() < most_at_once(&self.quota) as usize {
+        self.line.retain(|asker| !asker.reply.is_closed());
+        while self.line.len() < most_at_once(&self.terms) as usize {
             match asked.try_recv() {
-                Ok(asker) if asker.0.is_closed() => {}
-                Ok(asker) => self.line.push_back(asker),
+                Ok(asker) if asker.reply.is_closed() => {}
+                Ok(asker) => self.line_up(asker),
                 Err(_) => return,
             }
         }
     }
 
-    /// How many of the line may ask the store now, or how long the first has to wait for it.
+    /// People stand before what is only planned.
+    fn line_up(&mut self, asker: Asker) {
+        let at = self.line.partition_point(|other| other.purpose <= asker.purpose);
+        self.line.insert(at, asker);
+    }
+
+    /// Those at the head of the line who ask for the same purpose.
+    fn head(&self) -> Option<(Purpose, u32)> {
+        let purpose = self.line.front()?.purpose;
+        let count = self.line.iter().take_while(|asker| asker.purpose == purpose).count();
+        Some((purpose, u32::try_from(count).unwrap_or(u32::MAX)))
+    }
+
+    /// How many of the head of the line may ask the store now, or how long the first has to wait for it.
     fn let_pass(&mut self) -> Result<u32, Duration> {
-        let waiting = u32::try_from(self.line.len()).unwrap_or(u32::MAX);
+        let waiting = self.head().map_or(0, |(_, count)| count);
         while self.passed < waiting {
             match self.smoother.check() {
                 Ok(()) => self.passed += 1,
@@ -159,12 +192,27 @@ impl Desk {
     /// Asks for `want` permits; returns the pause before the next statement.
     async fn ask(&mut self, want: u32) -> Duration {
         let asked_at = Instant::now();
-        let answer = timeout(STATEMENT_TIMEOUT, self.store.permits(&self.key, &self.quota, want)).await;
+        let Some((purpose, _)) = self.head() else { return Duration::ZERO };
+        let wish = Wish { key: &self.key, terms: &self.terms, version: self.version, want, purpose };
+        let answer = timeout(STATEMENT_TIMEOUT, self.store.permits(&wish)).await;
         match answer {
             Ok(Ok(Permits::Granted(grant))) => self.hand_out(&grant, asked_at),
+            Ok(Ok(Permits::Probe)) => {
+                let (start, use_by) = (Instant::now(), asked_at + self.terms.breaker.probe);
+                self.hand_out_slot(Slot { start, use_by, probe: true });
+                Duration::ZERO
+            }
             Ok(Ok(Permits::Closed(Closed { left, reason }))) => {
-                self.shut.close(left, CLOSED_BELIEVED, &reason);
+                if purpose == Purpose::Routine {
+                    self.shut.close(left, CLOSED_BELIEVED, &reason);
+                }
                 self.refuse(&NotNow { after: left, why: Why::Closed(reason) });
+                Duration::ZERO
+            }
+            Ok(Ok(Permits::Changed { version, live })) => {
+                tracing::info!(system = %self.key, version, ?live, "people have set other limits");
+                (self.version, self.terms) = (version, self.configured.with(&live));
+                (self.smoother, self.passed) = (smoother(&self.terms), 0);
                 Duration::ZERO
             }
             Ok(Err(error)) => self.store_gone(error.to_string()),
@@ -178,10 +226,20 @@ impl Desk {
         Duration::ZERO
     }
 
+    /// Refuses those at the head of the line and all behind them: who wants more of the day stands before them.
     fn refuse(&mut self, answer: &NotNow) {
         for asker in self.line.drain(..) {
             // Who is gone needs no answer.
-            let _ = asker.0.send(Err(answer.clone()));
+            let _ = asker.reply.send(Err(answer.clone()));
+        }
+    }
+
+    /// Gives a slot to the first who still wants it.
+    fn hand_out_slot(&mut self, slot: Slot) {
+        while let Some(asker) = self.line.pop_front() {
+            if asker.reply.send(Ok(slot)).is_ok() {
+                break;
+            }
         }
     }
 
@@ -194,12 +252,8 @@ impl Desk {
         self.passed = self.passed.saturating_sub(grant.count);
         for k in 0..grant.count {
             let begins = grant.start_of(k);
-            let slot = Slot { start: answered_at + begins, use_by: asked_at + begins + self.quota.margin };
-            while let Some(asker) = self.line.pop_front() {
-                if asker.0.send(Ok(slot)).is_ok() {
-                    break;
-                }
-            }
+            let use_by = asked_at + begins + self.terms.quota.margin;
+            self.hand_out_slot(Slot { start: answered_at + begins, use_by, probe: false });
         }
         if self.line.is_empty() {
             return Duration::ZERO;
@@ -211,7 +265,7 @@ impl Desk {
             }
             0 => grant.retry_in,
             // Half a margin before the next slot is due: early enough to miss none, late enough to get several.
-            n => (grant.start_of(n - 1) + grant.spacing).saturating_sub(self.quota.margin / 2),
+            n => (grant.start_of(n - 1) + grant.spacing).saturating_sub(self.terms.quota.margin / 2),
         }
     }
 }

@@ -11,8 +11,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_domain::pacing::Quota;
-use forebay_store::{Error, Pacing};
+use forebay_domain::daily::Purpose;
+use forebay_domain::limits::Terms;
+use forebay_store::{Closing, Error, Pacing};
 use forebay_telemetry::Metrics;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -28,8 +29,8 @@ const LINE_MAX: usize = 4096;
 pub struct PacerOptions {
     /// The system's name, the same for every worker, e.g. `carrier/sweettracker`. Also the metric's label.
     pub key: String,
-    /// What the system bears from all workers together.
-    pub quota: Quota,
+    /// What the system bears from all workers together, as configured; people may set it otherwise at run time.
+    pub terms: Terms,
     /// Most calls of this process that are under way at once; at least 1.
     pub concurrency: usize,
     /// How long a caller waits at most before it is told to come back later.
@@ -60,8 +61,9 @@ impl Pacer {
     #[must_use]
     pub fn new(store: Arc<dyn Pacing + Send + Sync>, options: PacerOptions, metrics: Metrics) -> Self {
         // The line has as many places as can be served in time: who finds none would wait in vain.
-        let served = options.max_wait.as_secs_f64() * options.quota.rate();
-        let line_length = (served as usize).saturating_add(options.quota.burst as usize).clamp(1, LINE_MAX);
+        let served = options.max_wait.as_secs_f64() * options.terms.quota.rate();
+        let line_length =
+            (served as usize).saturating_add(options.terms.quota.burst as usize).clamp(1, LINE_MAX);
         let (line, asked) = mpsc::channel(line_length);
         let shut = Arc::new(Shut::default());
         let desk = Desk::new(Arc::clone(&store), &options, Arc::clone(&shut));
@@ -70,15 +72,42 @@ impl Pacer {
         Self(Arc::new(Inner { options, store, places, line, shut, metrics }))
     }
 
+    /// What the system bears, as configured.
+    #[must_use]
+    pub fn terms(&self) -> &Terms {
+        &self.0.options.terms
+    }
+
+    /// Waits until a planned call may be made: see [`Pacer::permit_for`].
+    ///
+    /// # Errors
+    /// As [`Pacer::permit_for`].
+    pub async fn permit(&self) -> Result<Permit, NotNow> {
+        self.permit_for(Purpose::Routine).await
+    }
+
     /// Waits until a call may be made. The call is to be made at once, and the permit kept until its answer.
     ///
     /// # Errors
     /// [`NotNow`] when the system's gate is closed, when the wait would be longer than the limit, or when the store
     /// can't be asked.
-    pub async fn permit(&self) -> Result<Permit, NotNow> {
+    pub async fn permit_for(&self, purpose: Purpose) -> Result<Permit, NotNow> {
+        let answer = self.wait_for(purpose).await;
+        let result = match &answer {
+            Ok(permit) if permit.is_probe() => "probe",
+            Ok(_) => "granted",
+            Err(_) => "refused",
+        };
+        self.0.metrics.permits.with_label_values(&[self.0.options.key.as_str(), result]).inc();
+        answer
+    }
+
+    async fn wait_for(&self, purpose: Purpose) -> Result<Permit, NotNow> {
         let begun = Instant::now();
         let deadline = begun + self.0.options.max_wait;
-        if let Some(closed) = self.0.shut.told() {
+        // For people there may be something left of a day that is over for what is only planned.
+        let told = || self.0.shut.told().filter(|_| purpose == Purpose::Routine);
+        if let Some(closed) = told() {
             return Err(closed);
         }
         let paced = || NotNow::paced(self.0.options.max_wait);
@@ -87,17 +116,17 @@ impl Pacer {
         let place = place.ok_or_else(paced)?;
         while Instant::now() <= deadline {
             let (reply, answer) = oneshot::channel();
-            self.0.line.try_send(Asker(reply)).map_err(|_| paced())?;
+            self.0.line.try_send(Asker { purpose, reply }).map_err(|_| paced())?;
             let slot = timeout_at(deadline, answer).await.ok().and_then(Result::ok).ok_or_else(paced)??;
             sleep_until(slot.start).await;
-            if let Some(closed) = self.0.shut.told() {
+            if let Some(closed) = told().filter(|_| !slot.probe) {
                 return Err(closed);
             }
             if Instant::now() <= slot.use_by {
                 let waited = begun.elapsed().as_secs_f64();
                 let key = self.0.options.key.as_str();
                 self.0.metrics.permit_wait_seconds.with_label_values(&[key]).observe(waited);
-                return Ok(Permit::new(place));
+                return Ok(Permit::new(place, slot.probe));
             }
         }
         Err(paced())
@@ -107,9 +136,9 @@ impl Pacer {
     ///
     /// # Errors
     /// The store's, when it can't be told; this process keeps away all the same.
-    pub async fn penalise(&self, length: Duration, reason: &str) -> Result<(), Error> {
+    pub async fn penalise(&self, length: Duration, reason: &str, closing: Closing) -> Result<(), Error> {
         self.0.shut.close(length, length, reason);
-        self.0.store.close_gate(&self.0.options.key, length, reason).await?;
+        self.0.store.close_gate(&self.0.options.key, length, reason, closing).await?;
         // From now on the store knows, and may be told otherwise.
         self.0.shut.close(length, CLOSED_BELIEVED, reason);
         Ok(())

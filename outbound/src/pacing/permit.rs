@@ -9,11 +9,18 @@ use tokio::sync::OwnedSemaphorePermit;
 #[must_use = "a permit that is dropped before the call has been spent for nothing"]
 pub struct Permit {
     _place: OwnedSemaphorePermit,
+    probe: bool,
 }
 
 impl Permit {
-    pub(super) fn new(place: OwnedSemaphorePermit) -> Self {
-        Self { _place: place }
+    pub(super) fn new(place: OwnedSemaphorePermit, probe: bool) -> Self {
+        Self { _place: place, probe }
+    }
+
+    /// It is the one call by which the fleet sees whether the system is back: how it ends is to be told at once.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.probe
     }
 }
 

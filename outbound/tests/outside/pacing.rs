@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use forebay_domain::breaker::BreakerPolicy;
+use forebay_domain::daily::Purpose;
+use forebay_domain::limits::{LiveLimits, Terms};
 use forebay_domain::pacing::Quota;
 use forebay_domain::{Clock as _, SystemClock};
 use forebay_outbound::{Pacer, PacerOptions, Why};
-use forebay_store::{Closed, Error, Pacing, Permits};
+use forebay_store::{Closed, Closing, Error, Pacing, Permits, Wish};
 use forebay_telemetry::Metrics;
 use tokio::time::Instant;
 
@@ -20,6 +23,11 @@ struct Row {
     gone: bool,
     /// How long a statement takes.
     slow: Duration,
+    /// What people set, and its version.
+    live: (i64, LiveLimits),
+    /// Calls that are left of the day for what is planned.
+    left: Option<u32>,
+    probe: bool,
 }
 
 #[derive(Debug, Default)]
@@ -27,7 +35,7 @@ struct MemoryPacing(Mutex<Row>);
 
 #[async_trait]
 impl Pacing for MemoryPacing {
-    async fn permits(&self, _: &str, quota: &Quota, want: u32) -> Result<Permits, Error> {
+    async fn permits(&self, wish: &Wish<'_>) -> Result<Permits, Error> {
         let slow = self.0.lock().unwrap().slow;
         tokio::time::sleep(slow).await;
         let mut row = self.0.lock().unwrap();
@@ -36,15 +44,24 @@ impl Pacing for MemoryPacing {
         if row.gone {
             return Err(Error::Unavailable("down".into()));
         }
+        if row.live.0 != wish.version {
+            return Ok(Permits::Changed { version: row.live.0, live: row.live.1 });
+        }
+        if std::mem::take(&mut row.probe) {
+            return Ok(Permits::Probe);
+        }
+        if row.left == Some(0) && wish.purpose == Purpose::Routine {
+            return Ok(Permits::Closed(Closed { left: Duration::from_secs(3600), reason: "kept".into() }));
+        }
         if let Some((until, reason)) = row.closed.clone().filter(|(until, _)| *until > now) {
             return Ok(Permits::Closed(Closed { left: (until - now).to_std().unwrap(), reason }));
         }
-        let (grant, tat) = quota.grant(row.tat, now, want);
+        let (grant, tat) = wish.terms.quota.grant(row.tat, now, wish.want);
         row.tat = tat;
         Ok(Permits::Granted(grant))
     }
 
-    async fn close_gate(&self, _: &str, length: Duration, reason: &str) -> Result<(), Error> {
+    async fn close_gate(&self, _: &str, length: Duration, reason: &str, _: Closing) -> Result<(), Error> {
         self.0.lock().unwrap().closed = Some((SystemClock.now() + length, reason.to_owned()));
         Ok(())
     }
@@ -58,8 +75,13 @@ fn quota(limit: u32, burst: u32) -> Quota {
     Quota { limit, burst, window: Duration::from_secs(1), margin: Duration::from_millis(50) }
 }
 
+fn terms(quota: Quota) -> Terms {
+    Terms { quota, daily: None, adaptive: false, breaker: BreakerPolicy::default() }
+}
+
 fn pacer(store: &Arc<MemoryPacing>, quota: Quota, max_wait: Duration) -> Pacer {
-    let options = PacerOptions { key: "carrier/test".into(), quota, concurrency: 500, max_wait };
+    let options =
+        PacerOptions { key: "carrier/test".into(), terms: terms(quota), concurrency: 500, max_wait };
     Pacer::new(Arc::clone(store) as Arc<dyn Pacing + Send + Sync>, options, Metrics::new("test"))
 }
 
@@ -151,7 +173,7 @@ async fn a_penalty_keeps_every_worker_away() {
     let store = Arc::new(MemoryPacing::default());
     let one = pacer(&store, quota(100, 5), Duration::from_secs(1));
     let other = pacer(&store, quota(100, 5), Duration::from_secs(1));
-    one.penalise(Duration::from_secs(60), "429").await.unwrap();
+    one.penalise(Duration::from_secs(60), "429", Closing::TooFast).await.unwrap();
     for pacer in [one, other] {
         let not_now = pacer.permit().await.unwrap_err();
         assert_eq!(not_now.why, Why::Closed("429".into()));
@@ -184,7 +206,7 @@ async fn no_more_calls_are_under_way_than_the_concurrency_allows() {
     let store = Arc::new(MemoryPacing::default());
     let options = PacerOptions {
         key: "carrier/test".into(),
-        quota: quota(1000, 50),
+        terms: terms(quota(1000, 50)),
         concurrency: 2,
         max_wait: Duration::from_millis(200),
     };
@@ -194,4 +216,38 @@ async fn no_more_calls_are_under_way_than_the_concurrency_allows() {
     assert_eq!(pacer.permit().await.unwrap_err().why, Why::Paced);
     drop(first);
     assert!(pacer.permit().await.is_ok());
+}
+
+#[tokio::test]
+async fn other_limits_that_people_set_hold_from_the_next_permit_on() {
+    let store = Arc::new(MemoryPacing::default());
+    let pacer = pacer(&store, quota(1000, 20), Duration::from_millis(300));
+    assert!(pacer.permit().await.is_ok());
+    let live =
+        LiveLimits { limit: Some(2), burst: Some(1), window_ms: Some(60_000), ..LiveLimits::default() };
+    store.0.lock().unwrap().live = (1, live);
+    assert!(pacer.permit().await.is_ok(), "the first of the new rate");
+    let not_now = pacer.permit().await.unwrap_err();
+    assert!(not_now.why == Why::Paced && not_now.after > Duration::from_secs(50), "{not_now}");
+}
+
+#[tokio::test]
+async fn people_get_what_is_kept_of_the_day_for_them() {
+    let store = Arc::new(MemoryPacing::default());
+    let pacer = pacer(&store, quota(1000, 20), Duration::from_secs(1));
+    store.0.lock().unwrap().left = Some(0);
+    let refused = pacer.permit().await.unwrap_err();
+    assert_eq!(refused.why, Why::Closed("kept".into()));
+    assert!(pacer.permit_for(Purpose::Person).await.is_ok());
+    let (routine, person) = tokio::join!(pacer.permit(), pacer.permit_for(Purpose::Person));
+    assert!(routine.is_err() && person.is_ok());
+}
+
+#[tokio::test]
+async fn a_permit_says_that_it_is_a_probe() {
+    let store = Arc::new(MemoryPacing::default());
+    let pacer = pacer(&store, quota(1000, 20), Duration::from_secs(1));
+    store.0.lock().unwrap().probe = true;
+    assert!(pacer.permit().await.unwrap().is_probe());
+    assert!(!pacer.permit().await.unwrap().is_probe());
 }

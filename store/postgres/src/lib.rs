@@ -8,6 +8,7 @@
 mod attempt;
 mod audit;
 mod audit_log;
+mod breakers;
 mod checks;
 mod dead_letters;
 mod effects;

@@ -19,6 +19,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("rules", include_str!("../migrations/0002_rules.sql")),
     ("fleet", include_str!("../migrations/0003_fleet.sql")),
     ("erasure", include_str!("../migrations/0004_erasure.sql")),
+    ("pacing", include_str!("../migrations/0005_pacing.sql")),
 ];
 /// How long one process waits for another one that migrates.
 const MIGRATION_WAIT: &str = "set lock_timeout = '5min'";

@@ -6,6 +6,7 @@
 
 mod audit;
 mod audit_log;
+mod breakers;
 mod checks;
 mod dead_letters;
 mod effects;

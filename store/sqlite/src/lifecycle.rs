@@ -17,6 +17,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("rules", include_str!("../migrations/0002_rules.sql")),
     ("fleet", include_str!("../migrations/0003_fleet.sql")),
     ("erasure", include_str!("../migrations/0004_erasure.sql")),
+    ("pacing", include_str!("../migrations/0005_pacing.sql")),
 ];
 
 #[async_trait]

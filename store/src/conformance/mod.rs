@@ -7,6 +7,7 @@
 #![expect(missing_docs, reason = "the name of a behaviour says it")]
 
 pub mod audit;
+pub mod breakers;
 pub mod dead_letters;
 pub mod effects;
 pub mod erasure;
@@ -69,6 +70,15 @@ macro_rules! store_conformance_tests {
                 effects_are_listed_by_event_id_page_by_page,
                 effects_of_one_event_id_are_each_listed,
                 a_repeated_check_in_leaves_no_second_effect,
+            ]
+            breakers: [
+                a_breaker_that_opens_lets_nobody_call_and_raises_an_incident,
+                after_the_pause_one_worker_of_many_gets_the_probe,
+                a_good_probe_closes_it_and_the_rate_comes_back,
+                a_bad_probe_opens_it_for_longer,
+                reports_of_workers_at_once_all_count,
+                people_force_a_breaker_and_let_it_go,
+                other_credentials_are_tried_at_once,
             ]
             dead_letters: [
                 a_dead_letter_is_kept_whole,
@@ -137,6 +147,12 @@ macro_rules! store_conformance_tests {
                 permits_asked_for_one_by_one_are_as_many_as_at_once,
                 a_closed_gate_grants_nothing_and_charges_nothing,
                 a_longer_closing_stays,
+                a_rate_comes_back_step_by_step_after_a_pause,
+                a_day_has_its_budget_and_people_have_their_share_of_it,
+                a_new_day_has_a_budget_of_its_own,
+                workers_at_once_keep_one_budget,
+                a_rate_that_is_found_out_is_halved_once_by_many_who_are_told,
+                limits_that_people_set_are_told_to_whoever_goes_by_others,
                 workers_at_once_keep_one_quota,
             ]
             parcels: [
@@ -231,6 +247,7 @@ macro_rules! store_conformance_tests {
             stock: [
                 stock_is_never_oversold_by_workers_with_overlapping_sets,
                 low_and_out_of_stock_are_told_once_each,
+            ]
             ]
         }
     };

@@ -4,10 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::DateTime;
-use forebay_domain::pacing::{Grant, Quota};
+use forebay_domain::breaker::BreakerPolicy;
+use forebay_domain::daily::{Daily, DayReset, Purpose};
+use forebay_domain::limits::{LiveLimits, Terms};
+use forebay_domain::pacing::{Grant, Quota, Share};
 
 use super::Harness;
-use crate::{Closed, Permits, Store};
+use super::dead_letters::by;
+use crate::{Closed, Closing, Permits, Store, Wish};
 
 const KEY: &str = "carrier/sweettracker";
 /// So slow that the time which a test takes does not count: about 36 minutes between two calls.
@@ -16,17 +20,47 @@ const SLOW: Quota =
 /// What a test may take.
 const TEST_TIME: Duration = Duration::from_secs(60);
 
+/// So many calls that only the other terms count.
+const FAST: Quota =
+    Quota { limit: 10_000, window: Duration::from_secs(1), burst: 5_000, margin: Duration::from_millis(100) };
+
+pub(super) fn terms(quota: Quota) -> Terms {
+    Terms { quota, daily: None, adaptive: false, breaker: BreakerPolicy::default() }
+}
+
+pub(super) async fn ask(
+    store: &dyn Store,
+    key: &str,
+    terms: &Terms,
+    version: i64,
+    want: u32,
+    purpose: Purpose,
+) -> Permits {
+    store.permits(&Wish { key, terms, version, want, purpose }).await.unwrap()
+}
+
+async fn routine(store: &dyn Store, terms: &Terms, want: u32) -> Permits {
+    ask(store, KEY, terms, 0, want, Purpose::Routine).await
+}
+
 async fn granted(store: &dyn Store, quota: &Quota, want: u32) -> Grant {
-    match store.permits(KEY, quota, want).await.unwrap() {
+    match routine(store, &terms(*quota), want).await {
         Permits::Granted(grant) => grant,
-        Permits::Closed(closed) => panic!("nobody closed it: {closed:?}"),
+        other => panic!("nobody closed it: {other:?}"),
     }
 }
 
 async fn closed(store: &dyn Store) -> Closed {
-    match store.permits(KEY, &SLOW, 1).await.unwrap() {
+    match routine(store, &terms(SLOW), 1).await {
         Permits::Closed(closed) => closed,
-        Permits::Granted(grant) => panic!("it is closed: {grant:?}"),
+        other => panic!("it is closed: {other:?}"),
+    }
+}
+
+fn count(permits: &Permits) -> u32 {
+    match permits {
+        Permits::Granted(grant) => grant.count,
+        _ => 0,
     }
 }
 
@@ -59,7 +93,9 @@ pub async fn permits_asked_for_one_by_one_are_as_many_as_at_once(harness: &dyn H
     while granted(store.as_ref(), &SLOW, 1).await.count == 1 {
         one_by_one += 1;
     }
-    let Permits::Granted(at_once) = store.permits("another", &SLOW, 100).await.unwrap() else {
+    let Permits::Granted(at_once) =
+        ask(store.as_ref(), "another", &terms(SLOW), 0, 100, Purpose::Routine).await
+    else {
         panic!("nobody closed it")
     };
     assert_eq!(one_by_one, at_once.count, "keys do not share");
@@ -70,7 +106,7 @@ pub async fn permits_asked_for_one_by_one_are_as_many_as_at_once(harness: &dyn H
 pub async fn a_closed_gate_grants_nothing_and_charges_nothing(harness: &dyn Harness) {
     let store = harness.store().await;
     assert_eq!(store.gate(KEY).await.unwrap(), None);
-    store.close_gate(KEY, Duration::from_millis(300), "asked to wait \0").await.unwrap();
+    store.close_gate(KEY, Duration::from_millis(300), "asked to wait \0", Closing::Other).await.unwrap();
     let told = closed(store.as_ref()).await;
     assert!(told.left <= Duration::from_millis(300) && told.reason.starts_with("asked to wait"), "{told:?}");
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -79,22 +115,147 @@ pub async fn a_closed_gate_grants_nothing_and_charges_nothing(harness: &dyn Harn
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let grant = granted(store.as_ref(), &SLOW, 100).await;
-    let (fresh, _) = SLOW.grant(DateTime::UNIX_EPOCH, DateTime::UNIX_EPOCH, 100);
-    assert_eq!(grant.count, fresh.count);
+    let epoch = DateTime::UNIX_EPOCH;
+    let (fresh, _) = SLOW.rhythm(Share(Share::WHOLE.0 / 32)).grant(epoch, epoch, 100);
+    assert_eq!((grant.count, grant.spacing), (fresh.count, fresh.spacing), "it comes back step by step");
+}
+
+pub async fn a_rate_comes_back_step_by_step_after_a_pause(harness: &dyn Harness) {
+    let store = harness.store().await;
+    let breaker = BreakerPolicy { pause: Duration::from_millis(1500), ..BreakerPolicy::default() };
+    let terms = Terms { breaker, ..terms(SLOW) };
+    store.close_gate(KEY, Duration::from_millis(1), "429", Closing::TooFast).await.unwrap();
+    let (mut seen, deadline) = (Vec::new(), Instant::now() + Duration::from_secs(20));
+    while seen.last() != Some(&1) {
+        assert!(Instant::now() < deadline, "{seen:?}");
+        // Nothing is wanted that would be charged for long: each look is at a key's row that is still unused.
+        if let Permits::Granted(grant) = ask(store.as_ref(), KEY, &terms, 0, 1, Purpose::Routine).await {
+            let part = grant.spacing.as_micros().div_ceil(u128::from(SLOW.interval_us().unsigned_abs()));
+            if seen.last() != Some(&part) {
+                seen.push(part);
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(seen.is_sorted_by(|a, b| a > b) && seen[0] >= 16, "{seen:?}");
+    assert!(seen.iter().all(|part| [32, 16, 8, 4, 2, 1].contains(part)), "{seen:?}");
+}
+
+pub async fn a_day_has_its_budget_and_people_have_their_share_of_it(harness: &dyn Harness) {
+    let store = harness.store().await;
+    let daily = Daily { most: 10, reset: DayReset::UTC_MIDNIGHT, reserve_percent: 20 };
+    let terms = Terms { daily: Some(daily), ..terms(FAST) };
+    assert_eq!(count(&routine(store.as_ref(), &terms, 5).await), 5);
+    assert_eq!(count(&routine(store.as_ref(), &terms, 5).await), 3, "two are kept for people");
+    let Permits::Closed(kept) = routine(store.as_ref(), &terms, 1).await else { panic!("the rest is kept") };
+    assert!(kept.left <= Duration::from_secs(86_400) && kept.reason.contains("people"), "{kept:?}");
+    let person = |want| ask(store.as_ref(), KEY, &terms, 0, want, Purpose::Person);
+    assert_eq!(count(&person(5).await), 2);
+    let Permits::Closed(full) = person(1).await else { panic!("nothing is left") };
+    assert!(full.reason.contains("used up"), "{full:?}");
+    let view = store.systems().await.unwrap().remove(0);
+    assert_eq!((view.left_today(&terms, Purpose::Person), view.day.unwrap().used), (Some(0), 10));
+    assert!(view.shut(&terms).is_some_and(|shut| shut.until == view.day.unwrap().until));
+}
+
+pub async fn a_new_day_has_a_budget_of_its_own(harness: &dyn Harness) {
+    let store = harness.store().await;
+    let at = |reset: &str| {
+        let daily = Daily { most: 3, reset: reset.parse().unwrap(), reserve_percent: 0 };
+        Terms { daily: Some(daily), ..terms(FAST) }
+    };
+    // Of two zones the one in which the day began earlier: then the other one's day is a new one.
+    let (mut early, mut late) = (at("00:00 +00:00"), at("12:00 +00:00"));
+    let begins = |terms: &Terms| terms.daily.unwrap().reset.day_of(chrono::Utc::now()).0;
+    if begins(&early) > begins(&late) {
+        std::mem::swap(&mut early, &mut late);
+    }
+    assert_eq!(count(&routine(store.as_ref(), &early, 9).await), 3);
+    assert!(matches!(routine(store.as_ref(), &early, 1).await, Permits::Closed(_)));
+    assert_eq!(count(&routine(store.as_ref(), &late, 9).await), 3);
+    assert!(matches!(routine(store.as_ref(), &early, 1).await, Permits::Closed(_)), "an old day stays over");
+}
+
+pub async fn workers_at_once_keep_one_budget(harness: &dyn Harness) {
+    let store = harness.store().await;
+    let daily = Daily { most: 100, reset: DayReset::UTC_MIDNIGHT, reserve_percent: 10 };
+    let terms = Terms { daily: Some(daily), ..terms(FAST) };
+    let mut asking = tokio::task::JoinSet::new();
+    for want in [1, 2, 3, 5, 7, 11] {
+        let store = Arc::clone(&store);
+        asking.spawn(async move {
+            let mut all = 0;
+            for _ in 0..40 {
+                all += count(&routine(store.as_ref(), &terms, want).await);
+            }
+            all
+        });
+    }
+    assert_eq!(asking.join_all().await.into_iter().sum::<u32>(), 90);
+}
+
+pub async fn a_rate_that_is_found_out_is_halved_once_by_many_who_are_told(harness: &dyn Harness) {
+    let store = harness.store().await;
+    let share = || async { store.systems().await.unwrap()[0].share };
+    for _ in 0..5 {
+        store.close_gate(KEY, Duration::from_millis(200), "429", Closing::TooFast).await.unwrap();
+    }
+    assert_eq!(share().await, Share(500_000));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while store.gate(KEY).await.unwrap().is_some() {
+        assert!(Instant::now() < deadline);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    store.close_gate(KEY, Duration::from_millis(1), "maintenance", Closing::Other).await.unwrap();
+    assert_eq!(share().await, Share(500_000));
+    let adaptive = Terms { adaptive: true, breaker: no_recovery(), ..terms(SLOW) };
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let Permits::Granted(grant) = routine(store.as_ref(), &adaptive, 1).await else { panic!("it is open") };
+    assert_eq!(grant.spacing.as_micros() as i64, 2 * SLOW.interval_us(), "half the rate");
+    let Permits::Granted(grant) = routine(store.as_ref(), &Terms { adaptive: false, ..adaptive }, 0).await
+    else {
+        panic!("it is open")
+    };
+    assert_eq!(grant.count, 0);
+}
+
+fn no_recovery() -> BreakerPolicy {
+    BreakerPolicy { pause: Duration::ZERO, ..BreakerPolicy::default() }
+}
+
+pub async fn limits_that_people_set_are_told_to_whoever_goes_by_others(harness: &dyn Harness) {
+    let store = harness.store().await;
+    let live = LiveLimits { limit: Some(4), daily: Some(7), ..LiveLimits::default() };
+    assert_eq!(
+        store.set_limits(KEY, &live, Some(1), &by(1)).await.unwrap(),
+        (0, false),
+        "it has no version 1"
+    );
+    assert_eq!(store.set_limits(KEY, &live, Some(0), &by(2)).await.unwrap(), (1, true));
+    assert_eq!(routine(store.as_ref(), &terms(FAST), 9).await, Permits::Changed { version: 1, live });
+    let set = terms(FAST).with(&live);
+    assert_eq!(count(&ask(store.as_ref(), KEY, &set, 1, 100, Purpose::Routine).await), 7);
+    assert_eq!(store.set_limits(KEY, &LiveLimits::default(), None, &by(3)).await.unwrap(), (2, true));
+    let view = store.systems().await.unwrap().remove(0);
+    assert_eq!((view.version, view.live), (2, LiveLimits::default()));
+    let log = store.audit_log(None, 10).await.unwrap();
+    let told: Vec<_> = log.iter().map(|e| (e.action.as_str(), e.subject.as_str(), &e.after)).collect();
+    assert_eq!(told[1], ("carriers.limit", KEY, &serde_json::json!({ "limit": 4, "daily": 7 })));
+    assert_eq!((told.len(), &log[0].before), (2, &log[1].after));
 }
 
 pub async fn a_longer_closing_stays(harness: &dyn Harness) {
     let store = harness.store().await;
     granted(store.as_ref(), &SLOW, 1).await;
-    store.close_gate(KEY, Duration::from_secs(1000), "longer").await.unwrap();
-    store.close_gate(KEY, Duration::from_secs(1), "shorter").await.unwrap();
+    store.close_gate(KEY, Duration::from_secs(1000), "longer", Closing::Other).await.unwrap();
+    store.close_gate(KEY, Duration::from_secs(1), "shorter", Closing::Other).await.unwrap();
     let kept = store.gate(KEY).await.unwrap().unwrap();
     assert!(near(kept.left, Duration::from_secs(1000)) && kept.reason == "longer", "{kept:?}");
-    store.close_gate(KEY, Duration::from_secs(2000), "longest").await.unwrap();
+    store.close_gate(KEY, Duration::from_secs(2000), "longest", Closing::Other).await.unwrap();
     let kept = closed(store.as_ref()).await;
     assert!(near(kept.left, Duration::from_secs(2000)) && kept.reason == "longest", "{kept:?}");
     assert_eq!(store.gate("another").await.unwrap(), None);
-    store.close_gate("another", Duration::MAX, "for good").await.unwrap();
+    store.close_gate("another", Duration::MAX, "for good", Closing::Other).await.unwrap();
     assert!(store.gate("another").await.unwrap().is_some());
 }
 

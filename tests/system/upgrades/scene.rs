@@ -21,7 +21,7 @@ use forebay_schemas::{
     AdapterId, Catalogue, Code, Digest, Event, EventData, MemberId, OrderId, Queue, Route, Trail,
 };
 use forebay_store::{
-    By, CheckDone, DeadLetterFilter, Firing, Handled, Identity, NewReplay, NewReturn, Store, Told,
+    By, CheckDone, Closing, DeadLetterFilter, Firing, Handled, Identity, NewReplay, NewReturn, Store, Told,
 };
 use forebay_telemetry::Metrics;
 use forebay_worker::{Decoding, Handler, RawHandler};
@@ -179,7 +179,10 @@ pub(super) async fn fill(store: Arc<dyn Store>) {
     schedule(store.as_ref()).await;
     shop.archive(vec![dead(&paid("O-8", "m-8")), dead(&paid("O-6", "m-6"))]).await;
     people(store.as_ref()).await;
-    store.close_gate("carrier/sweettracker", Duration::from_secs(1), "status 429").await.unwrap();
+    store
+        .close_gate("carrier/sweettracker", Duration::from_secs(1), "status 429", Closing::TooFast)
+        .await
+        .unwrap();
 }
 
 async fn parcels(store: &dyn Store) {

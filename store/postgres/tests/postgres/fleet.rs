@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use forebay_domain::breaker::BreakerPolicy;
+use forebay_domain::daily::Purpose;
+use forebay_domain::limits::Terms;
 use forebay_domain::pacing::Quota;
 use forebay_store::conformance::{check_in, claim, now, paid, programme_with_mugs, refunded};
-use forebay_store::{Audit as _, Handled, Pacing as _, Permits, RewardMessage, Rewards as _};
+use forebay_store::{Audit as _, Handled, Pacing as _, Permits, RewardMessage, Rewards as _, Wish};
 
 use crate::database::Database;
 
@@ -70,16 +73,19 @@ async fn processes_share_one_quota() {
     let database = Database::new().await;
     let quota =
         Quota { limit: 50, window: Duration::from_millis(500), burst: 5, margin: Duration::from_millis(100) };
+    let terms = Terms { quota, daily: None, adaptive: false, breaker: BreakerPolicy::default() };
     let began = Instant::now();
     let processes: Vec<_> = (0..PROCESSES)
         .map(|_| {
             let store = database.store();
             tokio::spawn(async move {
+                let (key, purpose) = ("carrier/one", Purpose::Routine);
+                let wish = Wish { key, terms: &terms, version: 0, want: 3, purpose };
                 let mut granted = 0;
                 while began.elapsed() < Duration::from_secs(2) {
-                    match store.permits("carrier/one", &quota, 3).await.unwrap() {
+                    match store.permits(&wish).await.unwrap() {
                         Permits::Granted(grant) => granted += grant.count,
-                        Permits::Closed(closed) => panic!("nobody closed it: {closed:?}"),
+                        other => panic!("nobody closed it: {other:?}"),
                     }
                 }
                 granted
