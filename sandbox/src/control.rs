@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::faults::Faults;
-use crate::record::{Asked, Mail};
+use crate::mail::Mail;
+use crate::record::Asked;
 use crate::world::World;
 
 const PAGE: usize = 100;

@@ -11,10 +11,11 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::arrivals::{Arrivals, OF_ALL, fullest};
+use crate::arrivals::{Arrivals, OF_ALL};
 use crate::carriers::CarrierName;
 use crate::carriers::counts::{Arrived, Counts};
 use crate::kept::Kept;
+use crate::mail::Mail;
 use crate::results::{ResultCall, Results, Taken, digest};
 
 /// Most numbers whose calls are counted; of any further one each look is the first.
@@ -38,45 +39,6 @@ pub struct SlackPost {
     pub blocks: Value,
     /// How often it was updated.
     pub updates: usize,
-}
-
-/// A mail.
-#[derive(Debug, Clone)]
-pub struct Mail {
-    /// The envelope's sender.
-    pub from: String,
-    /// The envelope's recipients.
-    pub to: Vec<String>,
-    /// Headers and body as they came.
-    pub data: String,
-}
-
-impl Mail {
-    /// The headers, unfolded but not decoded, in their order.
-    #[must_use]
-    pub fn headers(&self) -> Vec<(String, String)> {
-        let unfolded = self.parts().0.replace("\r\n ", " ").replace("\r\n\t", " ");
-        let pairs = unfolded.lines().filter_map(|line| line.split_once(':'));
-        pairs.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect()
-    }
-
-    /// A header's value, whatever the case of its name.
-    #[must_use]
-    pub fn header(&self, name: &str) -> Option<String> {
-        self.headers().into_iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-
-    /// What follows the headers, as it came.
-    #[must_use]
-    pub fn body(&self) -> &str {
-        self.parts().1
-    }
-
-    /// Headers and body, parted by the first empty line.
-    fn parts(&self) -> (&str, &str) {
-        let without_headers = self.data.strip_prefix("\r\n").map(|body| ("", body));
-        without_headers.or_else(|| self.data.split_once("\r\n\r\n")).unwrap_or((&self.data, ""))
-    }
 }
 
 /// A number that a carrier was asked about, or that the control pushed on. All carriers tell of the same parcel.
@@ -143,6 +105,14 @@ impl Record {
     pub(crate) fn carrier_call(&self, name: CarrierName, at: Instant, window: Duration, day: i64) -> Arrived {
         self.0.arrivals.lock().note(at);
         self.counts(name).arrived(at, window, day)
+    }
+
+    pub(crate) fn begun_at(&self) -> Instant {
+        self.0.begun
+    }
+
+    pub(crate) fn arrivals(&self) -> &Mutex<Arrivals> {
+        &self.0.arrivals
     }
 
     pub(crate) fn counts(&self, name: CarrierName) -> &Arc<Counts> {
@@ -222,75 +192,6 @@ impl Record {
 
 /// What a test or the demo asks.
 impl Record {
-    /// When the world began; the control tells arrivals in milliseconds since then.
-    #[must_use]
-    pub fn begun(&self) -> Instant {
-        self.0.begun
-    }
-
-    /// Calls that all carriers counted.
-    #[must_use]
-    pub fn carrier_calls(&self) -> usize {
-        self.0.arrivals.lock().total()
-    }
-
-    /// Most calls of all carriers together that arrived in any window of this length (its end excluded), among the
-    /// last 2,000,000.
-    #[must_use]
-    pub fn max_carrier_calls_in(&self, window: Duration) -> usize {
-        let instants = self.0.arrivals.lock().instants();
-        fullest(&instants, window)
-    }
-
-    /// Calls that this carrier counted, token calls apart.
-    #[must_use]
-    pub fn calls_of(&self, name: CarrierName) -> usize {
-        self.counts(name).calls()
-    }
-
-    /// Most calls of this carrier that arrived in any window of this length (its end excluded), among the last
-    /// 500,000.
-    #[must_use]
-    pub fn max_calls_of(&self, name: CarrierName, window: Duration) -> usize {
-        self.counts(name).fullest(window)
-    }
-
-    /// Calls of this carrier's token endpoint.
-    #[must_use]
-    pub fn token_calls_of(&self, name: CarrierName) -> usize {
-        self.counts(name).token_calls()
-    }
-
-    /// Most calls that this carrier had under way at once.
-    #[must_use]
-    pub fn most_in_flight_of(&self, name: CarrierName) -> usize {
-        self.counts(name).most_in_flight()
-    }
-
-    /// Calls that this carrier refused because they were above its quota.
-    #[must_use]
-    pub fn over_quota_of(&self, name: CarrierName) -> u64 {
-        self.counts(name).refused_over_quota()
-    }
-
-    /// How often this carrier answered with each HTTP status.
-    #[must_use]
-    pub fn statuses_of(&self, name: CarrierName) -> BTreeMap<u16, u64> {
-        self.counts(name).statuses()
-    }
-
-    /// How often any carrier was asked about a number.
-    #[must_use]
-    pub fn calls_about(&self, number: &str) -> usize {
-        self.asked(number).calls
-    }
-
-    /// How often this carrier was asked about a number.
-    #[must_use]
-    pub fn calls_about_of(&self, name: CarrierName, number: &str) -> usize {
-        self.asked(number).of(name)
-    }
-
     pub(crate) fn asked(&self, number: &str) -> Asked {
         self.0.numbers.lock().get(number).cloned().unwrap_or_default()
     }

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::http::ACCEPT_PAUSE;
-use crate::record::Mail;
+use crate::mail::Mail;
 use crate::world::World;
 
 /// Most clients at once; further ones wait in the listener's backlog.

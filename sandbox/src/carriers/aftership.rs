@@ -105,7 +105,7 @@ async fn list(State(world): State<Arc<World>>, headers: HeaderMap, Query(page): 
     for tracker in &found {
         match said(world.look(NAME, &tracker.number).await) {
             Ok(parcel) => trackings.extend(all_of(tracker, parcel.as_ref())),
-            Err(response) => return response,
+            Err(response) => return *response,
         }
     }
     let mut body = envelope(200, "", "");
@@ -137,24 +137,24 @@ async fn shown(tracker: &Tracker, telling: Telling, status: StatusCode) -> Respo
             body["data"] = told(tracker, parcel.as_ref());
             answer(status, &body)
         }
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     if truncated { cut(response).await } else { response }
 }
 
 /// The parcel, or none when it is not known yet; or the answer that takes its place.
-fn said(telling: Telling) -> Result<Option<Parcel>, Response> {
+fn said(telling: Telling) -> Result<Option<Parcel>, Box<Response>> {
     match telling {
         Telling::Found(parcel) | Telling::Truncated(parcel) => Ok(Some(parcel)),
         Telling::Unknown | Telling::Invalid => Ok(None),
-        Telling::TooOften => Err(trouble(Trouble::TooMany)),
-        Telling::LookupFailed | Telling::Fails => Err(error(
+        Telling::TooOften => Err(Box::new(trouble(Trouble::TooMany))),
+        Telling::LookupFailed | Telling::Fails => Err(Box::new(error(
             StatusCode::INTERNAL_SERVER_ERROR,
             500,
             "InternalError",
             "Something went wrong on our end.",
-        )),
-        Telling::Html => Err(html()),
+        ))),
+        Telling::Html => Err(Box::new(html())),
     }
 }
 

@@ -81,7 +81,7 @@ async fn batch(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes)
         }
         match said(world.look(NAME, code).await) {
             Ok(said) => made.push(told(&tracker, &said)),
-            Err(response) => return response,
+            Err(response) => return *response,
         }
     }
     answer(StatusCode::OK, &json!({ "trackers": made, "has_more": false }))
@@ -129,7 +129,7 @@ async fn list(State(world): State<Arc<World>>, headers: HeaderMap, Query(page): 
     for tracker in &found {
         match said(world.look(NAME, &tracker.number).await) {
             Ok(said) => trackers.push(told(tracker, &said)),
-            Err(response) => return response,
+            Err(response) => return *response,
         }
     }
     answer(StatusCode::OK, &json!({ "trackers": trackers, "has_more": has_more }))
@@ -139,25 +139,25 @@ async fn shown(tracker: &Tracker, telling: Telling, status: StatusCode) -> Respo
     let truncated = matches!(telling, Telling::Truncated(_));
     let response = match said(telling) {
         Ok(said) => answer(status, &told(tracker, &said)),
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     if truncated { cut(response).await } else { response }
 }
 
 /// What is said in the tracker itself, or the answer that takes its place.
-fn said(telling: Telling) -> Result<Said, Response> {
+fn said(telling: Telling) -> Result<Said, Box<Response>> {
     match telling {
         Telling::Found(parcel) | Telling::Truncated(parcel) => Ok(Said::Found(Box::new(parcel))),
         Telling::Unknown | Telling::Invalid => Ok(Said::Unknown),
         Telling::LookupFailed => Ok(Said::Error),
-        Telling::TooOften => Err(trouble(Trouble::TooMany)),
-        Telling::Fails => Err(error(
+        Telling::TooOften => Err(Box::new(trouble(Trouble::TooMany))),
+        Telling::Fails => Err(Box::new(error(
             StatusCode::INTERNAL_SERVER_ERROR,
             "INTERNAL_SERVER_ERROR",
             "We're sorry, something went wrong.",
             json!([]),
-        )),
-        Telling::Html => Err(html()),
+        ))),
+        Telling::Html => Err(Box::new(html())),
     }
 }
 

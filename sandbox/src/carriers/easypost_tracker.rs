@@ -70,6 +70,8 @@ pub(crate) fn told(tracker: &Tracker, said: &Said) -> Value {
         "tracking_details": details.iter().map(|event| detail_of(event, carrier, odd)).collect::<Vec<_>>(),
         "fees": [],
         "carrier_detail": null,
+        "finalized": parcel.is_some_and(|parcel| parcel.ended().is_some()),
+        "is_return": false,
         "public_url": format!("https://track.easypost.com/{}", tracker.id),
     })
 }
