@@ -9,6 +9,7 @@ use forebay_domain::retry::{RetryPolicy, Verdict, unpark};
 use forebay_schemas::trail::Headers;
 use forebay_schemas::{Code, Tier, Trail};
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 
 const DAY_S: u64 = 24 * 3600;
 const LADDER: [Tier; 7] = [Tier::S5, Tier::S30, Tier::M2, Tier::M10, Tier::H1, Tier::H1, Tier::H1];
@@ -105,7 +106,11 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 2_000,
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn every_answer_leads_where_the_model_says(

@@ -8,6 +8,7 @@ use forebay_schemas::{Code, Queue, Route, Trail, limits};
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, ByteArray, DecimalValue, FieldTable, LongString, ShortString};
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
 
 use crate::delivery::Arrived;
 use crate::outgoing::Parcel;
@@ -105,7 +106,11 @@ fn properties() -> impl Strategy<Value = BasicProperties> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 1_000,
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn whatever_comes_becomes_a_delivery_that_can_be_stored_again(

@@ -15,6 +15,7 @@ use forebay_queue_embedded::{Clock, EmbeddedBroker, Options};
 use forebay_schemas::{Queue, Route, Tier};
 use proptest::prelude::*;
 use proptest::sample::Index;
+use proptest::test_runner::FileFailurePersistence;
 use tempfile::TempDir;
 
 const WORK: Queue = Queue::Rewards;
@@ -310,7 +311,11 @@ fn held_id(known: &Known) -> Option<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 48,
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("regressions"))),
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn the_queue_holds_what_its_model_holds(steps in steps()) {
