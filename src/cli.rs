@@ -2,17 +2,20 @@
 
 mod dead_letters;
 mod member;
+mod sandbox;
 mod steering;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use url::Url;
 
 pub(crate) use self::dead_letters::{DlqCommand, FilterArgs, LettersArgs, When};
 pub(crate) use self::member::MemberCommand;
+pub(crate) use self::sandbox::SandboxArgs;
 pub(crate) use self::steering::{QueueCommand, WorkerCommand};
 
-use crate::storm::Dose;
+use crate::storm::{Dose, FaultCommand};
 
 /// Takes the burst of a promotion into queues and drains it at the pace that each outside system can bear.
 ///
@@ -119,7 +122,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: KeyCommand,
     },
-    /// The outside world in a box: a carrier, the shop's own systems, Slack and a mail server
+    /// The outside world in a box: carriers' systems, the shop's own, Slack and a mail server
     Sandbox(SandboxArgs),
     /// The version
     Version {
@@ -179,12 +182,28 @@ pub(crate) struct StormArgs {
     /// RabbitMQ (needs --store-url); everything is declared by the storm
     #[arg(long, env = "FOREBAY_DEMO_QUEUE_URL", hide_env_values = true, requires = "store_url")]
     pub(crate) queue_url: Option<String>,
-    /// PostgreSQL (needs --queue-url); migrated by the storm, must be empty
-    #[arg(long, env = "FOREBAY_DEMO_STORE_URL", hide_env_values = true, requires = "queue_url")]
+    /// PostgreSQL (needs --queue-url or --intake); migrated by the storm and empty, unless it is that of --intake
+    #[arg(long, env = "FOREBAY_DEMO_STORE_URL", hide_env_values = true)]
     pub(crate) store_url: Option<String>,
     /// Worker processes
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=32))]
     pub(crate) workers: u8,
+    /// Drive the burst against the installation whose intake this is, instead of a private one; give --store-url, too,
+    /// where the effects are counted. It gets a programme of its own and members, orders and returns that begin with
+    /// storm-. What is to be broken, break by --on
+    #[arg(long, value_name = "URL", requires = "store_url", requires = "key_file")]
+    pub(crate) intake: Option<Url>,
+    /// The file with the key for that intake
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// The sandbox that this installation calls as carrier and shop; without it the burst has no returns, since they
+    /// would reach the real ones
+    #[arg(long, value_name = "URL", requires = "intake")]
+    pub(crate) sandbox: Option<Url>,
+    /// The shell command that does a fault, e.g. worker="kubectl delete pod -l role=worker --grace-period=0"; may be
+    /// given for each
+    #[arg(long, value_name = "FAULT=COMMAND")]
+    pub(crate) on: Vec<FaultCommand>,
     /// A shell command that stops the broker, for the fault broker
     #[arg(long, value_name = "COMMAND")]
     pub(crate) stop_broker: Option<String>,
@@ -216,19 +235,6 @@ pub(crate) struct DevArgs {
     /// Do not start the sandbox; use the outside systems of the configuration
     #[arg(long)]
     pub(crate) no_sandbox: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct SandboxArgs {
-    /// Where its HTTP side listens
-    #[arg(long, default_value = "127.0.0.1:8090")]
-    pub(crate) listen: std::net::SocketAddr,
-    /// Where its mail server listens
-    #[arg(long, default_value = "127.0.0.1:8025")]
-    pub(crate) smtp: std::net::SocketAddr,
-    /// Most calls a second that its carrier takes
-    #[arg(long, default_value_t = 1_000)]
-    pub(crate) quota: u32,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,15 +1,15 @@
 //! What must hold after the burst, computed from the client's own list, the sandbox's own record and sums in SQL:
 //! never from Forebay's counters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use forebay_sandbox::Record;
+use forebay_sandbox::Sandbox;
 use forebay_schemas::Code;
 use forebay_store::{DeadLetter, DeadLetterFilter, EffectKind, PAGE_MAX, Store};
 use serde::Serialize;
 
-use crate::burst::mix::{Leaves, Planned, Straight};
+use crate::burst::mix::{Leaves, Planned, Straight, Tag};
 use crate::exit::Exit;
 
 /// One thing that must hold.
@@ -35,10 +35,32 @@ pub(crate) struct Evidence<'e> {
     pub(crate) straight: &'e [Straight],
     /// The store, for sums in SQL.
     pub(crate) store: &'e dyn Store,
-    /// What the outside world saw.
-    pub(crate) record: &'e Record,
-    /// Most calls that the carrier takes in any second.
-    pub(crate) quota: u32,
+    /// Begins the ids of the burst; what others sent is none of its business.
+    pub(crate) tag: &'e Tag,
+    /// What the outside world saw; absent when the burst had no returns.
+    pub(crate) outside: Option<Outside>,
+}
+
+/// What the outside world saw.
+#[derive(Debug)]
+pub(crate) struct Outside {
+    /// The distinct (idempotency key, return id) of the results that the shop took.
+    pub(crate) results: BTreeSet<(String, String)>,
+    /// Most calls that the carrier counted in any second.
+    pub(crate) busiest_second: usize,
+    /// Most calls that it takes in any second.
+    pub(crate) quota: usize,
+}
+
+impl Outside {
+    /// What a sandbox in this process saw.
+    pub(crate) fn of(sandbox: &Sandbox) -> Self {
+        Self {
+            results: sandbox.record().distinct_results(),
+            busiest_second: sandbox.record().max_carrier_calls_in(Duration::from_secs(1)),
+            quota: sandbox.options().carrier_quota_per_second as usize,
+        }
+    }
 }
 
 impl Evidence<'_> {
@@ -49,10 +71,11 @@ impl Evidence<'_> {
             self.one_effect_each("claims", Leaves::Claim, EffectKind::Claims).await?,
             self.one_effect_each("orders", Leaves::Order, EffectKind::Orders).await?,
             self.one_effect_each("returns", Leaves::Return, EffectKind::Returns).await?,
-            self.each_result_once(),
         ];
         invariants.extend(self.books().await?);
-        invariants.push(self.quota());
+        if let Some(outside) = &self.outside {
+            invariants.extend([self.each_result_once(outside), quota(outside)]);
+        }
         invariants.push(self.poison().await?);
         Ok(invariants)
     }
@@ -72,7 +95,7 @@ impl Evidence<'_> {
         let mut after: Option<String> = None;
         loop {
             let (ids, cursor) = self.store.effects(kind, after.as_deref(), PAGE_MAX).await?;
-            for id in ids {
+            for id in ids.into_iter().filter(|id| self.tag.marks(id)) {
                 *found.entry(id).or_default() += 1;
             }
             match cursor {
@@ -84,7 +107,7 @@ impl Evidence<'_> {
     }
 
     /// Each accepted return's result arrived at the shop under exactly one key.
-    fn each_result_once(&self) -> Invariant {
+    fn each_result_once(&self, outside: &Outside) -> Invariant {
         let wanted: BTreeMap<&str, usize> = self
             .accepted
             .iter()
@@ -92,8 +115,8 @@ impl Evidence<'_> {
             .filter_map(|e| Some((e.return_id.as_deref()?, 1)))
             .collect();
         let mut found: BTreeMap<String, usize> = BTreeMap::new();
-        for (_, return_id) in self.record.distinct_results() {
-            *found.entry(return_id).or_default() += 1;
+        for (_, return_id) in outside.results.iter().filter(|(_, return_id)| self.tag.marks(return_id)) {
+            *found.entry(return_id.clone()).or_default() += 1;
         }
         compared("results at the shop", &wanted, &found)
     }
@@ -149,18 +172,6 @@ impl Evidence<'_> {
         Ok([stock, ledger])
     }
 
-    /// The carrier counted arrivals itself.
-    fn quota(&self) -> Invariant {
-        let most = self.record.max_carrier_calls_in(Duration::from_secs(1));
-        Invariant {
-            name: "quota never exceeded",
-            holds: most <= self.quota as usize,
-            detail: format!("at most {most} calls in any second, {} allowed", self.quota),
-            lost: 0,
-            doubled: 0,
-        }
-    }
-
     /// Each poison message is a dead letter with its code, and nothing else is one.
     async fn poison(&self) -> Result<Invariant, Exit> {
         let mut wanted: BTreeMap<String, usize> = BTreeMap::new();
@@ -177,7 +188,7 @@ impl Evidence<'_> {
         loop {
             let page = self.store.dead_letters(&DeadLetterFilter::default(), after, PAGE_MAX).await?;
             after = page.last().map(DeadLetter::cursor);
-            for letter in &page {
+            for letter in page.iter().filter(|letter| self.tag.marks(&letter.message_id)) {
                 *found.entry(label(&letter.message_id, letter.code)).or_default() += 1;
             }
             if page.len() < PAGE_MAX as usize {
@@ -186,6 +197,18 @@ impl Evidence<'_> {
         }
         let wanted: BTreeMap<&str, usize> = wanted.iter().map(|(id, n)| (id.as_str(), *n)).collect();
         Ok(compared("poison is dead letters", &wanted, &found))
+    }
+}
+
+/// The carrier counted arrivals itself.
+fn quota(outside: &Outside) -> Invariant {
+    let Outside { busiest_second, quota, .. } = outside;
+    Invariant {
+        name: "quota never exceeded",
+        holds: busiest_second <= quota,
+        detail: format!("at most {busiest_second} calls in any second, {quota} allowed"),
+        lost: 0,
+        doubled: 0,
     }
 }
 

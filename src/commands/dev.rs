@@ -13,7 +13,6 @@ use crate::commands::{people, table};
 use crate::compose::System;
 use crate::config::{BackEndUrl, Config};
 use crate::exit::{CONFIGURATION, Exit};
-use crate::roles::Running;
 use crate::world;
 
 pub(crate) async fn run(mut config: Config, args: DevArgs) -> Result<(), Exit> {
@@ -30,13 +29,14 @@ pub(crate) async fn run(mut config: Config, args: DevArgs) -> Result<(), Exit> {
     let system = System::new(config);
     let key = dev_key(&key_file(&args.data), &system)?;
     let opened = system.open().await?;
-    let running = Running::new();
+    let running = system.running();
     let serving = world::start_all(&system, &opened, &running, vec![key.ring]).await?;
     let operations = bind("operations.listen", system.config.operations.listen).await?;
     let operations_at = operations.local_addr()?;
     system.run_operations(&running, operations);
     if serving.store.programmes().await?.is_empty() {
-        serving.store.put_programme(&mix::programme(system.clock.now())?, system.clock.now()).await?;
+        let now = system.clock.now();
+        serving.store.put_programme(&mix::programme(now, &mix::Tag::own())?, now).await?;
     }
     people::note(&banner(&args, &system, operations_at, sandbox.as_ref(), &serving.address.to_string()));
     stop_signal(&system).await?;

@@ -15,15 +15,14 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::burst::client::{self, Sending};
-use crate::burst::invariants::Evidence;
-use crate::burst::mix::{self, Burst};
+use crate::burst::invariants::{Evidence, Outside};
+use crate::burst::mix::{self, Burst, Recipe, Tag};
 use crate::burst::straight;
 use crate::burst::watch::{Expected, Watch};
 use crate::cli::DemoArgs;
 use crate::compose::System;
 use crate::config::{BackEndUrl, Config};
 use crate::exit::{Exit, FAILED};
-use crate::roles::Running;
 use crate::world::{self, Serving};
 
 use self::report::Report;
@@ -47,7 +46,7 @@ pub(crate) async fn run(args: DemoArgs) -> Result<(), Exit> {
     let system = System::new(config);
     let (key, ring) = ApiKey::mint(&rand::random(), Scope::ALL);
     let opened = system.open().await?;
-    let running = Running::new();
+    let running = system.running();
     let serving = world::start_all(&system, &opened, &running, vec![ring]).await?;
     if serving.store.tally().await?.inbox > 0 {
         let text =
@@ -87,8 +86,8 @@ async fn burst(
     key: &SecretString,
 ) -> Result<Report, Exit> {
     let now = system.clock.now();
-    serving.store.put_programme(&mix::programme(now)?, now).await?;
-    let Burst { events, straight } = mix::plan(args.events as usize, args.seed, now);
+    serving.store.put_programme(&mix::programme(now, &Tag::own())?, now).await?;
+    let Burst { events, straight } = mix::plan(&Recipe::own(args.events as usize, args.seed), now);
     let events = Arc::new(events);
     let intake = Url::parse(&format!("http://{}", serving.address)).map_err(Exit::failed)?;
     let client = client::storefront(system, &intake)?;
@@ -110,8 +109,8 @@ async fn burst(
         accepted: sent.accepted.iter().map(|i| &events[*i]).collect(),
         straight: &straight,
         store: serving.store.as_ref(),
-        record: sandbox.record(),
-        quota: QUOTA,
+        tag: &Tag::own(),
+        outside: Some(Outside::of(sandbox)),
     };
     let invariants = evidence.check().await?;
     Ok(Report::new(&sent, accepted_in, finish, straight.len(), invariants))

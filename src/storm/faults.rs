@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use forebay_sandbox::Faults;
 use rand::RngExt;
 use rand::rngs::StdRng;
 
@@ -42,6 +43,22 @@ impl Fault {
     pub(crate) fn needs_servers(self) -> bool {
         matches!(self, Self::Broker | Self::Store | Self::Cut | Self::Freeze)
     }
+
+    /// The sandbox's switches for it, when it is the outside that breaks.
+    pub(crate) fn of_the_outside(self) -> Option<Faults> {
+        match self {
+            Self::CarrierSlow => Some(Faults { carrier_latency_ms: 2_000, ..Faults::default() }),
+            Self::CarrierFails => Some(Faults { carrier_fail_percent: 50, ..Faults::default() }),
+            Self::CarrierLimits => Some(Faults { carrier_rate_limited: Some(1), ..Faults::default() }),
+            Self::ShopFails => Some(Faults { results_fail_percent: 50, ..Faults::default() }),
+            _ => None,
+        }
+    }
+
+    fn of_name(name: &str) -> Result<Self, String> {
+        let kinds = || Self::value_variants().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        Self::from_str(name, false).map_err(|_| format!("\"{name}\" is not one of: {}", kinds()))
+    }
 }
 
 impl fmt::Display for Fault {
@@ -62,11 +79,25 @@ impl FromStr for Dose {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, count) = text.split_once('=').unwrap_or((text, "1"));
-        let kinds = || Fault::value_variants().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let fault =
-            Fault::from_str(name, false).map_err(|_| format!("\"{name}\" is not one of: {}", kinds()))?;
+        let fault = Fault::of_name(name)?;
         let count = count.parse().map_err(|_| format!("\"{count}\" is not a number of faults"))?;
         Ok(Self { fault, count })
+    }
+}
+
+/// The shell command that does a fault: `worker=kubectl delete pod -l role=worker --grace-period=0`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FaultCommand {
+    pub(crate) fault: Fault,
+    pub(crate) command: String,
+}
+
+impl FromStr for FaultCommand {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, command) = text.split_once('=').ok_or("it is FAULT=COMMAND")?;
+        Ok(Self { fault: Fault::of_name(name)?, command: command.to_owned() })
     }
 }
 
@@ -105,6 +136,9 @@ mod tests {
         assert_eq!("carrier-slow".parse(), Ok(Dose { fault: Fault::CarrierSlow, count: 1 }));
         assert!("lightning".parse::<Dose>().unwrap_err().contains("carrier-slow"));
         assert!("worker=many".parse::<Dose>().is_err());
+        let command = FaultCommand { fault: Fault::Relay, command: "a=b c".to_owned() };
+        assert_eq!("relay=a=b c".parse(), Ok(command));
+        assert!("relay".parse::<FaultCommand>().is_err());
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub(crate) struct Fleet {
     environment: Vec<(&'static str, String)>,
     roles: Vec<Role>,
     /// Where the intake listens, `host:port`.
-    pub(crate) intake: String,
+    intake: String,
 }
 
 impl Fleet {

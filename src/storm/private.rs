@@ -5,17 +5,19 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use forebay_intake::{ApiKey, Scope};
 use forebay_queue::Broker;
-use forebay_sandbox::Sandbox;
+use forebay_sandbox::{Faults, Sandbox};
 use forebay_store::Store;
+use rand::rngs::StdRng;
 use secrecy::SecretString;
 use tempfile::TempDir;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::burst::invariants::{Evidence, Invariant};
-use crate::burst::mix::{self, Leaves, Planned, Straight};
+use crate::burst::invariants::{Evidence, Invariant, Outside};
+use crate::burst::mix::{self, Leaves, Recipe, Straight, Tag};
 use crate::burst::straight;
 use crate::burst::watch::Expected;
 use crate::cli::StormArgs;
@@ -23,8 +25,9 @@ use crate::commands::people;
 use crate::compose::{Opened, System};
 use crate::config::{BackEndUrl, Config};
 use crate::exit::{CONFIGURATION, Exit};
-use crate::storm::faults::Fault;
+use crate::storm::faults::{Fault, Strike};
 use crate::storm::fleet::Fleet;
+use crate::storm::installation::{Installation, Sums};
 use crate::storm::proxy::Proxy;
 use crate::world;
 
@@ -36,13 +39,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A storm's own installation.
 pub(crate) struct Private {
     /// The storm's own view of the back ends, past the proxies.
-    pub(crate) system: System,
-    pub(crate) sandbox: Sandbox,
-    pub(crate) fleet: Fleet,
-    pub(crate) proxies: Vec<Proxy>,
-    pub(crate) key: SecretString,
+    system: System,
+    sandbox: Sandbox,
+    fleet: Fleet,
+    proxies: Vec<Proxy>,
+    intake: Url,
+    key: SecretString,
     /// The queue, where more than the one process reaches it.
-    pub(crate) broker: Option<Arc<dyn Broker>>,
+    broker: Option<Arc<dyn Broker>>,
     opened: Option<Opened>,
     folder: TempDir,
 }
@@ -84,12 +88,23 @@ impl Private {
         environment: Vec<(&'static str, String)>,
     ) -> Result<Self, Exit> {
         let every = [Fault::Worker, Fault::Relay, Fault::Intake, Fault::Schedule];
+        let url = url_of(&intake)?;
         let mut fleet = Fleet::new(folder.path(), intake, environment)?;
         fleet.role("forebay", &["dev", "--data", "storm.db", "--no-sandbox"], &every);
         fleet.start().await?;
         let key = std::fs::read_to_string(folder.path().join("storm.db.key"))?;
         let key = SecretString::from(key.trim());
-        Ok(Self { system, sandbox, fleet, proxies: Vec::new(), key, broker: None, opened: None, folder })
+        Ok(Self {
+            system,
+            sandbox,
+            fleet,
+            proxies: Vec::new(),
+            intake: url,
+            key,
+            broker: None,
+            opened: None,
+            folder,
+        })
     }
 
     /// Each role as a process, with a proxy in front of each server.
@@ -110,7 +125,7 @@ impl Private {
             return Err(Exit::new(CONFIGURATION, text));
         }
         let now = system.clock.now();
-        store.put_programme(&mix::programme(now)?, now).await?;
+        store.put_programme(&mix::programme(now, &Tag::own())?, now).await?;
         store.close().await;
         let broker = system.broker(&opened).await?;
         world::declare(&system, broker.as_ref()).await?;
@@ -125,6 +140,7 @@ impl Private {
         let (id, hash, scopes) = (ring.id(), ring.secret_sha256(), scopes.join(","));
         environment
             .push(("FOREBAY_KEYS", format!("[{{id=\"{id}\", sha256=\"{hash}\", scopes=[{scopes}]}}]")));
+        let url = url_of(&intake)?;
         let mut fleet = Fleet::new(folder.path(), intake, environment)?;
         fleet.role("intake", &["serve", "intake"], &[Fault::Intake]);
         for n in 1..=args.workers {
@@ -134,29 +150,16 @@ impl Private {
         fleet.role("schedule", &["schedule"], &[Fault::Schedule]);
         fleet.start().await?;
         let broker = Some(broker);
-        Ok(Self { system, sandbox, fleet, proxies, key, broker, opened: Some(opened), folder })
-    }
-
-    /// Plays a shop's faulty program that publishes past the intake.
-    pub(crate) async fn publish_straight(&self, messages: &[Straight]) -> Result<(), Exit> {
-        match &self.broker {
-            Some(broker) => straight::publish(broker.publisher().as_ref(), messages).await,
-            None => Ok(()),
-        }
+        Ok(Self { system, sandbox, fleet, proxies, intake: url, key, broker, opened: Some(opened), folder })
     }
 
     /// Waits until everything is there; `false` when patience ran out.
-    pub(crate) async fn settled(
-        &mut self,
-        events: &[Planned],
-        straight: &[Straight],
-        patience: Duration,
-    ) -> Result<bool, Exit> {
-        let expected = Expected::of(events, straight);
+    async fn wait(&mut self, sums: &Sums<'_>) -> Result<bool, Exit> {
+        let expected = Expected::of(sums.events, sums.straight);
         let results =
-            events.iter().filter(|e| e.leaves == Leaves::Return).filter_map(|e| e.return_id.as_deref());
+            sums.events.iter().filter(|e| e.leaves == Leaves::Return).filter_map(|e| e.return_id.as_deref());
         let results = results.collect::<std::collections::BTreeSet<_>>().len();
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + sums.patience;
         while Instant::now() < deadline {
             tokio::time::sleep(LOOK_EVERY).await;
             // The last results are the last effects, as a rule; what the store holds decides.
@@ -186,34 +189,81 @@ impl Private {
         Ok(false)
     }
 
-    /// Checks what is there in the end, against the client's list, the sandbox's record and sums in SQL.
-    pub(crate) async fn evidence(
-        &self,
-        events: &[Planned],
-        accepted: &[usize],
-        straight: &[Straight],
-    ) -> Result<Vec<Invariant>, Exit> {
-        let (store, opened) = self.store().await?;
-        let evidence = Evidence {
-            accepted: accepted.iter().map(|i| &events[*i]).collect(),
-            straight,
-            store: store.as_ref(),
-            record: self.sandbox.record(),
-            quota: QUOTA,
-        };
-        let invariants = evidence.check().await;
-        close(store.as_ref(), opened).await;
-        invariants
-    }
-
     async fn store(&self) -> Result<(Arc<dyn Store>, Opened), Exit> {
         let opened = self.system.open().await?;
         let store = self.system.store(&opened).await?;
         Ok((store, opened))
     }
+}
 
-    /// Ends everything; the folder with the logs stays when something was wrong.
-    pub(crate) async fn end(self, sound: bool) -> Result<(), Exit> {
+#[async_trait]
+impl Installation for Private {
+    fn system(&self) -> &System {
+        &self.system
+    }
+
+    fn intake(&self) -> Url {
+        self.intake.clone()
+    }
+
+    fn key(&self) -> SecretString {
+        self.key.clone()
+    }
+
+    fn recipe(&self, count: usize, seed: u64) -> Recipe {
+        Recipe::own(count, seed)
+    }
+
+    async fn strike(&mut self, strike: Strike, random: &mut StdRng) -> Result<(), Exit> {
+        if let Some(faults) = strike.fault.of_the_outside() {
+            self.sandbox.set_faults(faults);
+            tokio::time::sleep(strike.lasts).await;
+            self.sandbox.set_faults(Faults::default());
+            return Ok(());
+        }
+        match strike.fault {
+            Fault::Cut => self.proxies.iter().for_each(Proxy::cut),
+            Fault::Freeze => self.proxies.iter().for_each(Proxy::freeze),
+            fault => self.fleet.kill(fault, random).await?,
+        }
+        Ok(())
+    }
+
+    fn revive(&mut self) -> Result<Vec<String>, Exit> {
+        self.fleet.revive()
+    }
+
+    async fn outside(&self) -> String {
+        let record = self.sandbox.record();
+        let (results, calls) = (record.distinct_results().len(), record.carrier_calls());
+        format!("results at the shop {results}  carrier calls {calls}")
+    }
+
+    async fn publish_straight(&self, messages: Vec<Straight>) -> Result<Vec<Straight>, Exit> {
+        // Nobody but the one process reaches the queues of its file.
+        let Some(broker) = &self.broker else { return Ok(Vec::new()) };
+        straight::publish(broker.publisher().as_ref(), &messages).await?;
+        Ok(messages)
+    }
+
+    async fn settled(&mut self, sums: &Sums<'_>) -> Result<(bool, Vec<Invariant>), Exit> {
+        let in_time = self.wait(sums).await?;
+        self.fleet.stop().await?;
+        let (store, opened) = self.store().await?;
+        let evidence = Evidence {
+            accepted: sums.taken(),
+            straight: sums.straight,
+            store: store.as_ref(),
+            tag: &Tag::own(),
+            outside: Some(Outside::of(&self.sandbox)),
+        };
+        let invariants = evidence.check().await;
+        close(store.as_ref(), opened).await;
+        Ok((in_time, invariants?))
+    }
+
+    /// The folder with the logs stays when something was wrong.
+    async fn end(self: Box<Self>, sound: bool) -> Result<(), Exit> {
         drop(self.fleet);
         if let Some(broker) = self.broker {
             broker.close().await;
@@ -270,6 +320,10 @@ async fn proxied(url: &str) -> Result<(Proxy, String), Exit> {
     through.set_host(Some("127.0.0.1")).map_err(wrong)?;
     let _ = through.set_port(Some(proxy.address().port()));
     Ok((proxy, through.into()))
+}
+
+fn url_of(address: &str) -> Result<Url, Exit> {
+    Url::parse(&format!("http://{address}")).map_err(Exit::failed)
 }
 
 /// An address of this machine that nobody listens on now.

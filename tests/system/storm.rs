@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+use crate::fleet::Fleet;
 use crate::support::{bare, forebay, json, setting};
 
 fn storm(args: &[&str]) -> Output {
@@ -98,10 +99,56 @@ fn a_storm_that_is_not_settled_in_time_ends_with_1() {
     assert_eq!(json(&output)["seconds"]["drained"], serde_json::Value::Null);
 }
 
+/// A storm through a fleet that the test started.
+fn through(fleet: &Fleet, args: &[&str]) -> Output {
+    let key = fleet.folder().join("storm.key");
+    std::fs::write(&key, &fleet.key).unwrap();
+    let where_to = ["--intake", &fleet.intake, "--store-url", &fleet.store, "--sandbox", &fleet.sandbox];
+    let mut command = forebay();
+    command.args(["storm", "--json", "--key-file"]).arg(key).args(where_to).args(args);
+    command.output().unwrap()
+}
+
+#[test]
+fn a_storm_goes_through_an_installation_that_runs_and_counts_only_what_it_sent() {
+    let fleet = Fleet::prepared();
+    let intake = fleet.start("intake", &["serve", "intake"]);
+    let other = fleet.start("worker-1", &["work"]);
+    let roles = [("worker-2", "work"), ("relay", "relay"), ("schedule", "schedule")];
+    let roles = roles.map(|(name, role)| fleet.start(name, &[role]));
+    // Somebody else's order, before the storm and of no interest to it.
+    fleet.publish(&[r#"{"specversion":"1.0","id":"1","source":"/shop","type":"order.paid.v1","data":
+        {"order_id":"O-1","currency":"KRW","amount_minor":1000,"paid_at":"2026-01-01T00:00:00Z"}}"#
+        .to_owned()]);
+    let kill = format!("worker=kill -9 {}", other.pid());
+    let faults = "worker,carrier-fails,shop-fails";
+    let burst = ["--events", "1500", "--over-s", "6", "--faults", faults, "--on", &kill];
+    survived(&through(&fleet, &burst), 3);
+    assert_eq!(fleet.count("select count(*) from return_order where id like 'storm-%'"), 150);
+
+    // Nobody relays: the returns' checks never leave the outbox, and the storm says what is missing.
+    drop(roles);
+    intake.stop();
+    let _intake = fleet.start("intake-2", &["serve", "intake"]);
+    let output = through(
+        &fleet,
+        &["--events", "500", "--over-s", "1", "--faults", "carrier-slow", "--patience-s", "1"],
+    );
+    assert_eq!(output.status.code(), Some(1));
+    assert!(json(&output)["lost"].as_u64().unwrap() > 400, "{}", json(&output));
+}
+
 #[test]
 fn a_fault_that_can_not_be_done_is_refused_before_anything_starts() {
-    for (faults, named) in [("broker", "--queue-url"), ("lightning", "carrier-slow")] {
-        let output = storm(&["--faults", faults]);
+    let running = ["--intake", "http://127.0.0.1:1", "--key-file", "k", "--store-url", "postgres://h/d"];
+    let refused = [
+        (&[][..], "broker", "--queue-url"),
+        (&[], "lightning", "carrier-slow"),
+        (&running, "worker", "--on worker=COMMAND"),
+        (&running, "shop-fails", "--sandbox"),
+    ];
+    for (args, faults, named) in refused {
+        let output = storm(&[args, &["--faults", faults]].concat());
         assert!(matches!(output.status.code(), Some(2 | 78)), "{output:?}");
         assert!(String::from_utf8_lossy(&output.stderr).contains(named), "{output:?}");
     }
