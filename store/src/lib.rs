@@ -23,10 +23,12 @@ pub mod lifecycle;
 pub mod outbox;
 pub mod pacing;
 pub mod parcels;
+pub mod patience;
 pub mod retention;
 pub mod returns;
 pub mod rewards;
 pub mod schedule;
+pub mod tokens;
 
 pub use audit::{Audit, EffectKind, RewardTally, Tally};
 pub use audit_log::{AuditEntry, AuditLog, By};
@@ -45,10 +47,12 @@ pub use lifecycle::{Lifecycle, StoreStatus};
 pub use outbox::{Outbox, OutboxLag, OutboxRow};
 pub use pacing::{Closed, Closing, Pacing, Permits, Wish};
 pub use parcels::{CheckDone, CheckpointView, ParcelView, Parcels};
+pub use patience::{PATIENCE, within};
 pub use retention::{Memory, Retention};
 pub use returns::{NewReturn, ReturnView, Returns};
 pub use rewards::{BalanceView, ClaimView, MemberDays, RewardMessage, Rewards, RewardsSettled};
 pub use schedule::{Firing, Schedule};
+pub use tokens::{TokenState, Tokens};
 
 /// Most rows that any list answers at once.
 pub const PAGE_MAX: u32 = 500;
@@ -83,6 +87,7 @@ pub trait Store:
     + Pacing
     + Breakers
     + Schedule
+    + Tokens
     + Retention
     + Audit
     + Send
@@ -107,6 +112,7 @@ impl<S> Store for S where
         + Pacing
         + Breakers
         + Schedule
+        + Tokens
         + Retention
         + Audit
         + Send

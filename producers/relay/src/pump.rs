@@ -8,7 +8,7 @@ use forebay_domain::Clock;
 use forebay_queue::{Message, Outgoing, PublishError, Publisher};
 use forebay_schemas::Route;
 use forebay_schemas::trail::TRACEPARENT;
-use forebay_store::{Error, OutboxRow, Store};
+use forebay_store::{Error, OutboxRow, PATIENCE, Store, within};
 use forebay_telemetry::{Check, Health, Metrics};
 use tokio_util::sync::CancellationToken;
 
@@ -107,7 +107,8 @@ impl Relay {
     /// When the store fails; the rows come again when their lease is over.
     pub async fn pass(&self) -> Result<usize, Error> {
         let now = self.clock.now();
-        let rows = self.store.outbox_take(self.options.batch, self.options.lease, now).await?;
+        let rows =
+            within(PATIENCE, self.store.outbox_take(self.options.batch, self.options.lease, now)).await?;
         self.health.ready(Check::ok("relay"));
         if rows.is_empty() {
             return Ok(0);
@@ -156,17 +157,17 @@ impl Relay {
             }
         }
         if !published.is_empty() {
-            self.store.outbox_published(&published).await?;
+            within(PATIENCE, self.store.outbox_published(&published)).await?;
             self.metrics.outbox_published.inc_by(published.len() as u64);
         }
         if !refused.is_empty() {
-            self.store.outbox_release(&refused, now + REFUSED_WAIT).await?;
+            within(PATIENCE, self.store.outbox_release(&refused, now + REFUSED_WAIT)).await?;
             if published.is_empty() {
                 tokio::time::sleep(self.options.idle).await;
             }
         }
         if !unroutable.is_empty() {
-            self.store.outbox_release(&unroutable, now + UNROUTABLE_WAIT).await?;
+            within(PATIENCE, self.store.outbox_release(&unroutable, now + UNROUTABLE_WAIT)).await?;
         }
         Ok(())
     }
@@ -174,7 +175,7 @@ impl Relay {
     async fn measure(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             let now = self.clock.now();
-            if let Ok(lag) = self.store.outbox_lag(now).await {
+            if let Ok(lag) = within(PATIENCE, self.store.outbox_lag(now)).await {
                 self.metrics.outbox_due.set(lag.due as f64);
                 let age = lag.oldest.map_or(0.0, |oldest| (now - oldest).as_seconds_f64().max(0.0));
                 self.metrics.outbox_oldest_seconds.set(age);

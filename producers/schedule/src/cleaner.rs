@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use forebay_domain::Clock;
-use forebay_store::{Error, Firing, Memory, Store};
+use forebay_store::{Error, Firing, Memory, PATIENCE, Store, within};
 use forebay_telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 
@@ -88,7 +88,7 @@ impl Cleaner {
     async fn clean(&self, slot: &str, stop: &CancellationToken) -> Result<(), Error> {
         let now = self.clock.now();
         let firing = Firing { job: "clean-up", slot: slot.to_owned(), outbox: vec![], raises: vec![] };
-        let fired = self.store.fire_once(firing, now).await?;
+        let fired = within(PATIENCE, self.store.fire_once(firing, now)).await?;
         let result = if fired { "fired" } else { "elsewhere" };
         self.metrics.schedule_firings.with_label_values(&["clean-up", result]).inc();
         if fired {
@@ -108,7 +108,7 @@ impl Cleaner {
         let before = now - self.keep.of(memory);
         let removed = self.metrics.forgotten.with_label_values(&[memory.as_str()]);
         while !stop.is_cancelled() {
-            let gone = self.store.forget(memory, before, BATCH).await?;
+            let gone = within(PATIENCE, self.store.forget(memory, before, BATCH)).await?;
             removed.inc_by(u64::from(gone));
             if gone < BATCH {
                 break;

@@ -10,7 +10,7 @@ use forebay_domain::settlement::stock_incident;
 use forebay_domain::{Clock, NewOutbox};
 use forebay_schemas::events::{CollectReturns, TellIncident};
 use forebay_schemas::{Queue, Route};
-use forebay_store::{Error, Firing, PAGE_MAX, Store};
+use forebay_store::{Error, Firing, PAGE_MAX, PATIENCE, Store, within};
 use forebay_telemetry::{Check, Health, Metrics};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -67,7 +67,7 @@ impl Jobs {
         let mut repeat_after = self.clock.now();
         while !stop.is_cancelled() {
             let now = self.clock.now();
-            match self.tick(&mut seen, now).await {
+            match within(PATIENCE, self.tick(&mut seen, now)).await {
                 Ok(()) => self.health.ready(Check::ok("schedule")),
                 Err(error) => {
                     self.health.ready(Check::failed("schedule", error.to_string()));
@@ -76,7 +76,7 @@ impl Jobs {
             }
             if now >= repeat_after {
                 repeat_after = now + Duration::from_secs(60);
-                if let Err(error) = self.repeat_open(now).await {
+                if let Err(error) = within(PATIENCE, self.repeat_open(now)).await {
                     tracing::warn!(%error, "open incidents can't be repeated at present");
                 }
             }

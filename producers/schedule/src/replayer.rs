@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use forebay_domain::Clock;
 use forebay_domain::dead_letter::replay::State;
-use forebay_store::{Error, PAGE_MAX, ReplayStep, Store};
+use forebay_store::{Error, PAGE_MAX, PATIENCE, ReplayStep, Store, within};
 use forebay_telemetry::{Check, Health, Metrics};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -43,7 +43,7 @@ impl Replayer {
     pub async fn run(&self, stop: CancellationToken) {
         let mut looked: Option<Instant> = None;
         while !stop.is_cancelled() {
-            let pause = match self.pass(&mut looked).await {
+            let pause = match within(PATIENCE, self.pass(&mut looked)).await {
                 Ok(true) => continue,
                 Ok(false) => {
                     self.health.ready(Check::ok("replayer"));

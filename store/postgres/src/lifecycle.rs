@@ -20,7 +20,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("fleet", include_str!("../migrations/0003_fleet.sql")),
     ("erasure", include_str!("../migrations/0004_erasure.sql")),
     ("pacing", include_str!("../migrations/0005_pacing.sql")),
+    ("outside token", include_str!("../migrations/0006_outside_token.sql")),
 ];
+/// How long the connections may take to be closed.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long one process waits for another one that migrates.
 const MIGRATION_WAIT: &str = "set lock_timeout = '5min'";
 
@@ -60,7 +63,8 @@ impl Lifecycle for PostgresStore {
     }
 
     async fn close(&self) {
-        self.pool.close().await;
+        // A connection that fell silent is never given back to the pool.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.pool.close()).await;
     }
 }
 

@@ -10,7 +10,7 @@ use forebay_domain::{Clock, Ids, RandomIds, SystemClock};
 use forebay_store::Error;
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::{Connection as _, PgConnection, Postgres, Transaction};
 
 use crate::error::store_error;
 
@@ -24,6 +24,9 @@ const STATEMENT_TIMEOUT: &str = "10s";
 const LOCK_TIMEOUT: &str = "5s";
 /// After how long the server ends a transaction that nobody goes on with.
 const IDLE_IN_TRANSACTION_TIMEOUT: &str = "30s";
+
+/// How long a connection that is given back may take to answer.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How to reach the database, and what the store needs besides.
 #[derive(Debug, Clone)]
@@ -103,6 +106,7 @@ impl PostgresStore {
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections.max(1))
             .acquire_timeout(ACQUIRE_TIMEOUT)
+            .after_release(|connection, _| Box::pin(still_answers(connection)))
             .connect_lazy_with(connect.clone().options([("statement_timeout", STATEMENT_TIMEOUT)]));
         Ok(Self {
             pool,
@@ -131,5 +135,14 @@ impl PostgresStore {
             Ok(connected) => connected.map_err(store_error),
             Err(_) => Err(Error::Unavailable("no connection in time".to_owned())),
         }
+    }
+}
+
+/// Whoever stops waiting for an answer gives the connection back in the middle of it. The pool asks it then whether it
+/// is well, and waits for ever if it fell silent: it would be lost to the pool.
+async fn still_answers(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    match tokio::time::timeout(RELEASE_TIMEOUT, connection.ping()).await {
+        Ok(answered) => answered.map(|()| true),
+        Err(late) => Err(sqlx::Error::Io(late.into())),
     }
 }

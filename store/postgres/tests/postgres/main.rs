@@ -10,3 +10,4 @@ mod faults;
 mod fleet;
 mod own_server;
 mod rules;
+mod silence;
