@@ -1,9 +1,11 @@
 //! What every adapter can do.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, NaiveTime, Utc};
 use forebay_domain::pacing::Quota;
 use forebay_domain::parcel::Lookup;
 use forebay_outbound::Answer;
@@ -31,6 +33,41 @@ pub struct Answered {
     pub outcome: Result<Lookup, CarrierError>,
     /// Codes in the answer that have no meaning of ours, each once; to be counted by the caller.
     pub unmapped: Vec<String>,
+}
+
+impl Answered {
+    /// This parcel's own failure.
+    pub(crate) fn error(asked: &Asked, error: CarrierError) -> Self {
+        Self { asked: asked.clone(), outcome: Err(error), unmapped: Vec::new() }
+    }
+
+    /// What was told without anything odd in it.
+    pub(crate) fn told(asked: &Asked, lookup: Lookup) -> Self {
+        Self { asked: asked.clone(), outcome: Ok(lookup), unmapped: Vec::new() }
+    }
+}
+
+/// Most codes without a meaning that are reported of one answer, and most characters of one.
+const UNMAPPED_MAX: usize = 20;
+const UNMAPPED_CHARS: usize = 60;
+
+/// Codes without a meaning of ours, each once.
+#[derive(Debug, Default)]
+pub(crate) struct Unmapped(BTreeSet<String>);
+
+impl Unmapped {
+    /// A code of this kind; without a code, something of this kind that can't be read.
+    pub(crate) fn insert(&mut self, kind: &str, code: Option<String>) {
+        let visible = |c: char| if c.is_ascii_graphic() || c.is_alphanumeric() { c } else { '_' };
+        let code = code.map(|code| code.chars().take(UNMAPPED_CHARS).map(visible).collect::<String>());
+        if self.0.len() < UNMAPPED_MAX {
+            self.0.insert(code.map_or_else(|| kind.to_owned(), |code| format!("{kind}:{code}")));
+        }
+    }
+
+    pub(crate) fn into_codes(self) -> Vec<String> {
+        self.0.into_iter().collect()
+    }
 }
 
 /// What an outside system bears and how long it may take.
@@ -67,6 +104,21 @@ impl<'a> Received<'a> {
             headers: answer.headers(),
             body: &answer.body,
         }
+    }
+}
+
+impl Received<'_> {
+    /// When it was answered, if the answer says so. Its own clock is the one that counts for what it says.
+    pub(crate) fn date(&self) -> Option<DateTime<Utc>> {
+        let text = self.headers.get(http::header::DATE)?.to_str().ok()?;
+        DateTime::parse_from_rfc2822(text.trim()).ok().map(|at| at.with_timezone(&Utc))
+    }
+
+    /// How long it is until midnight GMT.
+    pub(crate) fn until_midnight(&self) -> Option<Duration> {
+        let now = self.date()?;
+        let midnight = now.date_naive().succ_opt()?.and_time(NaiveTime::MIN).and_utc();
+        (midnight - now).to_std().ok()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use forebay_outbound::CallError;
+use forebay_outbound::{CallError, TokenFault};
 use forebay_schemas::Code;
 
 /// A look-up failed. The texts hold neither keys nor personal data.
@@ -62,6 +62,17 @@ impl From<CallError> for CarrierError {
                 Self::Transient(error.to_string())
             }
             CallError::TooLarge { .. } => Self::Malformed(error.to_string()),
+        }
+    }
+}
+
+impl From<TokenFault> for CarrierError {
+    fn from(fault: TokenFault) -> Self {
+        match fault {
+            TokenFault::Credentials(_) => Self::Auth(fault.to_string()),
+            TokenFault::Shut { pause } => Self::RateLimited { retry_after: Some(pause) },
+            TokenFault::Call(error) => error.into(),
+            other => Self::Transient(other.to_string()),
         }
     }
 }

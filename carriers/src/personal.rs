@@ -29,6 +29,17 @@ const LABELS: &[&str] = &[
     "보낸사람",
     "발송인",
 ];
+/// The same words of other carriers, in small letters. A name of several words may follow.
+const LATIN_LABELS: &[&str] = &[
+    "signed for by",
+    "signed by",
+    "received by",
+    "recipient",
+    "consignee",
+    "left with",
+    "driver",
+    "courier",
+];
 /// Shortest name that is looked for; shorter ones are syllables of every other word.
 const NAME_CHARS_MIN: usize = 2;
 /// Most characters that are read before they are cleaned.
@@ -82,6 +93,8 @@ fn phone_end(chars: &[char], at: usize) -> Option<usize> {
         '+' => foreign_end(chars, at + 1),
         '(' if is_zero(*chars.get(at + 1)?) => domestic_end(chars, at + 1, 2..=4),
         c if is_zero(*c) => domestic_end(chars, at, 2..=4),
+        '(' => american_end(chars, at + 1),
+        c if is_digit(*c) => american_end(chars, at),
         _ => None,
     }
 }
@@ -102,6 +115,16 @@ fn domestic_end(chars: &[char], at: usize, prefixes: RangeInclusive<usize>) -> O
         }
     }
     None
+}
+
+/// Three digits, three and four, kept apart from each other and from other digits.
+fn american_end(chars: &[char], at: usize) -> Option<usize> {
+    let area = group(chars, at, 3)?;
+    let exchange = separators(chars, area);
+    let line = separators(chars, group(chars, exchange, 3)?);
+    let end = group(chars, line, 4)?;
+    let apart = exchange > area && line > exchange + 3;
+    (apart && !chars.get(end).is_some_and(|c| is_digit(*c))).then_some(end)
 }
 
 /// Digits with single separators, as many as a country's code and number have.
@@ -142,11 +165,18 @@ fn without_labelled_names(text: &str) -> String {
         out.push_str(before);
         out.push_str(&after[..width]);
         rest = &after[width..];
-        if !LABELS.iter().any(|label| before.trim_end().ends_with(label)) {
+        let label = before.trim_end();
+        let small = label.to_lowercase();
+        let latin = LATIN_LABELS.iter().any(|l| small.ends_with(l));
+        if !latin && !LABELS.iter().any(|l| label.ends_with(l)) {
             continue;
         }
         let name_at = rest.len() - rest.trim_start().len();
-        let ends = |c: char| !(c.is_alphanumeric() || c == '*' || c == '○');
+        let ends = |c: char| match latin {
+            // Names of several words, with initials.
+            true => matches!(c, ',' | ';' | '(' | ')' | '|' | '/' | '['),
+            false => !(c.is_alphanumeric() || c == '*' || c == '○'),
+        };
         let name_len = rest[name_at..].find(ends).unwrap_or(rest.len() - name_at);
         if name_len > 0 {
             out.push_str(&rest[..name_at]);
@@ -181,6 +211,8 @@ mod tests {
             "０１０-１２３４-５６７８",
             "+82-10-1234-5678",
             "+82 10 1234 5678",
+            "(201) 555-0123",
+            "201-555-0123",
         ] {
             let text = clean(&format!("배송출발 1 {number} 2026-11-21"));
             assert_eq!(text, format!("배송출발 1 {PHONE} 2026-11-21"), "{number}");
@@ -200,6 +232,9 @@ mod tests {
         assert_eq!(clean("배달완료 (수령인 : 홍*동)"), "배달완료 (수령인 : [name])");
         assert_eq!(clean("담당사원：이영희, 배달중"), "담당사원：[name], 배달중");
         assert_eq!(clean("예정: 18시"), "예정: 18시");
+        assert_eq!(clean("Delivered - Signed for by: J. SMITH"), "Delivered - Signed for by: [name]");
+        assert_eq!(clean("Left with: Mary Major (porch)"), "Left with: [name](porch)");
+        assert_eq!(clean("Estimated: Friday"), "Estimated: Friday");
     }
 
     #[test]

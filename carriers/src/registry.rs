@@ -1,12 +1,45 @@
 //! Which adapter is asked about which carrier's parcels.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use forebay_schemas::{AdapterId, CarrierCode, TrackingNumber};
 
 use crate::carrier::Carrier;
 use crate::numbers::{self, NumberFault};
+use crate::push::{Push, PushSecrets};
+use crate::settings::{SetUpError, Settings, Tools};
+use crate::{aftership, dhl, easypost, fedex, sweettracker, tracker_delivery, ups};
+
+/// An adapter that can be configured.
+#[derive(Clone, Copy)]
+pub struct Known {
+    /// Its id, by which its section of the configuration is named.
+    pub id: &'static str,
+    /// Builds it.
+    pub build: fn(&Tools, Settings) -> Result<Arc<dyn Carrier>, SetUpError>,
+    /// Reads what its system pushes, if it does.
+    pub push: Option<fn(PushSecrets) -> Arc<dyn Push>>,
+}
+
+impl fmt::Debug for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Known").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Every adapter, in the order of preference: where two serve one carrier, the earlier one is asked. The carriers'
+/// own systems come before those that pass on what others say.
+pub const KNOWN: &[Known] = &[
+    fedex::KNOWN,
+    dhl::KNOWN,
+    ups::KNOWN,
+    sweettracker::KNOWN,
+    tracker_delivery::KNOWN,
+    easypost::KNOWN,
+    aftership::KNOWN,
+];
 
 /// The adapters of this installation.
 #[derive(Debug, Clone, Default)]

@@ -7,6 +7,7 @@
 pub mod breaker;
 pub mod http;
 pub mod mail;
+pub mod oauth;
 pub mod pacing;
 pub mod slack;
 pub mod webhook;
@@ -14,6 +15,7 @@ pub mod webhook;
 pub use breaker::{Breaker, BreakerOptions};
 pub use http::{AllowedHost, Answer, Call, CallError, HttpClient, HttpOptions, SetUpError};
 pub use mail::{Mail, MailError, MailOptions, MailTls, Mailer};
+pub use oauth::{Placed, TokenDesk, TokenFault, TokenOptions, TokenSource};
 pub use pacing::{NotNow, Pacer, PacerOptions, Permit, Why};
 pub use slack::{Slack, SlackError, SlackMessage, SlackSink};
 pub use webhook::{SignError, SignedHeaders, Signer};

@@ -8,8 +8,9 @@ use forebay_domain::parcel::{Checkpoint, EventTime};
 use forebay_schemas::events::ParcelStatus;
 
 use super::mapping::{self, LEVEL_NOTHING};
-use super::wire::Object;
 use crate::personal::cleaned;
+use crate::wire::Object;
+use crate::words::is_sent_back;
 
 /// Most checkpoints of one parcel that are kept, the newest ones.
 const CHECKPOINTS_MAX: usize = 500;
@@ -84,7 +85,7 @@ fn event_of(event: Object<'_>, people: &[String], unmapped: &mut BTreeSet<String
     if let Some(level) = stranger {
         unmapped.insert(format!("level:{level}"));
     }
-    let status = match (words.as_deref().is_some_and(mapping::is_sent_back), mapped) {
+    let status = match (words.as_deref().is_some_and(is_sent_back), mapped) {
         (true, Some(ParcelStatus::Delivered)) => ParcelStatus::Returned,
         (true, _) => ParcelStatus::Returning,
         (false, mapped) => mapped.unwrap_or(ParcelStatus::Unknown),

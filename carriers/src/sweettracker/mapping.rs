@@ -55,17 +55,6 @@ pub(super) fn status_of_level(level: i64) -> Option<ParcelStatus> {
     }
 }
 
-/// The word by which a parcel on its way back is known: there is no level for it. The word for goods that a
-/// customer returns (반품) is another one, and no sign of a failed delivery.
-const SENT_BACK: &str = "반송";
-/// The word by which a sending back is called off.
-const CALLED_OFF: &str = "취소";
-
-/// The words say that the parcel goes back to its sender.
-pub(super) fn is_sent_back(words: &str) -> bool {
-    words.contains(SENT_BACK) && !words.contains(CALLED_OFF)
-}
-
 /// What an error code under `"status": false` means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {

@@ -8,17 +8,17 @@ use serde_json::Value;
 
 use super::events::{self, Events};
 use super::mapping::{self, LEVEL_DELIVERED, LEVEL_NOTHING, Refusal};
-use super::wire::Object;
+use crate::body;
 use crate::carrier::{Answered, Asked, Received};
 use crate::error::CarrierError;
+use crate::wire::Object;
 
 /// Fields of which at least one stands in every answer about a parcel.
 const MARKS: &[&str] = &["level", "trackingDetails", "complete", "completeYN", "lastDetail", "result"];
 
 /// The body as JSON, unless it says that the whole call failed.
 pub(super) fn whole(received: &Received<'_>) -> Result<Value, CarrierError> {
-    let body = received.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(received.body).trim_ascii();
-    let json = serde_json::from_slice::<Value>(body).ok();
+    let json = serde_json::from_slice::<Value>(body::trimmed(received)).ok();
     let object = json.as_ref().and_then(Object::of);
     match object.and_then(error_code).map(mapping::refusal) {
         Some(Refusal::Key) => {
@@ -34,27 +34,8 @@ pub(super) fn whole(received: &Received<'_>) -> Result<Value, CarrierError> {
     }
     // Its framework's own errors carry the status as a number, at times under 200.
     let inner = object.and_then(|o| o.integer("status")).and_then(|s| u16::try_from(s).ok());
-    check_status(inner.filter(|s| (100..600).contains(s)).unwrap_or(received.status), received)?;
-    match (json, body) {
-        (Some(json @ Value::Object(_)), _) => Ok(json),
-        (_, []) => Err(CarrierError::Transient("an empty answer".into())),
-        (_, [b'<', ..]) => Err(CarrierError::Transient("a web page instead of an answer".into())),
-        (Some(_), _) => Err(CarrierError::Malformed("JSON, but no object".into())),
-        (None, _) => Err(CarrierError::Malformed(format!("{} bytes that are not JSON", body.len()))),
-    }
-}
-
-fn check_status(status: u16, received: &Received<'_>) -> Result<(), CarrierError> {
-    match status {
-        200..300 => Ok(()),
-        401 | 403 => Err(CarrierError::Auth(format!("status {status}"))),
-        429 => Err(CarrierError::RateLimited { retry_after: received.retry_after }),
-        400..500 if status != 408 => {
-            let detail = "is the base URL right, and the question still of the form that it takes?";
-            Err(CarrierError::Rejected { code: format!("status_{status}"), detail })
-        }
-        _ => Err(CarrierError::Transient(format!("status {status}"))),
-    }
+    body::status_is(inner.filter(|s| (100..600).contains(s)).unwrap_or(received.status), received)?;
+    body::object(received)
 }
 
 /// The code of a business error: `status` false, or a code with a message and nothing about a parcel.

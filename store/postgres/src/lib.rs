@@ -31,5 +31,6 @@ mod rewards_write;
 mod rows;
 mod schedule;
 mod store;
+mod tokens;
 
 pub use store::{Options, PostgresStore};

@@ -29,5 +29,6 @@ mod rows;
 mod schedule;
 
 mod store;
+mod tokens;
 
 pub use store::SqliteStore;

@@ -18,6 +18,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("fleet", include_str!("../migrations/0003_fleet.sql")),
     ("erasure", include_str!("../migrations/0004_erasure.sql")),
     ("pacing", include_str!("../migrations/0005_pacing.sql")),
+    ("outside token", include_str!("../migrations/0006_outside_token.sql")),
 ];
 
 #[async_trait]

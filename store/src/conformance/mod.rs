@@ -25,6 +25,7 @@ pub mod returns;
 pub mod rewards;
 pub mod schedule;
 pub mod stock;
+pub mod tokens;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -248,6 +249,13 @@ macro_rules! store_conformance_tests {
                 stock_is_never_oversold_by_workers_with_overlapping_sets,
                 low_and_out_of_stock_are_told_once_each,
             ]
+            tokens: [
+                of_askers_at_once_one_is_to_fetch,
+                a_token_that_was_kept_is_everybodys,
+                a_token_that_grows_old_is_fetched_anew_by_one_and_used_by_all,
+                a_token_that_is_over_is_nobodys,
+                a_refused_token_is_dropped_once,
+                who_does_not_bring_a_token_is_followed_by_the_next,
             ]
         }
     };

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use forebay_carriers::{Carrier, Registry, SweetTracker, SweetTrackerOptions};
+use forebay_carriers::{Carrier, Registry, Settings, SweetTracker, Tools};
 use forebay_domain::incident::SlackRef;
 use forebay_domain::parcel::{Checkpoint, EventTime, Lookup, Snapshot};
 use forebay_domain::programme::Programme;
 use forebay_domain::retry::{RetryPolicy, Verdict};
 use forebay_domain::{Clock, ManualClock, NewOutbox, Outcome, SeededIds};
 use forebay_handlers::{Archive, Returns, Rewards};
-use forebay_outbound::{HttpClient, HttpOptions};
+use forebay_outbound::{HttpClient, HttpOptions, TokenDesk};
 use forebay_queue::{Message, Outgoing};
 use forebay_schemas::events::{
     CheckInRequested, CheckParcels, ClaimRequested, CollectReturns, OrderPaid, OrderRefunded, ParcelOfReturn,
@@ -147,7 +147,11 @@ impl Shop {
 
     async fn returns(&self, events: &[Event]) {
         let client = HttpClient::new(HttpOptions::new(Vec::new()), clock(), Metrics::new("0")).unwrap();
-        let tracker = SweetTracker::new(client, SweetTrackerOptions::new("key".into())).unwrap();
+        let tracker = {
+            let tokens = TokenDesk::new(client.clone(), Arc::clone(&self.store) as Arc<_>);
+            let settings = Settings::new("https://info.sweettracker.co.kr", "", "key".into());
+            SweetTracker::new(&Tools { http: client, tokens }, settings).unwrap()
+        };
         let carriers = Registry::new(vec![Arc::new(tracker) as Arc<dyn Carrier>]);
         let returns = Returns::new(Arc::clone(&self.store), clock(), Arc::new(carriers), None);
         self.handle(Arc::new(returns), events).await;

@@ -1,0 +1,5 @@
+//! Sweet Tracker.
+
+mod answers;
+mod asking;
+mod sandbox;
