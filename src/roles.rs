@@ -8,13 +8,13 @@ use forebay_intake::{Intake, IntakeOptions, KeyRing};
 use forebay_queue::{Broker, BrokerError, Link, Publisher};
 use forebay_relay::{Relay, RelayOptions};
 use forebay_schedule::{Cleaner, Jobs, JobsOptions, Keep, Planner, Replayer, Tracked};
-use forebay_store::Store;
+use forebay_store::{Store, within};
 use forebay_telemetry::{Check, operations};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::compose::System;
+use crate::compose::{System, system_key};
 use crate::config::Retention;
 use crate::exit::Exit;
 
@@ -23,27 +23,43 @@ pub(crate) const WATCH_EVERY: Duration = Duration::from_secs(1);
 /// How often queue depths are measured.
 const DEPTH_EVERY: Duration = Duration::from_secs(5);
 
+/// What a worker needs after its grace time to give back what it holds.
+const AFTER_GRACE: Duration = Duration::from_secs(2);
+
 /// The tasks of one process and how they stop.
 #[derive(Debug, Clone)]
 pub(crate) struct Running {
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
+    grace: Duration,
 }
 
 impl Running {
-    pub(crate) fn new() -> Self {
-        Self { tasks: TaskTracker::new(), stop: CancellationToken::new() }
+    /// For tasks that have so long to end.
+    pub(crate) fn new(grace: Duration) -> Self {
+        Self { tasks: TaskTracker::new(), stop: CancellationToken::new(), grace }
     }
 
-    /// Tells every task to stop and waits for them.
+    /// Tells every task to stop and waits for them, but no longer than a stop may take: what is still under way then
+    /// is not committed, or will be done again.
     pub(crate) async fn stop(&self) {
         self.stop.cancel();
         self.tasks.close();
-        self.tasks.wait().await;
+        if tokio::time::timeout(self.grace + AFTER_GRACE, self.tasks.wait()).await.is_err() {
+            tracing::warn!(
+                tasks = self.tasks.len(),
+                "not everything ended in time; the process ends all the same"
+            );
+        }
     }
 }
 
 impl System {
+    /// A process of this configuration, with nothing in it yet.
+    pub(crate) fn running(&self) -> Running {
+        Running::new(Duration::from_secs(self.config.work.grace_s))
+    }
+
     /// The operations port.
     pub(crate) fn run_operations(&self, running: &Running, listener: TcpListener) {
         let served = operations::serve(
@@ -142,9 +158,9 @@ impl System {
             .ids()
             .filter_map(|id| carriers.get(id))
             .map(|carrier| {
-                let limits = carrier.limits();
-                let batch = u32::try_from(limits.max_batch).unwrap_or(u32::MAX);
-                Tracked { adapter: carrier.id().clone(), batch, quota: limits.quota }
+                let batch = u32::try_from(carrier.limits().max_batch).unwrap_or(u32::MAX);
+                let (adapter, terms) = (carrier.id().clone(), self.carrier_system(carrier.id()).terms());
+                Tracked { key: system_key(&adapter), adapter, batch, terms }
             })
             .collect();
         let (s, c, m, h) = parts();
@@ -234,9 +250,12 @@ impl System {
 /// How far the store's clock may differ from ours.
 const SKEW_MAX: chrono::Duration = chrono::Duration::seconds(2);
 
+/// How long the store may take to tell how it is.
+const STATUS_PATIENCE: Duration = Duration::from_secs(5);
+
 /// Asks the store how it is.
 pub(crate) async fn store_check(store: &dyn Store, clock: &dyn forebay_domain::Clock) -> Check {
-    let status = match store.status().await {
+    let status = match within(STATUS_PATIENCE, store.status()).await {
         Ok(status) => status,
         Err(error) => return Check::failed("store", error.to_string()),
     };

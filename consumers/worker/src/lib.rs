@@ -9,6 +9,7 @@ pub mod handler;
 pub mod orders;
 pub mod run;
 pub mod steward;
+pub mod systems;
 mod valve;
 
 pub use decoding::Decoding;
@@ -17,3 +18,4 @@ pub use handler::{Failure, Handler, Inbound, RawHandler, Shape};
 pub use orders::StandingOrders;
 pub use run::{Assignment, Worker, WorkerOptions};
 pub use steward::{Identity, Steward};
+pub use systems::Watched;

@@ -1,6 +1,6 @@
 //! What people ordered of this worker, as the loops of its queues see it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::watch;
 
@@ -11,6 +11,19 @@ pub(crate) enum Closed {
     Paused,
     /// By this worker, for as long as it lives.
     Drained,
+    /// By every worker, because the outside system behind it is left alone.
+    Barred,
+}
+
+/// How much may be taken from a queue at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Take {
+    /// Nothing.
+    Nothing,
+    /// One message, for the probe of this number.
+    One(u64),
+    /// As much as its handler works on.
+    Batch,
 }
 
 /// The orders that are in force.
@@ -22,6 +35,10 @@ pub struct StandingOrders {
     pub paused: BTreeSet<String>,
     /// No queue is worked on.
     pub drain: bool,
+    /// The names of the queues whose outside system is left alone, and why.
+    pub barred: BTreeMap<String, String>,
+    /// The names of the queues of which one message is to be taken, to see whether their system is back.
+    pub probes: BTreeMap<String, u64>,
 }
 
 impl StandingOrders {
@@ -36,7 +53,19 @@ impl StandingOrders {
         if self.drain {
             return Some(Closed::Drained);
         }
-        (!self.heard || self.paused.contains(queue)).then_some(Closed::Paused)
+        if !self.heard || self.paused.contains(queue) {
+            return Some(Closed::Paused);
+        }
+        self.barred.contains_key(queue).then_some(Closed::Barred)
+    }
+
+    /// How much may be taken from a queue at once.
+    pub(crate) fn take(&self, queue: &str) -> Take {
+        match (self.close(queue), self.probes.get(queue)) {
+            (Some(_), _) => Take::Nothing,
+            (None, Some(number)) => Take::One(*number),
+            (None, None) => Take::Batch,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use forebay_domain::Clock;
 use forebay_domain::crash::CrashPolicy;
 use forebay_domain::retry::RetryPolicy;
-use forebay_queue::{Broker, ConsumeOptions, Consumer};
+use forebay_queue::{Broker, ConsumeOptions, Consumer, Delivery};
 use forebay_schemas::Queue;
 use forebay_telemetry::{Check, Health, Metrics};
 use tokio::sync::{Semaphore, watch};
@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::batch::Bench;
-use crate::handler::RawHandler;
-use crate::orders::{StandingOrders, changed};
+use crate::handler::{RawHandler, Shape};
+use crate::orders::{StandingOrders, Take, changed};
 use crate::valve::Valve;
 
 /// How often a worker asks whether its consumers get what waits for them.
@@ -133,9 +133,11 @@ impl Worker {
             let tasks = TaskTracker::new();
             let permits = Arc::new(Semaphore::new(shape.concurrency.max(1)));
             let batch_size = bench.metrics.batch_size.with_label_values(&[&bench.label]);
+            let mut orders = bench.orders.clone();
+            let mut probed = None;
             while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
                 let batch = tokio::select! {
-                    batch = consumer.receive(shape.batch.max(1), shape.linger) => batch,
+                    batch = next(&consumer, &shape, &mut orders, &bench.label, &mut probed) => batch,
                     () = stop.cancelled() => break,
                 };
                 if batch.is_empty() {
@@ -156,6 +158,36 @@ impl Worker {
             consumer.close().await;
             tasks.close();
             tasks.wait().await;
+        }
+    }
+}
+
+/// The next messages, as many as may be taken at once; none once the consumer is closed.
+async fn next(
+    consumer: &Arc<dyn Consumer>,
+    shape: &Shape,
+    orders: &mut watch::Receiver<StandingOrders>,
+    label: &str,
+    probed: &mut Option<u64>,
+) -> Vec<Delivery> {
+    loop {
+        let take = orders.borrow_and_update().take(label);
+        let (most, linger) = match take {
+            Take::Batch => (shape.batch.max(1), shape.linger),
+            Take::One(number) if *probed != Some(number) => (1, Duration::ZERO),
+            Take::One(_) | Take::Nothing => {
+                changed(orders).await;
+                continue;
+            }
+        };
+        tokio::select! {
+            batch = consumer.receive(most, linger) => {
+                if let Take::One(number) = take {
+                    *probed = Some(number);
+                }
+                return batch;
+            }
+            () = changed(orders) => {}
         }
     }
 }

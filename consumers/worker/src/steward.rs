@@ -7,14 +7,15 @@ use chrono::{DateTime, Utc};
 use forebay_domain::Clock;
 use forebay_schemas::Queue;
 use forebay_store::fleet::{WorkerQueue, WorkerState};
-use forebay_store::{Error, Orders, Store, WorkerBeat};
+use forebay_store::{Orders, Store, WorkerBeat, within};
 use forebay_telemetry::{Check, Health, Metrics};
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::orders::StandingOrders;
+use crate::systems::{Bars, Systems, Watched};
 
 /// How often orders are read: an order is obeyed within twice this time.
 const LISTEN_EVERY: Duration = Duration::from_secs(1);
@@ -50,6 +51,8 @@ pub struct Steward {
     /// The store could not be asked the last time.
     deaf: bool,
     orders: watch::Sender<StandingOrders>,
+    systems: Systems,
+    bars: Bars,
 }
 
 impl Steward {
@@ -75,7 +78,26 @@ impl Steward {
             queues: queues.collect(),
         };
         let orders = watch::Sender::new(StandingOrders::default());
-        Self { store, clock, metrics, health, me, told_at: None, last: None, deaf: false, orders }
+        let systems = Systems::default();
+        Self {
+            store,
+            clock,
+            metrics,
+            health,
+            me,
+            told_at: None,
+            last: None,
+            deaf: false,
+            orders,
+            systems,
+            bars: Bars::default(),
+        }
+    }
+
+    /// The same, which leaves the queues of these outside systems alone while those are.
+    #[must_use]
+    pub fn watching(self, watched: Vec<Watched>) -> Self {
+        Self { systems: Systems::of(watched), ..self }
     }
 
     /// The orders, as they come.
@@ -94,14 +116,14 @@ impl Steward {
                 () = stop.cancelled() => {}
             }
         }
-        if let Err(error) = asked(self.store.sign_off(self.me.id)).await {
+        if let Err(error) = within(PATIENCE, self.store.sign_off(self.me.id)).await {
             tracing::debug!(%error, "the worker could not sign off; it will be listed as lost");
         }
     }
 
     async fn listen(&mut self) {
         let now = self.clock.now();
-        match asked(self.store.orders(self.me.id, now)).await {
+        match within(PATIENCE, self.store.orders(self.me.id, now)).await {
             Ok(heard) => {
                 // Once drained it stays so: an order is not taken back.
                 let drain = heard.drain || self.last.as_ref().is_some_and(|last| last.drain);
@@ -115,6 +137,10 @@ impl Steward {
                 self.deaf = true;
             }
         }
+        match self.systems.look(&self.store, &self.metrics, PATIENCE).await {
+            Ok(bars) => self.bars = bars,
+            Err(error) => tracing::debug!(%error, "how the outside systems are can't be read at present"),
+        }
         self.obey(now);
     }
 
@@ -122,17 +148,19 @@ impl Steward {
     fn obey(&self, now: DateTime<Utc>) {
         let Some(last) = &self.last else { return };
         let paused = last.pauses.iter().filter(|pause| pause.holds(now)).map(|pause| pause.queue.clone());
-        let standing = StandingOrders { heard: true, paused: paused.collect(), drain: last.drain };
+        let Bars { barred, probes } = self.bars.clone();
+        let standing =
+            StandingOrders { heard: true, paused: paused.collect(), drain: last.drain, barred, probes };
         for WorkerQueue { queue, .. } in &self.me.queues {
             let closed = i64::from(standing.close(queue).is_some());
             self.metrics.queue_closed.with_label_values(&[queue]).set(closed);
         }
-        let detail = match (&standing.paused, standing.drain) {
-            (_, true) => "takes no more messages, as ordered; stop it whenever you like".to_owned(),
-            (paused, false) if paused.is_empty() => String::new(),
-            (paused, false) => {
-                format!("paused: {}", paused.iter().map(String::as_str).collect::<Vec<_>>().join(", "))
-            }
+        let detail = if standing.drain {
+            "takes no more messages, as ordered; stop it whenever you like".to_owned()
+        } else {
+            let paused = standing.paused.iter().map(|queue| format!("paused: {queue}"));
+            let barred = standing.barred.iter().map(|(queue, why)| format!("left alone: {queue} ({why})"));
+            paused.chain(barred).collect::<Vec<_>>().join(", ")
         };
         self.health.ready(Check::covered("orders", detail));
         self.orders.send_if_modified(|present| {
@@ -159,7 +187,7 @@ impl Steward {
         };
         let news = self.me != before || self.told_at.is_none_or(|at| at.elapsed() >= TELL_EVERY);
         if news {
-            match asked(self.store.beat(&self.me, self.clock.now())).await {
+            match within(PATIENCE, self.store.beat(&self.me, self.clock.now())).await {
                 Ok(()) => self.told_at = Some(Instant::now()),
                 Err(error) => {
                     self.told_at = None;
@@ -167,13 +195,5 @@ impl Steward {
                 }
             }
         }
-    }
-}
-
-/// Waits for the store's answer, but not for long.
-async fn asked<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    match timeout(PATIENCE, answer).await {
-        Ok(answer) => answer,
-        Err(_) => Err(Error::Unavailable(format!("no answer within {} s", PATIENCE.as_secs()))),
     }
 }

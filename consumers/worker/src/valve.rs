@@ -54,7 +54,7 @@ impl Valve {
     async fn turn(&self, closed: Option<Closed>, closed_at: &mut Option<Instant>) -> Option<Instant> {
         match (closed, &closed_at) {
             (Some(why), None) => {
-                tracing::info!(queue = %self.bench.queue, ?why, "left alone from now on, as ordered");
+                tracing::info!(queue = %self.bench.queue, ?why, "left alone from now on");
                 self.bench.consumer.pause().await;
                 *closed_at = Some(Instant::now());
             }

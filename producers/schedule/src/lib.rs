@@ -1,6 +1,7 @@
 //! The schedule: clock in, outbox rows out. Each job fires once a slot over any number of processes, because the
 //! slot is a key in the store.
 
+mod budget;
 pub mod cleaner;
 pub mod jobs;
 pub mod planner;

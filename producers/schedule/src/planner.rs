@@ -3,12 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use forebay_domain::Clock;
-use forebay_domain::pacing::Quota;
+use forebay_domain::daily::Purpose;
+use forebay_domain::limits::Terms;
 use forebay_schemas::AdapterId;
-use forebay_store::{Error, Store};
+use forebay_store::{Error, Outlook, PATIENCE, Store, within};
 use forebay_telemetry::{Check, Health, Metrics};
 use tokio_util::sync::CancellationToken;
+
+use crate::budget::Budgets;
 
 /// A carrier's system whose parcels are planned.
 #[derive(Debug, Clone)]
@@ -17,8 +21,10 @@ pub struct Tracked {
     pub adapter: AdapterId,
     /// Most parcels in one call to it.
     pub batch: u32,
+    /// The name by which its pacer knows it.
+    pub key: String,
     /// What it bears.
-    pub quota: Quota,
+    pub terms: Terms,
 }
 
 /// Plans checks.
@@ -29,6 +35,7 @@ pub struct Planner {
     metrics: Metrics,
     health: Health,
     tracked: Vec<Tracked>,
+    budgets: Arc<Budgets>,
 }
 
 /// How often an idle planner looks.
@@ -50,7 +57,7 @@ impl Planner {
         health: Health,
         tracked: Vec<Tracked>,
     ) -> Self {
-        Self { store, clock, metrics, health, tracked }
+        Self { store, clock, metrics, health, tracked, budgets: Arc::default() }
     }
 
     /// Plans until `stop`.
@@ -58,7 +65,7 @@ impl Planner {
         while !stop.is_cancelled() {
             let mut planned = 0;
             for tracked in &self.tracked {
-                match self.pass(tracked).await {
+                match within(PATIENCE, self.pass(tracked)).await {
                     Ok(n) => planned += n,
                     Err(error) => {
                         self.health.ready(Check::failed("planner", error.to_string()));
@@ -83,8 +90,13 @@ impl Planner {
         let now = self.clock.now();
         let outstanding = self.store.checks_outstanding(&tracked.adapter, now).await?;
         self.health.ready(Check::ok("planner"));
-        let ahead = (tracked.quota.rate() * AHEAD.as_secs_f64()).max(1.0) * f64::from(tracked.batch);
-        let room = (ahead as u32).saturating_sub(outstanding).min(MOST);
+        let room = match self.outlook(tracked, now).await? {
+            Outlook::Calls(calls) => {
+                calls.saturating_mul(tracked.batch).saturating_sub(outstanding).min(MOST)
+            }
+            // What is out already can be the probe.
+            Outlook::Probe => u32::from(outstanding == 0),
+        };
         if room == 0 {
             return Ok(0);
         }
@@ -93,5 +105,17 @@ impl Planner {
             self.metrics.schedule_firings.with_label_values(&["plan-checks", "fired"]).inc();
         }
         Ok(planned)
+    }
+
+    /// How many calls will pass the system's gate soon.
+    async fn outlook(&self, tracked: &Tracked, now: DateTime<Utc>) -> Result<Outlook, Error> {
+        let systems = self.store.systems().await?;
+        let Some(view) = systems.iter().find(|view| view.key == tracked.key) else {
+            let calls = (tracked.terms.quota.rate() * AHEAD.as_secs_f64()).max(1.0) as u32;
+            let most = tracked.terms.most_for(Purpose::Routine).unwrap_or(u32::MAX);
+            return Ok(Outlook::Calls(calls.min(most)));
+        };
+        self.budgets.look(self.store.as_ref(), &tracked.adapter, view, &tracked.terms, now).await?;
+        Ok(view.outlook(&tracked.terms, AHEAD))
     }
 }

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveTime, Utc};
+use forebay_domain::breaker::{BreakerPolicy, Tally};
+use forebay_domain::daily::{Daily, DayReset, Purpose};
 use forebay_domain::incident::Timing;
+use forebay_domain::limits::Terms;
 use forebay_domain::pacing::Quota;
 use forebay_domain::{Clock, ManualClock, RandomIds};
 use forebay_schedule::{Cleaner, Jobs, JobsOptions, Keep, Planner, Tracked};
@@ -15,7 +18,7 @@ use forebay_store::conformance::{
     self,
     returns::{adapter, register},
 };
-use forebay_store::{Intent, Lifecycle, Store};
+use forebay_store::{Intent, Lifecycle, Permits, Store, Wish};
 use forebay_store_sqlite::SqliteStore;
 use forebay_telemetry::{Health, Metrics};
 use tempfile::TempDir;
@@ -23,6 +26,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
+const KEY: &str = "carrier/sweettracker";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Scene {
@@ -142,7 +146,9 @@ async fn no_more_checks_are_out_than_the_gate_passes_in_a_minute() {
     scene.clock.set(conformance::later(60));
     let quota =
         Quota { limit: 10, window: Duration::from_secs(1), burst: 2, margin: Duration::from_millis(100) };
-    let tracked = Tracked { adapter: adapter(), batch: 1, quota };
+    let breaker = BreakerPolicy::default();
+    let terms = Terms { quota, daily: None, adaptive: false, breaker };
+    let tracked = Tracked { adapter: adapter(), batch: 1, key: KEY.into(), terms };
     let (store, metrics) = (Arc::clone(&scene.store), scene.metrics.clone());
     let planner = Planner::new(store, scene.told(), metrics, Health::default(), vec![tracked.clone()]);
     let planned = planner.pass(&tracked).await.unwrap();
@@ -150,4 +156,53 @@ async fn no_more_checks_are_out_than_the_gate_passes_in_a_minute() {
     assert!((a_minute - 1..=a_minute).contains(&planned), "{planned} of {a_minute}");
     assert_eq!(planner.pass(&tracked).await.unwrap(), 0, "nothing until some are answered");
     assert_eq!(scene.sent().await.len(), planned as usize);
+}
+
+#[tokio::test]
+async fn nothing_is_planned_for_a_system_that_is_left_alone_but_one_check_to_try_it_with() {
+    let scene = Scene::new().await;
+    register(scene.store.as_ref(), &[("R-1", Some(1)), ("R-2", Some(2)), ("R-3", Some(3))]).await;
+    scene.clock.set(conformance::later(60));
+    let quota =
+        Quota { limit: 10, window: Duration::from_secs(1), burst: 2, margin: Duration::from_millis(100) };
+    let breaker = BreakerPolicy::default();
+    let terms = Terms { quota, daily: None, adaptive: false, breaker };
+    let tracked = Tracked { adapter: adapter(), batch: 1, key: KEY.into(), terms };
+    let (store, metrics) = (Arc::clone(&scene.store), scene.metrics.clone());
+    let planner = Planner::new(store, scene.told(), metrics, Health::default(), vec![tracked.clone()]);
+    let tally = Tally { failed: 5, in_row: 5, ..Tally::default() };
+    scene.store.report_calls(KEY, &tally, "503", "", &breaker).await.unwrap();
+    assert_eq!(planner.pass(&tracked).await.unwrap(), 0);
+    scene.clock.advance(breaker.pause);
+    assert_eq!(planner.pass(&tracked).await.unwrap(), 1);
+    assert_eq!(planner.pass(&tracked).await.unwrap(), 0, "it is out");
+}
+
+#[tokio::test]
+async fn no_more_checks_are_out_than_are_left_of_the_day_and_people_hear_when_it_is_nearly_spent() {
+    let scene = Scene::new().await;
+    let ids: Vec<_> = (0..30).map(|n| format!("R-{n}")).collect();
+    let returns: Vec<_> = ids.iter().zip(0..).map(|(id, n)| (id.as_str(), Some(n))).collect();
+    register(scene.store.as_ref(), &returns).await;
+    scene.clock.set(conformance::later(60));
+    let quota =
+        Quota { limit: 100, window: Duration::from_secs(1), burst: 50, margin: Duration::from_millis(100) };
+    let daily = Daily { most: 20, reset: DayReset::UTC_MIDNIGHT, reserve_percent: 50 };
+    let terms = Terms { quota, daily: Some(daily), adaptive: false, breaker: BreakerPolicy::default() };
+    let tracked = Tracked { adapter: adapter(), batch: 1, key: KEY.into(), terms };
+    let (store, metrics) = (Arc::clone(&scene.store), scene.metrics.clone());
+    let planner = Planner::new(store, scene.told(), metrics, Health::default(), vec![tracked.clone()]);
+    assert_eq!(planner.pass(&tracked).await.unwrap(), 10, "the other half is people's");
+    let wish = Wish { key: KEY, terms: &terms, version: 0, want: 9, purpose: Purpose::Routine };
+    assert!(matches!(scene.store.permits(&wish).await.unwrap(), Permits::Granted(grant) if grant.count == 9));
+    for _ in 0..3 {
+        planner.pass(&tracked).await.unwrap();
+    }
+    let open = scene.store.open_incidents(10).await.unwrap();
+    assert_eq!((open.len(), open[0].raise.count), (1, 1), "{open:?}");
+    scene.clock.advance(Duration::from_secs(24 * 3600));
+    let wish = Wish { want: 1, ..wish };
+    assert!(matches!(scene.store.permits(&wish).await.unwrap(), Permits::Granted(_)), "a new day");
+    planner.pass(&tracked).await.unwrap();
+    assert!(scene.store.open_incidents(10).await.unwrap().is_empty());
 }

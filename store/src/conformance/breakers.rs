@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use forebay_domain::breaker::{BreakerPolicy, CallEnd, Cause, Change, Force, Phase, Tally};
 use forebay_domain::daily::Purpose;
 use forebay_domain::limits::Terms;
 use forebay_domain::pacing::Quota;
+use forebay_domain::{Clock as _, SystemClock};
 use tokio::task::JoinSet;
 
 use super::Harness;
@@ -133,7 +133,7 @@ pub async fn people_force_a_breaker_and_let_it_go(harness: &dyn Harness) {
     let store = harness.store().await;
     let force = |open| {
         let (actor, reason) = (by(1).actor, "moving".to_owned());
-        Some(Force { open, until: None, since: Utc::now(), actor, reason })
+        Some(Force { open, until: None, since: SystemClock.now(), actor, reason })
     };
     store.force_breaker(KEY, force(true), &by(1)).await.unwrap();
     let Permits::Closed(closed) = permits(store.as_ref(), 1).await else { panic!("it is forced open") };

@@ -8,6 +8,7 @@ use forebay_domain::breaker::BreakerPolicy;
 use forebay_domain::daily::{Daily, DayReset, Purpose};
 use forebay_domain::limits::{LiveLimits, Terms};
 use forebay_domain::pacing::{Grant, Quota, Share};
+use forebay_domain::{Clock as _, SystemClock};
 
 use super::Harness;
 use super::dead_letters::by;
@@ -166,7 +167,7 @@ pub async fn a_new_day_has_a_budget_of_its_own(harness: &dyn Harness) {
     };
     // Of two zones the one in which the day began earlier: then the other one's day is a new one.
     let (mut early, mut late) = (at("00:00 +00:00"), at("12:00 +00:00"));
-    let begins = |terms: &Terms| terms.daily.unwrap().reset.day_of(chrono::Utc::now()).0;
+    let begins = |terms: &Terms| terms.daily.unwrap().reset.day_of(SystemClock.now()).0;
     if begins(&early) > begins(&late) {
         std::mem::swap(&mut early, &mut late);
     }
