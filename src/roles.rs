@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_api::{Api, ApiOptions, Queues};
+use forebay_api::{Api, ApiOptions, CarrierSystem, Queues};
 use forebay_intake::{Intake, IntakeOptions, KeyRing};
 use forebay_queue::{Broker, BrokerError, Link, Publisher};
 use forebay_relay::{Relay, RelayOptions};
@@ -96,7 +96,12 @@ impl System {
         intake: &Arc<Intake>,
         keys: Arc<KeyRing>,
     ) -> Arc<Api> {
-        Arc::new(Api::new(
+        let carriers = self.config.carriers.configured().map(|(id, system)| CarrierSystem {
+            id: id.clone(),
+            key: system_key(id),
+            terms: system.terms(),
+        });
+        let api = Api::new(
             ApiOptions::new(env!("CARGO_PKG_VERSION")),
             Queues { broker: Arc::clone(broker), topology: self.topology.clone() },
             Arc::clone(store),
@@ -104,7 +109,8 @@ impl System {
             keys,
             Arc::clone(&self.clock),
             Arc::clone(&self.ids),
-        ))
+        );
+        Arc::new(api.with_carriers(carriers.collect()))
     }
 
     /// Serves HTTP routes until the stop.
@@ -153,7 +159,7 @@ impl System {
             || (Arc::clone(store), Arc::clone(&self.clock), self.metrics.clone(), self.health.clone());
         let (s, c, m, h) = parts();
         let jobs = Jobs::new(s, c, m, h, options);
-        let carriers = self.carriers(&self.http_client()?)?;
+        let carriers = self.carriers(&self.http_client()?, store)?;
         let tracked = carriers
             .ids()
             .filter_map(|id| carriers.get(id))

@@ -17,6 +17,7 @@ use forebay_store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use crate::carriers::{self, CarrierSystem};
 use crate::queues::{self, Queues};
 use crate::{
     audit_log, check_ins, claims, dead_letters, erasure, incidents, members, programmes, tracking, workers,
@@ -50,6 +51,7 @@ impl ApiOptions {
 pub struct Api {
     pub(crate) options: ApiOptions,
     pub(crate) queues: Queues,
+    pub(crate) carriers: Vec<CarrierSystem>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) keys: Arc<KeyRing>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -76,7 +78,14 @@ impl Api {
         let reads = Admission::new(options.in_flight, 0);
         let waiting = Arc::new(Semaphore::new(options.waiting));
         let exports = Arc::new(Semaphore::new(options.exports));
-        Self { options, queues, store, keys, clock, waiting, exports, intake, ids, reads }
+        let carriers = Vec::new();
+        Self { options, queues, carriers, store, keys, clock, waiting, exports, intake, ids, reads }
+    }
+
+    /// The same, which tells of these carriers' systems and steers them.
+    #[must_use]
+    pub fn with_carriers(self, carriers: Vec<CarrierSystem>) -> Self {
+        Self { carriers, ..self }
     }
 
     /// The api's routes, framed.
@@ -102,6 +111,10 @@ impl Api {
             .route("/v1/queues/{name}", get(queues::one))
             .route("/v1/queues/{name}/pause", post(queues::pause))
             .route("/v1/queues/{name}/resume", post(queues::resume))
+            .route("/v1/carriers", get(carriers::list))
+            .route("/v1/carriers/{id}", get(carriers::one))
+            .route("/v1/carriers/{id}/limits", post(carriers::limit))
+            .route("/v1/carriers/{id}/breaker", post(carriers::breaker))
             .route("/v1/workers", get(workers::list))
             .route("/v1/workers/{id}/drain", post(workers::drain))
             .route("/v1/audit-log", get(audit_log::list))

@@ -6,6 +6,7 @@
 pub mod api;
 mod audit_log;
 mod callers;
+mod carriers;
 mod check_ins;
 mod claims;
 mod dead_letters;
@@ -23,4 +24,5 @@ mod wait;
 mod workers;
 
 pub use api::{Api, ApiOptions};
+pub use carriers::CarrierSystem;
 pub use queues::Queues;

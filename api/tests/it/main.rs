@@ -3,6 +3,7 @@
 
 mod access;
 mod administration;
+mod carriers;
 mod commands;
 mod dead_letters;
 mod erasure;

@@ -5,15 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use forebay_api::{Api, ApiOptions, Queues};
+use forebay_api::{Api, ApiOptions, CarrierSystem, Queues};
+use forebay_domain::breaker::BreakerPolicy;
+use forebay_domain::daily::{Daily, DayReset};
 use forebay_domain::incident::Timing;
+use forebay_domain::limits::Terms;
+use forebay_domain::pacing::Quota;
 use forebay_domain::programme::Programme;
 use forebay_domain::settlement::Ask;
 use forebay_domain::{Clock, Ids, ManualClock, RandomIds};
 use forebay_intake::{ApiKey, Intake, IntakeOptions, KeyRing, Scope};
 use forebay_queue::{Broker, ConsumeOptions, Consumer, Settlement};
 use forebay_queue_embedded::{EmbeddedBroker, Options};
-use forebay_schemas::{Catalogue, Decoded, Payload, Queue, Topology};
+use forebay_schemas::{AdapterId, Catalogue, Decoded, Payload, Queue, Topology};
 use forebay_sqlite::Db;
 use forebay_store::{Identity, RewardMessage, Store};
 use forebay_store_sqlite::SqliteStore;
@@ -99,7 +103,7 @@ impl World {
             Arc::clone(&ids),
             Metrics::new("test"),
         ));
-        let api = Arc::new(Api::new(
+        let api = Api::new(
             ApiOptions::new("1.2.3"),
             Queues { broker: Arc::clone(&broker) as _, topology: topology.clone() },
             Arc::clone(&store),
@@ -107,7 +111,8 @@ impl World {
             keys,
             Arc::clone(&told),
             ids,
-        ));
+        );
+        let api = Arc::new(api.with_carriers(vec![carrier()]));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
@@ -193,4 +198,12 @@ fn message(decoded: Decoded) -> RewardMessage {
         identity: Identity { consumer: "rewards", source: event.source, id: event.id, digest },
         ask,
     }
+}
+
+/// A carrier's system of ten calls a second and a hundred a day.
+pub(crate) fn carrier() -> CarrierSystem {
+    let quota = Quota { limit: 12, window: Duration::from_secs(1), burst: 2, margin: Duration::ZERO };
+    let daily = Daily { most: 100, reset: DayReset::UTC_MIDNIGHT, reserve_percent: 10 };
+    let terms = Terms { quota, daily: Some(daily), adaptive: false, breaker: BreakerPolicy::default() };
+    CarrierSystem { id: AdapterId::new("sweettracker").unwrap(), key: "carrier/sweettracker".into(), terms }
 }
