@@ -5,6 +5,8 @@ mod http;
 #[cfg(test)]
 mod mail;
 #[cfg(test)]
+mod oauth;
+#[cfg(test)]
 mod pacing;
 #[cfg(test)]
 mod server;
