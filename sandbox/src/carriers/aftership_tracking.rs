@@ -13,7 +13,7 @@ pub(crate) fn tag(step: Step) -> (&'static str, &'static str, &'static str) {
         Step::Label => ("InfoReceived", "InfoReceived_001", "Info Received"),
         Step::PickedUp => ("InTransit", "InTransit_002", "Acceptance scan"),
         Step::InTransit => ("InTransit", "InTransit_007", "Departure Scan"),
-        Step::AtBranch => ("InTransit", "InTransit_003", "Arrived at the delivery facility"),
+        Step::AtBranch => ("InTransit", "InTransit_003", "Arrival scan"),
         Step::OutForDelivery => ("OutForDelivery", "OutForDelivery_001", "Out for Delivery"),
         Step::AttemptFailed => ("AttemptFail", "AttemptFail_002", "Addressee not available"),
         Step::ReadyForPickup => ("AvailableForPickup", "AvailableForPickup_001", "Available for pickup"),
@@ -53,6 +53,9 @@ pub(crate) fn told(tracker: &Tracker, parcel: Option<&Parcel>) -> Value {
         "customers": [],
         "shipment_pickup_date": of(&[Step::PickedUp]),
         "shipment_delivery_date": of(&[Step::Delivered]),
+        "latest_estimated_delivery": parcel.and_then(Parcel::eta).map(|eta| json!({
+            "type": "specific", "source": "Carrier EDD", "datetime": utc(eta),
+        })),
         "checkpoints": events.iter().map(|event| checkpoint(event, &tracker.carrier)).collect::<Vec<_>>(),
     })
 }

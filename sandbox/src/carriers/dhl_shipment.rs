@@ -1,6 +1,6 @@
 //! Shipments as DHL tells them.
 
-use chrono::SecondsFormat;
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
 use crate::timeline::parcel::{Order, Parcel, chosen};
@@ -56,8 +56,8 @@ fn shipment(parcel: &Parcel, id: &str) -> Value {
     if parcel.step() == Step::Returned {
         shipment["returnFlag"] = json!(true);
     }
-    if parcel.ended().is_none() {
-        shipment["estimatedTimeOfDelivery"] = json!(local(last, chrono::Duration::days(2)));
+    if let Some(eta) = parcel.eta() {
+        shipment["estimatedTimeOfDelivery"] = json!(local(eta, last.place));
     }
     if parcel.odd {
         // The free text contradicts the code, and the time of the state is missing.
@@ -86,12 +86,12 @@ fn timestamp(parcel: &Parcel, event: &Event) -> String {
     match kind {
         0 => event.at.with_timezone(&event.place.zone).to_rfc3339_opts(SecondsFormat::Secs, false),
         1 => event.at.to_rfc3339_opts(SecondsFormat::Secs, true),
-        _ => local(event, chrono::Duration::zero()),
+        _ => local(event.at, event.place),
     }
 }
 
-fn local(event: &Event, later: chrono::Duration) -> String {
-    (event.at + later).with_timezone(&event.place.zone).format("%Y-%m-%dT%H:%M:%S").to_string()
+fn local(at: DateTime<Utc>, place: &Place) -> String {
+    at.with_timezone(&place.zone).format("%Y-%m-%dT%H:%M:%S").to_string()
 }
 
 fn place(place: &Place) -> Value {

@@ -51,8 +51,7 @@ pub(crate) fn told(tracker: &Tracker, said: &Said) -> Value {
     let odd = parcel.is_some_and(|parcel| parcel.odd);
     let last = details.iter().map(|event| event.at).max().unwrap_or(tracker.created_at);
     let carrier = &tracker.carrier;
-    let expected = parcel.filter(|parcel| parcel.ended().is_none());
-    let expected = expected.and_then(|parcel| parcel.events.last()).map(|event| event.at);
+    let eta = parcel.and_then(|parcel| parcel.eta());
     json!({
         "id": format!("trk_{}", tracker.id),
         "object": "Tracker",
@@ -64,7 +63,7 @@ pub(crate) fn told(tracker: &Tracker, said: &Said) -> Value {
         "updated_at": utc(last.max(tracker.created_at)),
         "signed_by": null,
         "weight": 614.0,
-        "est_delivery_date": expected.map(|at| utc(at + chrono::Duration::days(2))),
+        "est_delivery_date": eta.map(utc),
         "shipment_id": null,
         "carrier": carrier,
         "tracking_details": details.iter().map(|event| detail_of(event, carrier, odd)).collect::<Vec<_>>(),

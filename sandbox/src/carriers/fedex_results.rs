@@ -1,10 +1,14 @@
 //! Track results as FedEx tells them.
 
 use chrono::SecondsFormat;
+use chrono_tz::Tz;
 use serde_json::{Value, json};
 
 use crate::timeline::parcel::{Order, Parcel};
 use crate::timeline::step::{Event, Place, Step};
+
+/// Where every parcel goes.
+const DESTINATION: Tz = Tz::America__New_York;
 
 /// The event's type, the state that it derives, and the words.
 fn scan(step: Step) -> (&'static str, &'static str, &'static str) {
@@ -113,7 +117,13 @@ fn dates(parcel: &Parcel) -> Vec<Value> {
         ("ACTUAL_DELIVERY", parcel.ended()),
     ];
     let known = kinds.into_iter().filter_map(|(kind, event)| Some((kind, event?)));
-    known.map(|(kind, event)| json!({ "type": kind, "dateTime": date(event) })).collect()
+    let mut dates: Vec<Value> =
+        known.map(|(kind, event)| json!({ "type": kind, "dateTime": date(event) })).collect();
+    if let Some(eta) = parcel.eta() {
+        let local = eta.with_timezone(&DESTINATION).to_rfc3339_opts(SecondsFormat::Secs, false);
+        dates.push(json!({ "type": "ESTIMATED_DELIVERY", "dateTime": local }));
+    }
+    dates
 }
 
 fn scan_event(parcel: &Parcel, event: &Event) -> Value {

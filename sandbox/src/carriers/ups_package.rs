@@ -1,6 +1,6 @@
 //! Packages as UPS tells them.
 
-use chrono::{Duration, Offset as _};
+use chrono::{DateTime, Offset as _, Utc};
 use serde_json::{Value, json};
 
 use crate::timeline::parcel::{Order, Parcel};
@@ -39,9 +39,11 @@ fn package(parcel: &Parcel) -> Value {
     let (_, _, code, text) = status(last.step);
     let activity: Vec<Value> =
         parcel.listed(Order::NewestFirst).iter().map(|event| told(parcel, event)).collect();
-    let (kind, day) = match parcel.ended() {
-        Some(event) => ("DEL", local(event).0),
-        None => ("SDD", day_of(last, Duration::days(2))),
+    let day_of = |at: DateTime<Utc>| at.with_timezone(&last.place.zone).format(DAY).to_string();
+    let dates: Vec<Value> = match (parcel.ended(), parcel.eta()) {
+        (Some(event), _) => vec![json!({ "type": "DEL", "date": local(event).0 })],
+        (None, Some(eta)) => vec![json!({ "type": "SDD", "date": day_of(eta) })],
+        (None, None) => Vec::new(),
     };
     json!({
         "trackingNumber": parcel.number,
@@ -49,7 +51,7 @@ fn package(parcel: &Parcel) -> Value {
         "currentStatus": {
             "code": code, "description": text, "simplifiedTextDescription": text, "statusCode": code,
         },
-        "deliveryDate": [{ "type": kind, "date": day }],
+        "deliveryDate": dates,
         "deliveryTime": parcel.ended().map_or_else(
             || json!({ "type": "EOD" }),
             |event| json!({ "type": "DEL", "endTime": local(event).1 }),
@@ -89,10 +91,6 @@ fn told(parcel: &Parcel, event: &Event) -> Value {
 fn local(event: &Event) -> (String, String) {
     let at = event.at.with_timezone(&event.place.zone);
     (at.format(DAY).to_string(), at.format(TIME).to_string())
-}
-
-fn day_of(event: &Event, later: Duration) -> String {
-    (event.at + later).with_timezone(&event.place.zone).format(DAY).to_string()
 }
 
 fn address(place: &Place) -> Value {

@@ -11,6 +11,8 @@ use crate::timeline::step::{Event, PLACES, Step};
 const EPOCH: i64 = 1_795_000_000;
 const FIRST_STEP_SPREAD_MINUTES: u64 = 600;
 const STEP_MINUTES: i64 = 180;
+/// How long after its first step a parcel should be delivered.
+const ETA_DAYS: i64 = 2;
 /// How long before it an earlier parcel had the same number.
 const EARLIER_DAYS: i64 = 200;
 const EARLIER: [Step; 3] = [Step::Label, Step::PickedUp, Step::Delivered];
@@ -76,6 +78,20 @@ impl Parcel {
     /// When it came back or was taken.
     pub(crate) fn ended(&self) -> Option<&Event> {
         self.first_of(&[Step::Delivered, Step::Returned])
+    }
+
+    /// When it should be delivered, while it is on its way there.
+    pub(crate) fn eta(&self) -> Option<DateTime<Utc>> {
+        const GONE: [Step; 6] = [
+            Step::Delivered,
+            Step::Returning,
+            Step::Returned,
+            Step::Lost,
+            Step::Cancelled,
+            Step::ReadyForPickup,
+        ];
+        let first = self.events.first()?;
+        (!GONE.contains(&self.step())).then(|| first.at + Duration::days(ETA_DAYS))
     }
 
     /// Its events as the carrier lists them, with what is wrong with the list.
