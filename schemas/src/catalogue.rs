@@ -26,6 +26,7 @@ pub enum Payload {
     ClaimRequested(events::ClaimRequested),
     CollectReturns(events::CollectReturns),
     CheckParcels(events::CheckParcels),
+    ParcelPushed(events::ParcelPushed),
     SendResult(events::SendResult),
     TellIncident(events::TellIncident),
 }
@@ -147,6 +148,7 @@ fn payload(kind: EventType, data: &str) -> Result<Payload, Refusal> {
         EventType::ClaimRequested => Payload::ClaimRequested(read(data)?),
         EventType::CollectReturns => Payload::CollectReturns(read(data)?),
         EventType::CheckParcels => Payload::CheckParcels(read(data)?),
+        EventType::ParcelPushed => Payload::ParcelPushed(read(data)?),
         EventType::SendResult => Payload::SendResult(read(data)?),
         EventType::TellIncident => Payload::TellIncident(read(data)?),
         EventType::CheckedIn
@@ -175,6 +177,7 @@ pub fn data_schema(kind: EventType) -> Value {
         EventType::ClaimRequested => of::<events::ClaimRequested>(),
         EventType::CollectReturns => of::<events::CollectReturns>(),
         EventType::CheckParcels => of::<events::CheckParcels>(),
+        EventType::ParcelPushed => of::<events::ParcelPushed>(),
         EventType::SendResult => of::<events::SendResult>(),
         EventType::TellIncident => of::<events::TellIncident>(),
         EventType::CheckedIn => of::<events::CheckedIn>(),

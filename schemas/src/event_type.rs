@@ -69,6 +69,8 @@ event_types! {
     CollectReturns = "return.collection.due.v1", Command;
     /// Ask the carrier about parcels.
     CheckParcels = "parcel.check.due.v1", Command;
+    /// A carrier's system told us of parcels by itself.
+    ParcelPushed = "parcel.pushed.v1", Command;
     /// Send the result of a picked-up return to the shop.
     SendResult = "return.result.due.v1", Command;
     /// Tell people what an incident has become.
@@ -102,6 +104,7 @@ impl EventType {
             Self::SendResult => Some(Queue::Results),
             Self::TellIncident => Some(Queue::Notices),
             Self::CheckParcels
+            | Self::ParcelPushed
             | Self::CheckedIn
             | Self::ClaimSettled
             | Self::PointsChanged

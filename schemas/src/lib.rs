@@ -37,6 +37,8 @@ pub mod limits {
     pub const BODY_BYTES: usize = 1024 * 1024;
     /// Largest request body, in bytes, after decompression.
     pub const BODY_BYTES_INFLATED: usize = 4 * 1024 * 1024;
+    /// Largest push of a carrier's system, in bytes; packed it must still fit into an event.
+    pub const PUSH_BYTES: usize = 1024 * 1024;
     /// Most bytes of our own headers on one message.
     pub const HEADER_BYTES: usize = 8 * 1024;
     /// Most bytes of one error text.

@@ -6,12 +6,14 @@
 mod incidents;
 mod orders;
 mod parcels;
+mod pushes;
 mod returns;
 mod rewards;
 
 pub use incidents::TellIncident;
 pub use orders::{OrderPaid, OrderRefunded};
 pub use parcels::{CheckParcels, ParcelRef, ParcelStatus, ParcelStatusChanged};
+pub use pushes::{ParcelPushed, UnreadablePush};
 pub use returns::{CollectReturns, ParcelOfReturn, ReturnPickedUp, ReturnRequested, SendResult};
 pub use rewards::{
     CheckInRequested, CheckedIn, ClaimRequested, ClaimSettled, ClaimState, PointsChanged, PointsKind,
