@@ -7,10 +7,10 @@ use forebay_handlers::{Archive, Notices, Results, Returns, Reviving, Rewards, Tr
 use forebay_queue::Broker;
 use forebay_schemas::Queue;
 use forebay_store::Store;
-use forebay_worker::{Assignment, Decoding, Identity, RawHandler, Steward, Worker, WorkerOptions};
+use forebay_worker::{Assignment, Decoding, Identity, RawHandler, Steward, Watched, Worker, WorkerOptions};
 use tokio_util::sync::CancellationToken;
 
-use crate::compose::System;
+use crate::compose::{System, system_key};
 use crate::exit::Exit;
 use crate::roles::Running;
 
@@ -65,6 +65,12 @@ impl System {
             role: role.to_owned(),
         };
         tracing::info!(worker = %identity.id, role, "known to people by this id");
+        let watched = self.config.carriers.configured().map(|(id, system)| Watched {
+            queue: Queue::Tracking(id.clone()),
+            key: system_key(id),
+            terms: system.terms(),
+        });
+        let watched = watched.filter(|watched| queues.contains(&watched.queue)).collect();
         Steward::new(
             Arc::clone(store),
             Arc::clone(&self.clock),
@@ -73,6 +79,7 @@ impl System {
             identity,
             queues,
         )
+        .watching(watched)
     }
 
     fn assignments(&self, store: &Arc<dyn Store>) -> Result<Vec<Assignment>, Exit> {
@@ -85,7 +92,11 @@ impl System {
             Arc::new(Reviving::new(Arc::clone(store), clock(), self.metrics.clone(), decoding))
         };
         let collects = self.config.returns.api_url.is_some().then(|| Arc::clone(&shop));
-        let returns = Returns::new(Arc::clone(store), clock(), Arc::clone(&carriers), collects);
+        let first_looks = carriers
+            .ids()
+            .map(|id| (id.clone(), Duration::from_secs(self.carrier_system(id).first_look_within_s)))
+            .collect();
+        let returns = Returns::new(Arc::clone(store), clock(), Arc::clone(&carriers), collects, first_looks);
         let rewards = Rewards::new(Arc::clone(store), clock(), self.config.work.concurrency);
         let notices = Notices::new(
             Arc::clone(store),

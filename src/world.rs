@@ -90,6 +90,7 @@ pub(crate) fn point_at(config: &mut Config, sandbox: &Sandbox) -> Result<(), Exi
         tracker.burst = (quota / 50).clamp(1, 20);
         tracker.margin_ms = 100;
         tracker.concurrency = 64;
+        tracker.first_look_within_s = 0;
     }
     if config.returns.api_url.is_none() {
         config.returns.api_url = Some(at("shop/returns")?);

@@ -11,7 +11,7 @@ use forebay_schemas::events::ParcelStatus;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::due;
+use crate::due::{Course, Due, Stopped};
 
 /// When something happened, as sure as the carrier says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +97,8 @@ pub struct Snapshot {
     pub status: Option<ParcelStatus>,
     /// What happened, oldest first, each once.
     pub checkpoints: Vec<Checkpoint>,
+    /// When the carrier expects to hand it over, if it says so.
+    pub eta: Option<DateTime<Utc>>,
 }
 
 /// A parcel as the store keeps it, as far as a look-up changes it.
@@ -112,6 +114,8 @@ pub struct Progress {
     pub news_at: DateTime<Utc>,
     /// The states that it has been in.
     pub entered: BTreeSet<ParcelStatus>,
+    /// When the carrier expects to hand it over, as it last said.
+    pub eta: Option<DateTime<Utc>>,
 }
 
 /// What a look-up makes of a parcel.
@@ -125,8 +129,19 @@ pub struct Advance {
     pub entered: Option<ParcelStatus>,
     /// It was picked up, and was not before.
     pub picked_up: bool,
-    /// When to ask again.
-    pub next_check: Option<DateTime<Utc>>,
+    /// When to ask again, or why never.
+    pub next_check: Result<Due, Stopped>,
+}
+
+/// Whose progress it is, as far as the time of the next look depends on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Followed<'f> {
+    /// Its number.
+    pub number: &'f str,
+    /// How often it was asked about.
+    pub checks: u64,
+    /// Its carrier tells us of it by itself.
+    pub pushed: bool,
 }
 
 impl Progress {
@@ -139,18 +154,26 @@ impl Progress {
             picked_up_at: None,
             news_at: now,
             entered: BTreeSet::new(),
+            eta: None,
         }
     }
 
     /// Merges what a carrier said. `known` are the keys of the checkpoints that are stored. A final state never
     /// moves back; delivered may still become returning or returned.
     #[must_use]
-    pub fn advance(&self, lookup: &Lookup, known: &BTreeSet<String>, now: DateTime<Utc>) -> Advance {
+    pub fn advance(
+        &self,
+        followed: &Followed<'_>,
+        lookup: &Lookup,
+        known: &BTreeSet<String>,
+        now: DateTime<Utc>,
+    ) -> Advance {
         let mut progress = self.clone();
         let mut fresh = Vec::new();
         let mut picked_up = false;
         let mut entered = None;
         if let Lookup::Found(snapshot) = lookup {
+            progress.eta = snapshot.eta.or(progress.eta);
             let mut seen = known.clone();
             fresh = snapshot.checkpoints.iter().filter(|c| seen.insert(c.key())).cloned().collect();
             let said = snapshot.status.unwrap_or_else(|| latest(&snapshot.checkpoints));
@@ -169,8 +192,12 @@ impl Progress {
         }
         let quiet = (now - progress.news_at).to_std().unwrap_or(Duration::ZERO);
         let next_check = match lookup {
-            Lookup::InvalidNumber => None,
-            _ => due::next_check(progress.status, quiet, now),
+            Lookup::InvalidNumber if !progress.status.is_final() => Err(Stopped::Refused),
+            _ => {
+                let Followed { number, checks, pushed } = *followed;
+                let (status, since_news, eta) = (progress.status, quiet, progress.eta);
+                Course { number, checks, status, since_news, eta, pushed }.next(now)
+            }
         };
         Advance { progress, fresh, entered, picked_up, next_check }
     }
@@ -208,6 +235,8 @@ fn picked_up_at(checkpoints: &[Checkpoint]) -> Option<DateTime<Utc>> {
 mod tests {
     use super::*;
 
+    const ONE: Followed<'static> = Followed { number: "1", checks: 0, pushed: false };
+
     fn now() -> DateTime<Utc> {
         DateTime::from_timestamp(1_700_000_000, 0).unwrap()
     }
@@ -223,7 +252,7 @@ mod tests {
     }
 
     fn found(status: ParcelStatus, checkpoints: Vec<Checkpoint>) -> Lookup {
-        Lookup::Found(Snapshot { status: Some(status), checkpoints })
+        Lookup::Found(Snapshot { status: Some(status), checkpoints, eta: None })
     }
 
     #[test]
@@ -231,7 +260,7 @@ mod tests {
         for from in ParcelStatus::ALL.iter().copied().filter(|s| s.is_final()) {
             for to in ParcelStatus::ALL.iter().copied() {
                 let before = Progress { status: from, ..Progress::registered(now()) };
-                let after = before.advance(&found(to, vec![]), &BTreeSet::new(), now()).progress.status;
+                let after = before.advance(&ONE, &found(to, vec![]), &BTreeSet::new(), now()).progress.status;
                 let turned = from == ParcelStatus::Delivered
                     && matches!(to, ParcelStatus::Returning | ParcelStatus::Returned);
                 assert_eq!(after, if turned { to } else { from }, "{from:?} to {to:?}");
@@ -245,11 +274,11 @@ mod tests {
             ParcelStatus::InTransit,
             vec![checkpoint(0, ParcelStatus::PickedUp), checkpoint(5, ParcelStatus::InTransit)],
         );
-        let first = Progress::registered(now()).advance(&lookup, &BTreeSet::new(), now());
+        let first = Progress::registered(now()).advance(&ONE, &lookup, &BTreeSet::new(), now());
         assert!(first.picked_up && first.fresh.len() == 2);
         assert_eq!(first.progress.picked_up_at, Some(now()));
         let known = first.fresh.iter().map(Checkpoint::key).collect();
-        let second = first.progress.advance(&lookup, &known, now());
+        let second = first.progress.advance(&ONE, &lookup, &known, now());
         assert_eq!((second.fresh.len(), second.entered, second.picked_up), (0, None, false));
     }
 
@@ -266,7 +295,7 @@ mod tests {
             }
             for upto in order {
                 let lookup = found(steps[upto - 1], all[..upto].to_vec());
-                let advance = progress.advance(&lookup, &known, now());
+                let advance = progress.advance(&ONE, &lookup, &known, now());
                 known.extend(advance.fresh.iter().map(Checkpoint::key));
                 progress = advance.progress;
             }
@@ -276,10 +305,12 @@ mod tests {
 
     #[test]
     fn what_is_not_known_changes_no_status() {
-        let advance = Progress::registered(now()).advance(&Lookup::NotYetKnown, &BTreeSet::new(), now());
+        let advance =
+            Progress::registered(now()).advance(&ONE, &Lookup::NotYetKnown, &BTreeSet::new(), now());
         assert_eq!(advance.progress.status, ParcelStatus::Unknown);
-        assert!(advance.next_check.is_some());
-        let invalid = Progress::registered(now()).advance(&Lookup::InvalidNumber, &BTreeSet::new(), now());
-        assert_eq!(invalid.next_check, None);
+        assert!(advance.next_check.is_ok());
+        let invalid =
+            Progress::registered(now()).advance(&ONE, &Lookup::InvalidNumber, &BTreeSet::new(), now());
+        assert_eq!(invalid.next_check, Err(Stopped::Refused));
     }
 }

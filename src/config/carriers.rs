@@ -45,6 +45,7 @@ pub(crate) struct CarrierSystem {
     pub(crate) reserve_percent: u8,
     pub(crate) adaptive: bool,
     pub(crate) breaker_pause_s: u64,
+    pub(crate) first_look_within_s: u64,
 }
 
 impl Default for CarrierSystem {
@@ -70,6 +71,7 @@ impl Default for CarrierSystem {
             reserve_percent: 10,
             adaptive: false,
             breaker_pause_s: 30,
+            first_look_within_s: 1800,
         }
     }
 }
@@ -132,9 +134,17 @@ impl CarrierSystem {
             let pause = self.breaker_pause_s;
             faults.push(format!("{section}.breaker_pause_s is {pause}; it must be 1 to 3600"));
         }
+        if self.first_look_within_s > FIRST_LOOK_S_MAX {
+            let within = self.first_look_within_s;
+            faults.push(format!(
+                "{section}.first_look_within_s is {within}; it must be 0 to {FIRST_LOOK_S_MAX}"
+            ));
+        }
     }
 }
 
+/// Longest time until a new parcel is first asked about, in seconds: a day.
+const FIRST_LOOK_S_MAX: u64 = 86_400;
 /// Longest time for one call in seconds: a permit and the call end before their message's deadline.
 const TIMEOUT_S_MAX: u64 = 40;
 

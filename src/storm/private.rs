@@ -300,6 +300,7 @@ fn outside(sandbox: &Sandbox, system: &System) -> Result<Vec<(&'static str, Stri
         ("FOREBAY_CARRIERS__SWEETTRACKER__BURST", carrier.burst.to_string()),
         ("FOREBAY_CARRIERS__SWEETTRACKER__MARGIN_MS", carrier.margin_ms.to_string()),
         ("FOREBAY_CARRIERS__SWEETTRACKER__CONCURRENCY", carrier.concurrency.to_string()),
+        ("FOREBAY_CARRIERS__SWEETTRACKER__FIRST_LOOK_WITHIN_S", text("0")),
         ("FOREBAY_RETURNS__API_URL", at("shop/returns")),
         ("FOREBAY_RETURNS__API_TOKEN", text(forebay_sandbox::SHOP_TOKEN)),
         ("FOREBAY_RETURNS__RESULT_URL", at("shop/return-results")),

@@ -49,7 +49,7 @@ pub use pacing::{Closed, Closing, Pacing, Permits, Wish};
 pub use parcels::{CheckDone, CheckpointView, ParcelView, Parcels};
 pub use patience::{PATIENCE, within};
 pub use retention::{Memory, Retention};
-pub use returns::{NewReturn, ReturnView, Returns};
+pub use returns::{NewParcel, NewReturn, ReturnView, Returns};
 pub use rewards::{BalanceView, ClaimView, MemberDays, RewardMessage, Rewards, RewardsSettled};
 pub use schedule::{Firing, Schedule};
 pub use tokens::{TokenState, Tokens};

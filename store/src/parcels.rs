@@ -44,6 +44,10 @@ pub struct ParcelView {
     pub status_at: Option<DateTime<Utc>>,
     pub picked_up_at: Option<DateTime<Utc>>,
     pub next_check_at: Option<DateTime<Utc>>,
+    /// Why it is not asked about any more: finished, never_used, silent, refused.
+    pub stopped: Option<String>,
+    /// When its carrier expects to hand it over, as it last said.
+    pub eta: Option<DateTime<Utc>>,
     pub checks: i64,
     /// Oldest first as we learned of them, at most 200.
     pub checkpoints: Vec<CheckpointView>,
@@ -54,7 +58,7 @@ pub struct ParcelView {
 pub trait Parcels {
     /// Takes up to `most` due parcels of a carrier's system that have no check outstanding, marks a check as
     /// outstanding for `lease`, and writes check commands of up to `batch` parcels each to the outbox (route
-    /// `work:forebay.tracking.<adapter>`), oldest due first. Returns how many parcels were taken. One transaction;
+    /// `work:forebay.tracking.<adapter>`), first who can wait the shortest. Returns how many parcels were taken. One transaction;
     /// safe from several planners at once.
     async fn plan_checks(
         &self,
@@ -73,6 +77,15 @@ pub trait Parcels {
     /// returns of the parcel become picked up, with the fact and the command to send the result. The parcel's
     /// outstanding mark is cleared. A parcel that is not there any more is passed over.
     async fn apply_checks(&self, checks: Vec<CheckDone>, now: DateTime<Utc>) -> Result<Vec<Handled>, Error>;
+
+    /// Makes a parcel due at `now`, unless it is finished (a check that is outstanding stays so). Answers whether there
+    /// is such a parcel.
+    async fn check_now(
+        &self,
+        carrier: &CarrierCode,
+        number: &TrackingNumber,
+        now: DateTime<Utc>,
+    ) -> Result<bool, Error>;
 
     /// One parcel with its checkpoints.
     async fn parcel(

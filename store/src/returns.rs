@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use forebay_domain::due::Due;
 use forebay_schemas::events::ReturnPickedUp;
 use forebay_schemas::{AdapterId, CarrierCode, OrderId, ReturnId, TrackingNumber};
 use serde::{Deserialize, Serialize};
@@ -20,8 +21,21 @@ pub struct NewReturn {
     pub order_id: OrderId,
     /// When it was asked for.
     pub requested_at: DateTime<Utc>,
-    /// Its parcel, and the carrier's system that is to be asked about it.
-    pub parcel: Option<(CarrierCode, TrackingNumber, AdapterId)>,
+    /// Its parcel.
+    pub parcel: Option<NewParcel>,
+}
+
+/// A parcel to follow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewParcel {
+    /// Who carries it.
+    pub carrier: CarrierCode,
+    /// Its number there.
+    pub number: TrackingNumber,
+    /// The carrier's system that is to be asked about it.
+    pub adapter: AdapterId,
+    /// When it is first asked about, if it is new.
+    pub due: Due,
 }
 
 /// A return, for reading.
@@ -44,7 +58,7 @@ pub struct ReturnView {
 #[async_trait]
 pub trait Returns {
     /// Registers the returns of a set of messages in one transaction, with their inbox rows. A return that exists
-    /// only gains a parcel if it had none; a parcel that exists is shared. A new parcel is due at once. If a shared
+    /// only gains a parcel if it had none; a parcel that exists is shared. A new parcel is due as it says. If a shared
     /// parcel was picked up already, the return is picked up with it (result row in the outbox).
     async fn register_returns(
         &self,

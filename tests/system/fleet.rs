@@ -129,6 +129,7 @@ impl Fleet {
             ("FOREBAY_CARRIERS__SWEETTRACKER__LIMIT", text("1000")),
             ("FOREBAY_CARRIERS__SWEETTRACKER__BURST", text("20")),
             ("FOREBAY_CARRIERS__SWEETTRACKER__CONCURRENCY", text("64")),
+            ("FOREBAY_CARRIERS__SWEETTRACKER__FIRST_LOOK_WITHIN_S", text("0")),
             ("FOREBAY_RETURNS__API_URL", at("shop/returns")),
             ("FOREBAY_RETURNS__API_TOKEN", text(forebay_sandbox::SHOP_TOKEN)),
             ("FOREBAY_RETURNS__COLLECT_EVERY_S", text("2")),

@@ -1,8 +1,9 @@
 //! Reads: what is there, what is not, what can't be.
 
+use forebay_domain::due::Due;
 use forebay_intake::Scope;
 use forebay_schemas::{AdapterId, CarrierCode, Digest, OrderId, ReturnId, TrackingNumber};
-use forebay_store::{Identity, NewReturn};
+use forebay_store::{Identity, NewParcel, NewReturn};
 use serde_json::json;
 
 use crate::world::{World, now, programme};
@@ -71,11 +72,12 @@ async fn programmes_are_listed_page_by_page() {
 #[tokio::test]
 async fn a_return_and_its_parcel_are_read() {
     let world = World::start().await;
-    let parcel = (
-        CarrierCode::new("cj").unwrap(),
-        TrackingNumber::new("123456789012").unwrap(),
-        AdapterId::new("sweettracker").unwrap(),
-    );
+    let parcel = NewParcel {
+        carrier: CarrierCode::new("cj").unwrap(),
+        number: TrackingNumber::new("123456789012").unwrap(),
+        adapter: AdapterId::new("sweettracker").unwrap(),
+        due: Due { at: now(), by: now() },
+    };
     let new = NewReturn {
         return_id: ReturnId::new("R-1").unwrap(),
         order_id: OrderId::new("O-1").unwrap(),

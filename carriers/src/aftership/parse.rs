@@ -100,7 +100,12 @@ pub(super) fn found(tracking: Object<'_>, unmapped: &mut Unmapped) -> Lookup {
     if status.is_none() && checkpoints.is_empty() {
         return Lookup::NotYetKnown;
     }
-    Lookup::Found(Snapshot { status, checkpoints })
+    let eta = ["courier_estimated_delivery_date", "aftership_estimated_delivery_date"];
+    let eta = eta.iter().find_map(|name| tracking.text_at(&[name, "estimated_delivery_date"]));
+    let eta = eta
+        .or_else(|| tracking.text("expected_delivery"))
+        .and_then(|text| times::earliest(times::read(&text)));
+    Lookup::Found(Snapshot { status, checkpoints, eta })
 }
 
 fn status_of(object: Object<'_>, unmapped: &mut Unmapped) -> Option<ParcelStatus> {

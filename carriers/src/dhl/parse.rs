@@ -79,7 +79,8 @@ fn shipment(object: Object<'_>, asked: &Asked, unmapped: &mut Unmapped) -> Resul
     if status.is_none() && checkpoints.is_empty() {
         return Ok(Lookup::NotYetKnown);
     }
-    Ok(Lookup::Found(Snapshot { status, checkpoints }))
+    let eta = shipment.text("estimatedTimeOfDelivery").and_then(|text| times::earliest(times::read(&text)));
+    Ok(Lookup::Found(Snapshot { status, checkpoints, eta }))
 }
 
 fn is_it(text: Option<String>, number: &str) -> bool {

@@ -3,7 +3,7 @@
 use forebay_domain::parcel::{Checkpoint, EventTime, Lookup, Snapshot};
 use forebay_schemas::events::ParcelStatus;
 
-use super::mapping::{DETAILS, STATUSES};
+use super::mapping::{DETAILS, FAILED, STATUSES};
 use crate::body;
 use crate::carrier::{Answered, Asked, Received, Unmapped};
 use crate::error::CarrierError;
@@ -36,7 +36,16 @@ pub(super) fn parse(received: &Received<'_>, asked: &[Asked]) -> Result<Vec<Answ
             let number = numbers::bare(&one.number);
             let is_it = tracker.text("tracking_code").is_some_and(|t| t.eq_ignore_ascii_case(&number));
             let other = || CarrierError::Malformed("the answer is about another parcel".into());
-            is_it.then(|| found(tracker, &mut unmapped)).ok_or_else(other)
+            if !is_it {
+                return Err(other());
+            }
+            // Without events it is EasyPost that failed to look, and not the parcel that is in trouble.
+            if tracker.text("status").as_deref() == Some(FAILED)
+                && tracker.list("tracking_details").is_empty()
+            {
+                return Err(CarrierError::Transient("EasyPost's own look-up failed".into()));
+            }
+            Ok(found(tracker, &mut unmapped))
         });
         Answered { asked: one.clone(), outcome, unmapped: unmapped.into_codes() }
     };
@@ -78,7 +87,8 @@ pub(super) fn found(tracker: Object<'_>, unmapped: &mut Unmapped) -> Lookup {
     if status.is_none() && checkpoints.is_empty() {
         return Lookup::NotYetKnown;
     }
-    Lookup::Found(Snapshot { status, checkpoints })
+    let eta = tracker.text("est_delivery_date").and_then(|text| times::earliest(times::read(&text)));
+    Lookup::Found(Snapshot { status, checkpoints, eta })
 }
 
 fn status_of(object: Object<'_>, unmapped: &mut Unmapped) -> Option<ParcelStatus> {

@@ -3,7 +3,7 @@
 use forebay_domain::parcel::{Checkpoint, EventTime, Lookup, Snapshot};
 use forebay_schemas::events::ParcelStatus;
 
-use super::mapping::{self, SHIPPED};
+use super::mapping::{self, EXPECTED, SHIPPED};
 use crate::carrier::Unmapped;
 use crate::personal::cleaned;
 use crate::timeline::{self, CODE_CHARS, Listed, PLACE_CHARS, TEXT_CHARS};
@@ -56,7 +56,10 @@ pub(super) fn found(result: Object<'_>, unmapped: &mut Unmapped) -> Lookup {
     if status.is_none() && checkpoints.is_empty() {
         return Lookup::NotYetKnown;
     }
-    Lookup::Found(Snapshot { status, checkpoints })
+    let dates = result.objects("dateAndTimes");
+    let eta = dates.iter().find(|date| date.text("type").is_some_and(|t| EXPECTED.contains(&t.as_str())));
+    let eta = eta.and_then(|date| date.text("dateTime")).and_then(|text| times::earliest(times::read(&text)));
+    Lookup::Found(Snapshot { status, checkpoints, eta })
 }
 
 /// The closer code, or else the one that is derived from it.

@@ -83,7 +83,7 @@ fn outcome(
     if status.is_none() && events.checkpoints.is_empty() && level.is_none_or(|l| l == LEVEL_NOTHING) {
         return Ok(Lookup::NotYetKnown);
     }
-    Ok(Lookup::Found(Snapshot { status, checkpoints: events.checkpoints }))
+    Ok(Lookup::Found(Snapshot { status, checkpoints: events.checkpoints, eta: None }))
 }
 
 fn refused(code: i64, unmapped: &mut BTreeSet<String>) -> Result<Lookup, CarrierError> {

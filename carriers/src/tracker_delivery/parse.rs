@@ -103,7 +103,7 @@ fn found(track: Object<'_>, unmapped: &mut Unmapped) -> Lookup {
     if checkpoints.is_empty() && status.is_none() {
         return Lookup::NotYetKnown;
     }
-    Lookup::Found(Snapshot { status, checkpoints })
+    Lookup::Found(Snapshot { status, checkpoints, eta: None })
 }
 
 fn checkpoint(event: Object<'_>, unmapped: &mut Unmapped) -> Checkpoint {

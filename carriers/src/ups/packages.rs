@@ -4,7 +4,7 @@ use chrono::{NaiveDate, NaiveTime};
 use forebay_domain::parcel::{Checkpoint, EventTime, Lookup, Snapshot};
 use forebay_schemas::events::ParcelStatus;
 
-use super::mapping::{CODES, PAIRS, TYPES};
+use super::mapping::{CODES, EXPECTED, PAIRS, TYPES};
 use crate::carrier::{Asked, Unmapped};
 use crate::error::CarrierError;
 use crate::numbers;
@@ -46,7 +46,12 @@ pub(super) fn found(
     if status.is_none() && checkpoints.is_empty() {
         return Ok(Lookup::NotYetKnown);
     }
-    Ok(Lookup::Found(Snapshot { status, checkpoints }))
+    let dates = package.objects("deliveryDate");
+    let eta =
+        EXPECTED.iter().find_map(|kind| dates.iter().find(|d| d.text("type").as_deref() == Some(*kind)));
+    let eta = eta.and_then(|date| date.text("date")).and_then(|text| date_of(&text));
+    let eta = eta.and_then(|day| times::earliest(times::day(day)));
+    Ok(Lookup::Found(Snapshot { status, checkpoints, eta }))
 }
 
 /// Where the parcel is as a whole: its newest activity when that turns it around, else its current status.

@@ -1,14 +1,15 @@
 //! Returns: registered as the shop tells of them, and collected from its returns API.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use forebay_carriers::{NumberFault, Registry, numbers};
-use forebay_domain::{Clock, Outcome};
+use forebay_domain::{Clock, Outcome, due};
 use forebay_schemas::events::{ParcelOfReturn, ReturnRequested};
-use forebay_schemas::{CarrierCode, Code, Payload, TrackingNumber};
-use forebay_store::{Identity, NewReturn, Store};
+use forebay_schemas::{AdapterId, CarrierCode, Code, Payload, TrackingNumber};
+use forebay_store::{Identity, NewParcel, NewReturn, Store};
 use forebay_worker::{Failure, Handler, Inbound, Shape};
 
 use crate::answers;
@@ -26,18 +27,21 @@ pub struct Returns {
     clock: Arc<dyn Clock>,
     carriers: Arc<Registry>,
     shop: Option<Arc<ShopApi>>,
+    first_looks: BTreeMap<AdapterId, Duration>,
 }
 
 impl Returns {
-    /// Registers into this store; collects from `shop`, when the shop has a returns API.
+    /// Registers into this store; collects from `shop`, when the shop has a returns API. New parcels are first asked
+    /// about within the time that `first_looks` has for their carrier's system; at once, when it has none.
     #[must_use]
     pub fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         carriers: Arc<Registry>,
         shop: Option<Arc<ShopApi>>,
+        first_looks: BTreeMap<AdapterId, Duration>,
     ) -> Self {
-        Self { store, clock, carriers, shop }
+        Self { store, clock, carriers, shop, first_looks }
     }
 
     fn new_return(&self, asked: &ReturnRequested) -> Result<NewReturn, Outcome> {
@@ -52,7 +56,9 @@ impl Returns {
                     let error = wrong_number(carrier, tracking_number, fault);
                     return Err(Outcome::reject(Code::Rejected, error));
                 }
-                Some((carrier.clone(), tracking_number.clone(), adapter))
+                let within = self.first_looks.get(&adapter).copied().unwrap_or_default();
+                let due = due::first(tracking_number.as_str(), within, self.clock.now());
+                Some(NewParcel { carrier: carrier.clone(), number: tracking_number.clone(), adapter, due })
             }
         };
         Ok(NewReturn {

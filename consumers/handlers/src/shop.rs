@@ -93,11 +93,7 @@ impl ShopApi {
         if !answer.is_success() {
             return Err(not_taken(&answer));
         }
-        let page: Page = serde_json::from_slice(&answer.body).map_err(|_| {
-            Outcome::retry(Code::OutsideMalformed, "the returns API sent what is no page of returns")
-        })?;
-        let returns = page.returns.into_iter().take(PAGE).filter_map(readable).collect();
-        Ok(Collected { returns, next_cursor: page.next_cursor })
+        collected(&answer.body)
     }
 
     /// Sends a result once.
@@ -124,6 +120,16 @@ impl ShopApi {
             Err(error) => failed(not_reached(&error)),
         }
     }
+}
+
+/// What a page holds. A shop that sends more than it was asked for is taken at its word: the next cursor lies behind
+/// all of them.
+fn collected(body: &[u8]) -> Result<Collected, Outcome> {
+    let page: Page = serde_json::from_slice(body).map_err(|_| {
+        Outcome::retry(Code::OutsideMalformed, "the returns API sent what is no page of returns")
+    })?;
+    let returns = page.returns.into_iter().filter_map(readable).collect();
+    Ok(Collected { returns, next_cursor: page.next_cursor })
 }
 
 fn readable(value: serde_json::Value) -> Option<ReturnRequested> {
@@ -154,4 +160,36 @@ fn not_taken(answer: &Answer) -> Outcome {
         _ => return Outcome::reject(Code::Rejected, error),
     };
     Outcome::Retry { code, error, after: answer.retry_after.filter(|wait| *wait > Duration::ZERO) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn page(returns: &[Value]) -> Vec<u8> {
+        json!({ "returns": returns, "next_cursor": "n" }).to_string().into_bytes()
+    }
+
+    fn one(n: usize) -> Value {
+        json!({ "return_id": format!("R-{n}"), "order_id": "O-1", "requested_at": "2026-01-01T00:00:00Z" })
+    }
+
+    #[test]
+    fn a_page_that_is_longer_than_asked_for_is_read_whole() {
+        let returns: Vec<Value> = (0..PAGE * 3).map(one).collect();
+        let read = collected(&page(&returns)).unwrap();
+        assert_eq!((read.returns.len(), read.next_cursor.as_deref()), (PAGE * 3, Some("n")));
+    }
+
+    #[test]
+    fn a_return_that_can_not_be_read_costs_its_neighbours_nothing() {
+        let read = collected(&page(&[one(1), json!({ "return_id": 7 }), json!(null), one(2)])).unwrap();
+        let ids: Vec<&str> = read.returns.iter().map(|r| r.return_id.as_str()).collect();
+        assert_eq!(ids, ["R-1", "R-2"]);
+        for junk in [&b""[..], b"[]", b"<html>", b"{\"returns\":{}}"] {
+            assert!(collected(junk).is_err());
+        }
+    }
 }

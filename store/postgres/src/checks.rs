@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use forebay_domain::NewOutbox;
-use forebay_domain::parcel::{Checkpoint, Lookup, Progress};
+use forebay_domain::due::{Due, PUSHES_STOPPED, Stopped};
+use forebay_domain::parcel::{Checkpoint, Followed, Lookup, Progress};
 use forebay_schemas::events::{ParcelStatus, ParcelStatusChanged, ReturnPickedUp};
 use forebay_schemas::{CarrierCode, TrackingNumber};
 use forebay_store::{CheckDone, Error, Handled, Triage};
@@ -24,8 +25,12 @@ struct Held {
     /// Keys of the checkpoints that are stored.
     known: BTreeSet<String>,
     fresh: Vec<Checkpoint>,
-    next_check_at: Option<DateTime<Utc>>,
+    next: Result<Due, Stopped>,
+    /// Before now, and by now.
     checks: i64,
+    more_checks: i64,
+    /// When its carrier last told us by itself.
+    pushed_at: Option<DateTime<Utc>>,
     picked_up: bool,
 }
 
@@ -58,12 +63,17 @@ impl PostgresStore {
 
     /// Merges one answer, and gives the fact of a state that was entered for the first time.
     fn merge(&self, id: Uuid, held: &mut Held, lookup: &Lookup, now: DateTime<Utc>) -> Option<NewOutbox> {
-        let advance = held.progress.advance(lookup, &held.known, now);
+        let followed = Followed {
+            number: held.number.as_str(),
+            checks: (held.checks + held.more_checks).unsigned_abs(),
+            pushed: held.pushed_at.is_some_and(|at| now - at < PUSHES_STOPPED),
+        };
+        let advance = held.progress.advance(&followed, lookup, &held.known, now);
         held.progress = advance.progress;
         held.known.extend(advance.fresh.iter().map(Checkpoint::key));
         held.fresh.extend(advance.fresh);
-        held.next_check_at = advance.next_check;
-        held.checks += 1;
+        held.next = advance.next_check;
+        held.more_checks += 1;
         held.picked_up |= advance.picked_up;
         let fact = ParcelStatusChanged {
             parcel_id: id,
@@ -156,11 +166,14 @@ fn held(row: &PgRow) -> Result<Held, Error> {
             picked_up_at: instant("picked_up_at")?,
             news_at: row.try_get("news_at").map_err(store_error)?,
             entered: read("parcel", "entered", entered.collect())?,
+            eta: instant("eta")?,
         },
         known: BTreeSet::new(),
         fresh: Vec::new(),
-        next_check_at: instant("next_check_at")?,
-        checks: 0,
+        next: Err(Stopped::Finished),
+        checks: row.try_get("checks").map_err(store_error)?,
+        more_checks: 0,
+        pushed_at: instant("pushed_at")?,
         picked_up: false,
     })
 }
@@ -173,11 +186,14 @@ async fn write(conn: &mut PgConnection, parcels: &BTreeMap<Uuid, Held>) -> Resul
     let entered = |p: &Progress| p.entered.iter().map(|status| status.as_str()).collect::<Vec<_>>().join(" ");
     sqlx::query(
         "update parcel p set status = n.status, status_at = n.status_at, picked_up_at = n.picked_up_at,
-             news_at = n.news_at, entered = n.entered, next_check_at = n.next_check_at, check_until = null,
+             news_at = n.news_at, entered = n.entered, next_check_at = n.next_check_at, check_by = n.check_by,
+             stopped = n.stopped, eta = n.eta, pushed_at = n.pushed_at, check_until = null,
              checks = p.checks + n.checks
          from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::text[],
-                     $7::timestamptz[], $8::int8[])
-              as n (id, status, status_at, picked_up_at, news_at, entered, next_check_at, checks)
+                     $7::timestamptz[], $8::timestamptz[], $9::text[], $10::timestamptz[], $11::timestamptz[],
+                     $12::int8[])
+              as n (id, status, status_at, picked_up_at, news_at, entered, next_check_at, check_by, stopped, eta,
+                    pushed_at, checks)
          where p.id = n.id",
     )
     .bind(parcels.keys().copied().collect::<Vec<_>>())
@@ -186,8 +202,12 @@ async fn write(conn: &mut PgConnection, parcels: &BTreeMap<Uuid, Held>) -> Resul
     .bind(progress().map(|p| p.picked_up_at).collect::<Vec<_>>())
     .bind(progress().map(|p| p.news_at).collect::<Vec<_>>())
     .bind(progress().map(entered).collect::<Vec<_>>())
-    .bind(parcels.values().map(|held| held.next_check_at).collect::<Vec<_>>())
-    .bind(parcels.values().map(|held| held.checks).collect::<Vec<_>>())
+    .bind(parcels.values().map(|held| held.next.ok().map(|due| due.at)).collect::<Vec<_>>())
+    .bind(parcels.values().map(|held| held.next.ok().map(|due| due.by)).collect::<Vec<_>>())
+    .bind(parcels.values().map(|held| held.next.err().map(Stopped::as_str)).collect::<Vec<_>>())
+    .bind(progress().map(|p| p.eta).collect::<Vec<_>>())
+    .bind(parcels.values().map(|held| held.pushed_at).collect::<Vec<_>>())
+    .bind(parcels.values().map(|held| held.more_checks).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())

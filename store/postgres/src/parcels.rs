@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::attempt::Tries;
 use crate::error::{Stop, store_error};
 use crate::rows::read;
-use crate::{PostgresStore, outbox};
+use crate::{PostgresStore, outbox, pushes};
 
 /// Most parcels in one check command.
 const BATCH_MAX: u32 = 100;
@@ -39,10 +39,10 @@ impl PostgresStore {
             "with due as (
                  select id from parcel
                  where adapter = $1 and next_check_at <= $2 and (check_until is null or check_until <= $2)
-                 order by next_check_at, id limit $3 for update skip locked
+                 order by check_by, id limit $3 for update skip locked
              )
              update parcel p set check_until = $4 from due where p.id = due.id
-             returning p.next_check_at, p.id, p.carrier, p.tracking_number",
+             returning coalesce(p.check_by, p.next_check_at), p.id, p.carrier, p.tracking_number",
         )
         .bind(adapter.as_str())
         .bind(now)
@@ -117,6 +117,22 @@ impl Parcels for PostgresStore {
         }
     }
 
+    async fn check_now(
+        &self,
+        carrier: &CarrierCode,
+        number: &TrackingNumber,
+        now: DateTime<Utc>,
+    ) -> Result<bool, Error> {
+        let mut tries = Tries::default();
+        loop {
+            let mut tx = self.begin().await?;
+            let done = pushes::check_now(&mut tx, carrier, number, now).await;
+            if let Some(known) = tries.end(tx, done, self.ids.as_ref()).await? {
+                return Ok(known);
+            }
+        }
+    }
+
     async fn parcel(
         &self,
         carrier: &CarrierCode,
@@ -170,6 +186,8 @@ fn view(row: &PgRow, checkpoints: Vec<CheckpointView>) -> Result<ParcelView, sql
         status_at: row.try_get("status_at")?,
         picked_up_at: row.try_get("picked_up_at")?,
         next_check_at: row.try_get("next_check_at")?,
+        stopped: row.try_get("stopped")?,
+        eta: row.try_get("eta")?,
         checks: row.try_get("checks")?,
         checkpoints,
     })

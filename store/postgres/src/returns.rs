@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::{Ids, NewOutbox};
 use forebay_schemas::events::{ReturnPickedUp, SendResult};
-use forebay_schemas::{AdapterId, CarrierCode, OrderId, Queue, ReturnId, Route, TrackingNumber};
-use forebay_store::{Error, Handled, Identity, NewReturn, ReturnView, Returns, Triage};
+use forebay_schemas::{CarrierCode, OrderId, Queue, ReturnId, Route, TrackingNumber};
+use forebay_store::{Error, Handled, Identity, NewParcel, NewReturn, ReturnView, Returns, Triage};
 use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
@@ -30,7 +30,7 @@ struct Wanted<'m> {
     identity: Option<&'m Identity>,
     order_id: &'m OrderId,
     requested_at: DateTime<Utc>,
-    parcel: Option<&'m (CarrierCode, TrackingNumber, AdapterId)>,
+    parcel: Option<&'m NewParcel>,
 }
 
 type ParcelKey<'m> = (&'m CarrierCode, &'m TrackingNumber);
@@ -95,7 +95,7 @@ impl PostgresStore {
         wanted.retain(|id, _| known.get(id.as_str()) != Some(&true));
         let parcels = self.lock_parcels(conn, &wanted, now).await?;
         let of = |w: &Wanted<'_>| {
-            w.parcel.and_then(|(carrier, number, _)| parcels.get(&(carrier, number)).copied())
+            w.parcel.and_then(|parcel| parcels.get(&(&parcel.carrier, &parcel.number)).copied())
         };
         let (gaining, new): (Vec<_>, Vec<_>) =
             wanted.iter().partition(|(id, _)| known.contains_key(id.as_str()));
@@ -107,13 +107,13 @@ impl PostgresStore {
             new.iter().filter_map(|(id, _, held)| Some((*id, (*held)?))).chain(gaining.iter().copied());
         let mut rows = Vec::new();
         for (id, held) in with_parcel {
-            let Wanted { order_id, parcel: Some((carrier, number, _)), .. } = wanted[id] else { continue };
+            let Wanted { order_id, parcel: Some(parcel), .. } = wanted[id] else { continue };
             let Some(picked_up_at) = held.picked_up_at else { continue };
             let picked_up = ReturnPickedUp {
                 return_id: id.clone(),
                 order_id: order_id.clone(),
-                carrier: carrier.clone(),
-                tracking_number: number.clone(),
+                carrier: parcel.carrier.clone(),
+                tracking_number: parcel.number.clone(),
                 picked_up_at,
             };
             rows.extend(announcement(&picked_up, now, self.ids.as_ref()));
@@ -122,17 +122,17 @@ impl PostgresStore {
         Ok(u32::try_from(new.len()).unwrap_or(u32::MAX))
     }
 
-    /// Creates the parcels that are missing, due at once, and locks all of them.
+    /// Creates the parcels that are missing, and locks all of them.
     async fn lock_parcels<'m>(
         &self,
         conn: &mut PgConnection,
         wanted: &BTreeMap<&ReturnId, Wanted<'m>>,
         now: DateTime<Utc>,
     ) -> Result<BTreeMap<ParcelKey<'m>, Held>, Stop> {
-        let parcels: BTreeMap<ParcelKey<'m>, &AdapterId> = wanted
+        let parcels: BTreeMap<ParcelKey<'m>, &NewParcel> = wanted
             .values()
             .filter_map(|w| w.parcel)
-            .map(|(carrier, number, adapter)| ((carrier, number), adapter))
+            .map(|parcel| ((&parcel.carrier, &parcel.number), parcel))
             .collect();
         if parcels.is_empty() {
             return Ok(BTreeMap::new());
@@ -140,14 +140,18 @@ impl PostgresStore {
         let carriers: Vec<_> = parcels.keys().map(|(carrier, _)| carrier.as_str()).collect();
         let numbers: Vec<_> = parcels.keys().map(|(_, number)| number.as_str()).collect();
         sqlx::query(
-            "insert into parcel (id, carrier, tracking_number, adapter, status, news_at, next_check_at, registered_at)
-             select n.*, 'unknown', $5, $5, $5 from unnest($1::uuid[], $2::text[], $3::text[], $4::text[]) as n
+            "insert into parcel (id, carrier, tracking_number, adapter, next_check_at, check_by, status, news_at,
+                                 registered_at)
+             select n.*, 'unknown', $7, $7
+             from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[]) as n
              on conflict (carrier, tracking_number) do nothing",
         )
         .bind(parcels.keys().map(|_| self.ids.next()).collect::<Vec<_>>())
         .bind(&carriers)
         .bind(&numbers)
-        .bind(parcels.values().map(|adapter| adapter.as_str()).collect::<Vec<_>>())
+        .bind(parcels.values().map(|parcel| parcel.adapter.as_str()).collect::<Vec<_>>())
+        .bind(parcels.values().map(|parcel| parcel.due.at).collect::<Vec<_>>())
+        .bind(parcels.values().map(|parcel| parcel.due.by).collect::<Vec<_>>())
         .bind(now)
         .execute(&mut *conn)
         .await?;

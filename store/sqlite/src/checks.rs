@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use forebay_domain::NewOutbox;
-use forebay_domain::parcel::{Checkpoint, Lookup, Progress};
+use forebay_domain::due::{Due, PUSHES_STOPPED, Stopped};
+use forebay_domain::parcel::{Checkpoint, Followed, Lookup, Progress};
 use forebay_schemas::events::{ParcelStatusChanged, ReturnPickedUp};
 use forebay_schemas::{CarrierCode, TrackingNumber};
 use forebay_store::{CheckDone, Handled, Triage};
@@ -25,8 +26,12 @@ struct Held {
     /// Keys of the checkpoints that are stored.
     known: BTreeSet<String>,
     fresh: Vec<Checkpoint>,
-    next_check_at: Option<DateTime<Utc>>,
+    next: Result<Due, Stopped>,
+    /// Before now, and by now.
     checks: i64,
+    more_checks: i64,
+    /// When its carrier last told us by itself.
+    pushed_at: Option<DateTime<Utc>>,
     picked_up: bool,
 }
 
@@ -63,12 +68,17 @@ pub(crate) async fn apply(
 
 /// Merges one answer, and gives the fact of a state that was entered for the first time.
 fn merge(id: Uuid, held: &mut Held, lookup: &Lookup, now: DateTime<Utc>, tools: &Tools) -> Option<NewOutbox> {
-    let advance = held.progress.advance(lookup, &held.known, now);
+    let followed = Followed {
+        number: held.number.as_str(),
+        checks: (held.checks + held.more_checks).unsigned_abs(),
+        pushed: held.pushed_at.is_some_and(|at| now - at < PUSHES_STOPPED),
+    };
+    let advance = held.progress.advance(&followed, lookup, &held.known, now);
     held.progress = advance.progress;
     held.known.extend(advance.fresh.iter().map(Checkpoint::key));
     held.fresh.extend(advance.fresh);
-    held.next_check_at = advance.next_check;
-    held.checks += 1;
+    held.next = advance.next_check;
+    held.more_checks += 1;
     held.picked_up |= advance.picked_up;
     let fact = ParcelStatusChanged {
         parcel_id: id,
@@ -116,11 +126,14 @@ fn held(row: &SqliteRow) -> Result<Held, Fault> {
             picked_up_at: row.instant_if_any("picked_up_at")?,
             news_at: row.instant("news_at")?,
             entered: row.json("entered")?,
+            eta: row.instant_if_any("eta")?,
         },
         known: BTreeSet::new(),
         fresh: Vec::new(),
-        next_check_at: row.instant_if_any("next_check_at")?,
-        checks: 0,
+        next: Err(Stopped::Finished),
+        checks: row.get("checks")?,
+        more_checks: 0,
+        pushed_at: row.instant_if_any("pushed_at")?,
         picked_up: false,
     })
 }
@@ -139,14 +152,18 @@ async fn write(conn: &mut SqliteConnection, parcels: &BTreeMap<Uuid, Held>) -> R
             progress.picked_up_at.map(micros),
             micros(progress.news_at),
             json(&progress.entered)?,
-            held.next_check_at.map(micros),
-            held.checks,
+            held.next.ok().map(|due| (micros(due.at), micros(due.by))).unzip(),
+            held.next.err().map(Stopped::as_str),
+            progress.eta.map(micros),
+            held.pushed_at.map(micros),
+            held.more_checks,
         ));
     }
     sqlx::query(
         "update parcel set status = n.value ->> 1, status_at = n.value ->> 2, picked_up_at = n.value ->> 3,
-             news_at = n.value ->> 4, entered = n.value ->> 5, next_check_at = n.value ->> 6, check_until = null,
-             checks = checks + (n.value ->> 7)
+             news_at = n.value ->> 4, entered = n.value ->> 5, next_check_at = n.value ->> '$[6][0]',
+             check_by = n.value ->> '$[6][1]', stopped = n.value ->> 7, eta = n.value ->> 8, pushed_at = n.value ->> 9,
+             check_until = null, checks = checks + (n.value ->> 10)
          from json_each(?) n where parcel.id = unhex(n.value ->> 0)",
     )
     .bind(json(&rows)?)

@@ -19,6 +19,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("erasure", include_str!("../migrations/0004_erasure.sql")),
     ("pacing", include_str!("../migrations/0005_pacing.sql")),
     ("outside token", include_str!("../migrations/0006_outside_token.sql")),
+    ("due", include_str!("../migrations/0007_due.sql")),
 ];
 
 #[async_trait]

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::error::Fault;
 use crate::rows::{Reading, micros};
 use crate::store::Tools;
-use crate::{SqliteStore, checks, outbox};
+use crate::{SqliteStore, checks, outbox, pushes};
 
 /// Most parcels in one check command.
 const BATCH_MAX: u32 = 100;
@@ -43,8 +43,8 @@ async fn plan(
         "update parcel set check_until = ?4
          where id in (select id from parcel where adapter = ?1 and next_check_at <= ?2
                           and (check_until is null or check_until <= ?2)
-                      order by next_check_at, id limit ?3)
-         returning id, carrier, tracking_number, next_check_at",
+                      order by check_by, id limit ?3)
+         returning id, carrier, tracking_number, coalesce(check_by, next_check_at) as by",
     )
     .bind(plan.adapter.as_str())
     .bind(micros(now))
@@ -60,7 +60,7 @@ async fn plan(
             carrier: row.parsed("carrier")?,
             tracking_number: row.parsed("tracking_number")?,
         };
-        taken.push((row.get::<i64>("next_check_at")?, parcel));
+        taken.push((row.get::<i64>("by")?, parcel));
     }
     taken.sort_by_key(|(due, parcel)| (*due, parcel.parcel_id));
     let parcels: Vec<ParcelRef> = taken.into_iter().map(|(_, parcel)| parcel).collect();
@@ -99,6 +99,8 @@ async fn read(conn: &mut SqliteConnection, carrier: &str, number: &str) -> Resul
         status_at: row.instant_if_any("status_at")?,
         picked_up_at: row.instant_if_any("picked_up_at")?,
         next_check_at: row.instant_if_any("next_check_at")?,
+        stopped: row.get("stopped")?,
+        eta: row.instant_if_any("eta")?,
         checks: row.get("checks")?,
         checkpoints: checkpoints.iter().map(checkpoint).collect::<Result<_, _>>()?,
     }))
@@ -153,6 +155,17 @@ impl Parcels for SqliteStore {
             Box::pin(async move { checks::apply(conn, &checks, now, &tools).await })
         })
         .await
+    }
+
+    async fn check_now(
+        &self,
+        carrier: &CarrierCode,
+        number: &TrackingNumber,
+        now: DateTime<Utc>,
+    ) -> Result<bool, Error> {
+        let (carrier, number) = (carrier.clone(), number.clone());
+        self.write(move |conn| Box::pin(async move { pushes::check_now(conn, &carrier, &number, now).await }))
+            .await
     }
 
     async fn parcel(

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::{Ids, NewOutbox};
 use forebay_schemas::events::{ReturnPickedUp, SendResult};
-use forebay_schemas::{AdapterId, CarrierCode, OrderId, Queue, ReturnId, Route, TrackingNumber};
-use forebay_store::{Error, Handled, Identity, NewReturn, ReturnView, Returns, Triage};
+use forebay_schemas::{CarrierCode, OrderId, Queue, ReturnId, Route, TrackingNumber};
+use forebay_store::{Error, Handled, Identity, NewParcel, NewReturn, ReturnView, Returns, Triage};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
@@ -31,7 +31,7 @@ struct Wanted<'m> {
     identity: Option<&'m Identity>,
     order_id: &'m OrderId,
     requested_at: DateTime<Utc>,
-    parcel: Option<&'m (CarrierCode, TrackingNumber, AdapterId)>,
+    parcel: Option<&'m NewParcel>,
 }
 
 type ParcelKey = (CarrierCode, TrackingNumber);
@@ -110,8 +110,8 @@ async fn register(
     wanted.retain(|id, _| !known.get(*id).is_some_and(|known| known.has_parcel));
     let parcels = parcels(conn, &wanted, now, tools.ids.as_ref()).await?;
     let held = |wanted: &Wanted<'_>| {
-        let (carrier, number, _) = wanted.parcel?;
-        parcels.get(&(carrier.clone(), number.clone())).copied()
+        let parcel = wanted.parcel?;
+        parcels.get(&(parcel.carrier.clone(), parcel.number.clone())).copied()
     };
     let (mut new, mut gaining, mut follow) = (Vec::new(), Vec::new(), Vec::new());
     for (id, wanted) in &wanted {
@@ -128,12 +128,12 @@ async fn register(
             (Some(_), None) => continue,
         };
         let picked_up_at = held.and_then(|held| held.picked_up_at);
-        if let (Some(picked_up_at), Some((carrier, tracking_number, _))) = (picked_up_at, wanted.parcel) {
+        if let (Some(picked_up_at), Some(parcel)) = (picked_up_at, wanted.parcel) {
             let picked_up = ReturnPickedUp {
                 return_id: (*id).clone(),
                 order_id: order_id.clone(),
-                carrier: carrier.clone(),
-                tracking_number: tracking_number.clone(),
+                carrier: parcel.carrier.clone(),
+                tracking_number: parcel.number.clone(),
                 picked_up_at,
             };
             follow.extend(announcement(&picked_up, now, tools.ids.as_ref()));
@@ -178,7 +178,7 @@ async fn known(
     read.collect()
 }
 
-/// Creates the parcels that are missing, due at once, and gives all of them.
+/// Creates the parcels that are missing, and gives all of them.
 async fn parcels(
     conn: &mut SqliteConnection,
     wanted: &BTreeMap<&ReturnId, Wanted<'_>>,
@@ -188,15 +188,19 @@ async fn parcels(
     let named: Vec<_> = wanted
         .values()
         .filter_map(|wanted| wanted.parcel)
-        .map(|(carrier, number, adapter)| (carrier, number, adapter, hex(ids.next())))
+        .map(|parcel| {
+            let NewParcel { carrier, number, adapter, due } = parcel;
+            (carrier, number, adapter, hex(ids.next()), micros(due.at), micros(due.by))
+        })
         .collect();
     if named.is_empty() {
         return Ok(BTreeMap::new());
     }
     let named = json(&named)?;
     sqlx::query(
-        "insert into parcel (id, carrier, tracking_number, adapter, status, news_at, next_check_at, registered_at)
-         select unhex(value ->> 3), value ->> 0, value ->> 1, value ->> 2, 'unknown', ?2, ?2, ?2
+        "insert into parcel (id, carrier, tracking_number, adapter, next_check_at, check_by, status, news_at,
+                             registered_at)
+         select unhex(value ->> 3), value ->> 0, value ->> 1, value ->> 2, value ->> 4, value ->> 5, 'unknown', ?2, ?2
          from json_each(?1) where true on conflict (carrier, tracking_number) do nothing",
     )
     .bind(&named)

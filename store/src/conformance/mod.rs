@@ -19,6 +19,7 @@ pub mod pacing;
 pub mod parcels;
 pub mod points;
 pub mod programmes;
+pub mod pushes;
 pub mod replays;
 pub mod retention;
 pub mod returns;
@@ -158,6 +159,9 @@ macro_rules! store_conformance_tests {
             ]
             parcels: [
                 due_parcels_are_planned_oldest_first_in_batches,
+                where_calls_are_scarce_who_can_wait_the_shortest_goes_first,
+                a_parcel_that_is_not_asked_about_any_more_says_why,
+                what_a_carrier_expects_is_kept_until_it_says_otherwise,
                 a_parcel_has_one_check_outstanding_until_its_lease_ends,
                 an_answer_clears_the_outstanding_check,
                 a_carriers_system_is_planned_for_by_itself,
@@ -186,6 +190,10 @@ macro_rules! store_conformance_tests {
                 a_reward_that_never_ran_out_gets_no_stock_by_being_put_again,
                 zone_and_day_start_are_fixed_once_there_is_attendance,
                 a_faulty_programme_is_refused_and_leaves_nothing,
+            ]
+            pushes: [
+                a_parcel_is_checked_now_unless_it_is_finished_or_unknown,
+                what_has_been_due_for_longer_keeps_its_place,
             ]
             replays: [
                 a_replayed_letter_goes_back_byte_for_byte_with_a_fresh_past,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use forebay_domain::due::Due;
 use forebay_domain::parcel::{Checkpoint, EventTime, Lookup, Snapshot};
 use forebay_schemas::events::{CheckParcels, ParcelStatus, ParcelStatusChanged, ReturnPickedUp};
 use forebay_schemas::{AdapterId, Event};
@@ -32,7 +33,7 @@ pub fn checkpoint(minutes: i64, status: ParcelStatus) -> Checkpoint {
 /// A carrier's answer.
 #[must_use]
 pub fn found(checkpoints: Vec<Checkpoint>) -> Lookup {
-    Lookup::Found(Snapshot { status: None, checkpoints })
+    Lookup::Found(Snapshot { status: None, checkpoints, eta: None })
 }
 
 /// The answer that a parcel was picked up, [`now`].
@@ -55,10 +56,66 @@ fn commands(rows: &[OutboxRow]) -> Vec<CheckParcels> {
     said(rows, "parcel.check.due.v1")
 }
 
+/// Registers a return whose parcel has this number and is due then.
+async fn register_due(store: &dyn Store, n: u32, due: Due) {
+    let mut new = new_return(&format!("R-{n}"), Some(n));
+    new.parcel.as_mut().unwrap().due = due;
+    let message = (identity("returns", &format!("return-{n}"), 1), new);
+    assert_eq!(store.register_returns(vec![message], now()).await.unwrap(), [Handled::Done]);
+}
+
+async fn planned(store: &dyn Store, most: u32, at: DateTime<Utc>) -> Vec<String> {
+    store.plan_checks(&adapter(), 100, most, LEASE, at).await.unwrap();
+    let commands = commands(&drain(store, at).await);
+    commands.iter().flat_map(|c| &c.parcels).map(|p| p.tracking_number.as_str().to_owned()).collect()
+}
+
+pub async fn where_calls_are_scarce_who_can_wait_the_shortest_goes_first(harness: &dyn Harness) {
+    let store = harness.store().await;
+    for (n, at, by) in [(1, 0, 9_000), (2, 60, 100), (3, 30, 4_000), (4, 200, 200)] {
+        register_due(store.as_ref(), n, Due { at: later(at), by: later(by) }).await;
+    }
+    assert_eq!(planned(store.as_ref(), 2, later(60)).await, [2, 3].map(|n| number(n).as_str().to_owned()));
+    assert_eq!(planned(store.as_ref(), 9, later(200)).await, [4, 1].map(|n| number(n).as_str().to_owned()));
+}
+
+pub async fn a_parcel_that_is_not_asked_about_any_more_says_why(harness: &dyn Harness) {
+    let store = harness.store().await;
+    register(store.as_ref(), &[("R-1", Some(1)), ("R-2", Some(2)), ("R-3", Some(3))]).await;
+    let ends = [
+        (1, found(vec![checkpoint(0, ParcelStatus::Delivered)]), later(10), "finished"),
+        (2, Lookup::InvalidNumber, later(10), "refused"),
+        (3, Lookup::NotYetKnown, later(11 * 24 * HOUR), "never_used"),
+    ];
+    for (n, lookup, at, why) in ends {
+        assert_eq!(parcel(store.as_ref(), n).await.stopped, None);
+        check(store.as_ref(), &format!("c-{n}"), n, lookup, at).await;
+        let view = parcel(store.as_ref(), n).await;
+        assert_eq!((view.next_check_at, view.stopped.as_deref()), (None, Some(why)));
+    }
+}
+
+pub async fn what_a_carrier_expects_is_kept_until_it_says_otherwise(harness: &dyn Harness) {
+    let store = harness.store().await;
+    register(store.as_ref(), &[("R-1", Some(1))]).await;
+    let expects =
+        |eta| Lookup::Found(Snapshot { status: Some(ParcelStatus::InTransit), checkpoints: vec![], eta });
+    let days = 4 * 24 * HOUR;
+    let answers = [(Some(later(days)), days), (None, days), (Some(later(2 * days)), 2 * days)];
+    for (n, (eta, kept)) in answers.into_iter().enumerate() {
+        check(store.as_ref(), &format!("c-{n}"), 1, expects(eta), now()).await;
+        let view = parcel(store.as_ref(), 1).await;
+        assert_eq!(view.eta, Some(later(kept)));
+        assert!(view.next_check_at.unwrap() > later(8 * HOUR), "it is not expected soon: {view:?}");
+    }
+}
+
 pub async fn due_parcels_are_planned_oldest_first_in_batches(harness: &dyn Harness) {
     let store = harness.store().await;
     for n in [3, 1, 2, 0, 4] {
-        let page = vec![new_return(&format!("R-{n}"), Some(n))];
+        let at = later(u64::from(n));
+        let mut page = vec![new_return(&format!("R-{n}"), Some(n))];
+        page[0].parcel.as_mut().unwrap().due = Due { at, by: at };
         let cursor = store.collection_cursor().await.unwrap();
         let to = format!("page-{n}");
         store.save_collected(cursor.as_deref(), Some(&to), page, later(u64::from(n))).await.unwrap();
@@ -103,9 +160,12 @@ pub async fn an_answer_clears_the_outstanding_check(harness: &dyn Harness) {
     check(store.as_ref(), "c-1", 1, Lookup::NotYetKnown, later(10)).await;
     assert_eq!(store.checks_outstanding(&adapter(), later(10)).await.unwrap(), 0);
     let view = parcel(store.as_ref(), 1).await;
-    assert_eq!((view.next_check_at, view.checks), (Some(later(10 + 2 * HOUR)), 1));
-    assert_eq!(store.plan_checks(&adapter(), 10, 10, LEASE, later(10 + 2 * HOUR - 1)).await.unwrap(), 0);
-    assert_eq!(store.plan_checks(&adapter(), 10, 10, LEASE, later(10 + 2 * HOUR)).await.unwrap(), 1);
+    let next = view.next_check_at.unwrap();
+    let (least, most) = (later(HOUR), later(3 * HOUR));
+    assert!(view.checks == 1 && next > least && next < most, "{view:?}");
+    let second = chrono::Duration::seconds(1);
+    assert_eq!(store.plan_checks(&adapter(), 10, 10, LEASE, next - second).await.unwrap(), 0);
+    assert_eq!(store.plan_checks(&adapter(), 10, 10, LEASE, next).await.unwrap(), 1);
 }
 
 pub async fn a_carriers_system_is_planned_for_by_itself(harness: &dyn Harness) {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use forebay_domain::due::Due;
 use forebay_schemas::events::{ReturnPickedUp, SendResult};
 use forebay_schemas::{AdapterId, CarrierCode, Event, OrderId, ReturnId, TrackingNumber};
 use serde::de::DeserializeOwned;
@@ -11,7 +12,7 @@ use uuid::Uuid;
 
 use super::parcels::{check, picked_up};
 use super::{Harness, drain, identity, later, now};
-use crate::{EffectKind, Handled, Identity, NewReturn, OutboxRow, ParcelView, Store};
+use crate::{EffectKind, Handled, Identity, NewParcel, NewReturn, OutboxRow, ParcelView, Store};
 
 /// The system that the tests ask about parcels.
 #[must_use]
@@ -44,8 +45,13 @@ pub fn new_return(id: &str, parcel: Option<u32>) -> NewReturn {
         return_id: return_id(id),
         order_id: OrderId::new(format!("O-{id}")).unwrap(),
         requested_at: now(),
-        parcel: parcel.map(|n| (carrier(), number(n), adapter())),
+        parcel: parcel.map(new_parcel),
     }
+}
+
+/// The parcel of this number, due [`now`].
+fn new_parcel(n: u32) -> NewParcel {
+    NewParcel { carrier: carrier(), number: number(n), adapter: adapter(), due: Due { at: now(), by: now() } }
 }
 
 /// A message that asks for a return; its event id is `return-<id>`.

@@ -199,7 +199,7 @@ async fn parcels(store: &dyn Store) {
         text: Some("picked up".to_owned()),
         place: Some("Seoul".to_owned()),
     };
-    let lookup = Lookup::Found(Snapshot { status: None, checkpoints: vec![checkpoint] });
+    let lookup = Lookup::Found(Snapshot { status: None, checkpoints: vec![checkpoint], eta: None });
     let check =
         CheckDone { identity: said("tracking", "check-1"), lookups: vec![(parcel(store).await, lookup)] };
     assert_eq!(store.apply_checks(vec![check], now()).await.unwrap(), [Handled::Done]);
