@@ -11,6 +11,9 @@ pub enum CarrierError {
     /// It refuses our key. Not the parcels' fault: all calls stop until somebody mends it.
     #[error("the carrier's system refuses our credentials ({0})")]
     Auth(String),
+    /// It refuses the token that it gave us, before its time. Nobody's fault: the next call brings a new one.
+    #[error("the carrier's system refuses its own token")]
+    TokenRefused,
     /// Too many calls in a short time: of the whole system, or, as an answer for one parcel, for that parcel.
     #[error("the carrier's system wants fewer calls")]
     RateLimited {
@@ -46,7 +49,7 @@ impl CarrierError {
         match self {
             Self::Auth(_) => Code::Credentials,
             Self::RateLimited { .. } | Self::QuotaExhausted { .. } => Code::RateLimited,
-            Self::Transient(_) => Code::OutsideUnavailable,
+            Self::Transient(_) | Self::TokenRefused => Code::OutsideUnavailable,
             Self::Malformed(_) => Code::OutsideMalformed,
             Self::Rejected { .. } => Code::Rejected,
         }

@@ -128,7 +128,7 @@ impl Base {
         Ok(tools.tokens.source(TokenOptions { key: system, url, client_id, secret: key, placed, pause }))
     }
 
-    /// Makes the call with a token. A token that is refused is dropped for the whole fleet, and the message comes
+    /// Makes the call with a token. A token that is refused is dropped for the whole fleet, and the question comes
     /// again, with a permit of its own; when the new one is refused as well, it is the credentials.
     pub(crate) async fn call_with_token(
         &self,
@@ -141,7 +141,7 @@ impl Base {
             return Ok(answer);
         }
         match tokens.refused(&token).await {
-            true => Err(CarrierError::Transient("the token was refused; a new one is fetched".into())),
+            true => Err(CarrierError::TokenRefused),
             false => Err(CarrierError::Auth("status 401, with a new token".into())),
         }
     }

@@ -1,10 +1,13 @@
 //! Times as sure as the carrier says them.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 use forebay_domain::parcel::EventTime;
 
 /// Instants outside of these years are fillers.
 const YEARS: std::ops::Range<i32> = 2000..2100;
+
+/// The zone in which days begin first is so far ahead of UTC.
+const EASTERNMOST: TimeDelta = TimeDelta::hours(14);
 
 /// Reads RFC 3339 and its looser kin: with a zone an instant, without one a local time, without a time a day. Any
 /// number of digits of a second is taken.
@@ -22,6 +25,17 @@ pub(crate) fn read(text: &str) -> EventTime {
         return local_time(local);
     }
     NaiveDate::parse_from_str(text, "%Y-%m-%d").map_or(EventTime::Missing, day)
+}
+
+/// The earliest instant that is meant, whatever zone was not said: when to expect something and not be late.
+pub(crate) fn earliest(at: EventTime) -> Option<DateTime<Utc>> {
+    let in_the_east = |local: NaiveDateTime| local.and_utc() - EASTERNMOST;
+    match at {
+        EventTime::Exact(at) => Some(at),
+        EventTime::Local(local) => Some(in_the_east(local)),
+        EventTime::Date(day) => Some(in_the_east(day.and_time(NaiveTime::MIN))),
+        EventTime::Missing => None,
+    }
 }
 
 /// An instant, unless it is a filler.
@@ -66,6 +80,11 @@ mod tests {
             assert_eq!(read(text), local, "{text}");
         }
         assert_eq!(read("2026-11-20"), EventTime::Date("2026-11-20".parse().unwrap()));
+        let expected = |text: &str| earliest(read(text)).map(|at| at.to_rfc3339());
+        assert_eq!(expected("2026-11-20T07:30:00+01:00").as_deref(), Some("2026-11-20T06:30:00+00:00"));
+        assert_eq!(expected("2026-11-20T14:30:00").as_deref(), Some("2026-11-20T00:30:00+00:00"));
+        assert_eq!(expected("2026-11-20").as_deref(), Some("2026-11-19T10:00:00+00:00"));
+        assert_eq!(expected(""), None);
         for text in ["", "soon", "0001-01-01T00:00:00Z", "1970-01-01", "------", "07:30:00"] {
             assert_eq!(read(text), EventTime::Missing, "{text}");
         }

@@ -20,6 +20,9 @@ pub(super) const STATUSES: &[(&str, Option<S>)] = &[
     ("error", Some(S::Exception)),
 ];
 
+/// The status of a tracker whose look-up failed.
+pub(super) const FAILED: &str = "error";
+
 /// What a status and its detail mean together.
 pub(super) const DETAILS: &[(&str, &str, S)] =
     &[("in_transit", "received_at_origin_facility", S::PickedUp), ("failure", "lost", S::Lost)];

@@ -84,5 +84,8 @@ pub(super) fn refusal(code: &str) -> Option<Refusal> {
 /// What stands in the words of a 429 of the day's quota; the one of ten seconds says something else.
 pub(super) const DAILY_WORDS: &str = "daily transaction quota";
 
+/// The kinds of dates at which the parcel is expected.
+pub(super) const EXPECTED: &[&str] = &["ESTIMATED_DELIVERY", "COMMITMENT"];
+
 /// The kinds of dates by which of two parcels under one number the younger one is told.
 pub(super) const SHIPPED: &[&str] = &["SHIP", "ACTUAL_PICKUP", "ACTUAL_TENDER"];

@@ -80,6 +80,9 @@ pub(super) const TYPES: &[(&str, Option<S>)] = &[
     ("NA", None),
 ];
 
+/// The kinds of dates at which the parcel is expected: rescheduled before scheduled.
+pub(super) const EXPECTED: &[&str] = &["RDD", "SDD"];
+
 /// What an error's or a warning's code means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refusal {

@@ -33,6 +33,7 @@ fn each_sample_has_its_meaning() {
             ("lost.json", 200, M::Found(Some(S::Lost), 4)),
             ("cancelled.json", 200, M::Found(Some(S::Cancelled), 2)),
             ("unknown.json", 200, M::NotYet),
+            ("lookup_failed.json", 200, M::Own(Fault::Transient)),
             ("unknown_code.json", 200, M::Found(None, 3)),
             ("duplicates.json", 200, M::Found(Some(S::InTransit), 3)),
             ("out_of_order.json", 200, M::Found(Some(S::InTransit), 3)),

@@ -2,6 +2,7 @@
 
 mod answers;
 pub mod dead_letters;
+mod halving;
 pub mod notices;
 pub mod results;
 pub mod returns;

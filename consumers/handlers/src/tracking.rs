@@ -18,6 +18,7 @@ use futures::future::join_all;
 use uuid::Uuid;
 
 use crate::answers;
+use crate::halving::{Halving, Refused};
 
 /// The consumer's name in the inbox.
 pub const CONSUMER: &str = "tracking";
@@ -27,6 +28,11 @@ const OPEN_PAUSE: Duration = Duration::from_secs(5);
 const QUOTA_PAUSE: Duration = Duration::from_secs(600);
 /// How long a system is left alone that asked for it without saying how long.
 const RATE_PAUSE: Duration = Duration::from_secs(10);
+
+/// How long a call is put off whose token was refused, until there is a new one.
+const TOKEN_PAUSE: Duration = Duration::from_secs(1);
+/// For so long a refused batch is halved; its message has a deadline.
+const HALVE_WITHIN: Duration = Duration::from_secs(25);
 
 /// Asks one carrier's system.
 #[derive(Debug)]
@@ -45,6 +51,13 @@ const PARCEL_PAUSE: Duration = Duration::from_secs(3600);
 
 /// The parcels of a check message by their ids: to be asked about, and known without asking.
 type Checked = (Vec<(Uuid, Asked)>, Vec<(Uuid, Lookup)>);
+
+/// What came of one call.
+enum Ask {
+    Told(Vec<(Uuid, Answered)>),
+    Refused(Vec<(Uuid, Asked)>, CarrierError),
+    Not(Outcome),
+}
 
 /// What came of one check message, before it is stored.
 enum Looked {
@@ -78,29 +91,67 @@ impl Tracking {
         if asked.is_empty() {
             return self.sort(inbound, Vec::new(), refused);
         }
+        let (mut told, mut alone) = (Vec::new(), Vec::new());
+        let (mut halving, begun) = (Halving::new(asked), self.clock.now());
+        while let Some(group) = halving.next() {
+            match self.ask(group).await {
+                Ask::Told(answers) => {
+                    halving.answered();
+                    told.extend(answers);
+                }
+                Ask::Refused(group, error) if self.clock.now() < begun + HALVE_WITHIN => {
+                    match halving.refused(group) {
+                        Refused::Halved => {}
+                        Refused::Alone(parcel) => alone.push((parcel, error)),
+                        Refused::All => {
+                            return Looked::Not(Outcome::reject(error.code(), error.to_string()));
+                        }
+                    }
+                }
+                // What is not asked about now the planner asks about later.
+                Ask::Refused(..) | Ask::Not(_) if halving.is_answered() => break,
+                Ask::Refused(_, error) => {
+                    return Looked::Not(Outcome::reject(error.code(), error.to_string()));
+                }
+                Ask::Not(outcome) => return Looked::Not(outcome),
+            }
+        }
+        for ((id, asked), error) in alone {
+            // Its neighbours were answered, so that it is this number.
+            let outcome = if halving.is_answered() { Ok(Lookup::InvalidNumber) } else { Err(error) };
+            told.push((id, Answered { asked, outcome, unmapped: Vec::new() }));
+        }
+        self.sort(inbound, told, refused)
+    }
+
+    /// One call about these parcels, with a permit of its own.
+    async fn ask(&self, group: Vec<(Uuid, Asked)>) -> Ask {
         let permit = match self.pacer.permit().await {
             Ok(permit) => permit,
             Err(not_now) => {
                 let after = self.breaker.open_for().map_or(not_now.after, |_| not_now.after.min(OPEN_PAUSE));
                 let until = self.clock.now() + after;
-                return Looked::Not(Outcome::Defer { until, why: not_now.why.as_str() });
+                return Ask::Not(Outcome::Defer { until, why: not_now.why.as_str() });
             }
         };
-        let (ids, asked): (Vec<Uuid>, Vec<Asked>) = asked.into_iter().unzip();
+        let (ids, asked): (Vec<Uuid>, Vec<Asked>) = group.into_iter().unzip();
         let answer = self.carrier.track(&asked).await;
         let open = self.tell(&permit, answer.as_ref().err()).await;
         drop(permit);
         match answer {
             // The adapter answers for each parcel in the order in which it was asked.
-            Ok(answers) => self.sort(inbound, ids.into_iter().zip(answers).collect(), refused),
-            Err(error) => Looked::Not(self.refused(&error, open).await),
+            Ok(answers) => Ask::Told(ids.into_iter().zip(answers).collect()),
+            Err(error @ CarrierError::Rejected { .. }) => {
+                Ask::Refused(ids.into_iter().zip(asked).collect(), error)
+            }
+            Err(error) => Ask::Not(self.refused(&error, open).await),
         }
     }
 
     /// Tells the breaker how a call ended, and answers for how long nobody is to call.
     async fn tell(&self, permit: &Permit, error: Option<&CarrierError>) -> Option<Duration> {
         let end = match error {
-            None | Some(CarrierError::Rejected { .. }) => CallEnd::Well,
+            None | Some(CarrierError::Rejected { .. } | CarrierError::TokenRefused) => CallEnd::Well,
             // It is there, and wants less: that is the gate's business.
             Some(CarrierError::RateLimited { .. } | CarrierError::QuotaExhausted { .. }) => {
                 if !permit.is_probe() {
@@ -135,8 +186,8 @@ impl Tracking {
         (asked, refused)
     }
 
-    /// Puts what is known of each parcel beside its id. One parcel without an answer costs the message an attempt only when it is
-    /// the only one; otherwise the planner asks again about it later.
+    /// Puts what is known of each parcel beside its id. One parcel without an answer costs the message an attempt
+    /// only when it is the only one; otherwise the planner asks again about it later.
     fn sort(
         &self,
         inbound: &Inbound,
@@ -174,6 +225,7 @@ impl Tracking {
                 let pause = retry_after.unwrap_or(RATE_PAUSE);
                 self.shut(pause, "the carrier asked for a pause", Closing::TooFast).await
             }
+            CarrierError::TokenRefused => self.defer(TOKEN_PAUSE, "the carrier's token was renewed"),
             CarrierError::Rejected { .. } => Outcome::reject(error.code(), error.to_string()),
             CarrierError::Transient(_) | CarrierError::Malformed(_) if open.is_some() => {
                 self.defer(OPEN_PAUSE, "the carrier's breaker is open")
