@@ -3,13 +3,14 @@
 //! A push is verified over the bytes as they came, then read by a pure, total function; whoever serves the route
 //! stores it under its key first, so that a repeat has no second effect.
 
+use chrono::{DateTime, Utc};
 use forebay_schemas::AdapterId;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::HeaderMap;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
-use crate::carrier::Answered;
+use crate::carrier::{Answered, Asked};
 
 /// The secrets that are accepted: one, or two while one takes the place of the other.
 #[derive(Debug, Clone)]
@@ -37,18 +38,43 @@ pub enum PushFault {
 /// What a push says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PushAnswer {
-    /// What makes it the same push when it comes again.
+    /// What makes it the same push when it comes again; where it only says that something changed, see
+    /// [`PushAnswer::key_at`].
     pub dedupe_key: String,
     /// The parcels that it tells of; none when it is of a kind that does not concern us.
     pub parcels: Vec<Answered>,
+    /// The parcels of which it says that something changed, and no more: they are to be asked about.
+    pub changed: Vec<Asked>,
     /// What has no meaning of ours, each once: a parcel's own codes stand beside the parcel.
     pub unmapped: Vec<String>,
+}
+
+impl PushAnswer {
+    /// What makes it the same push when it comes again, having come at `at` first. One that says only that something
+    /// changed looks each time the same: within a minute it is the same push.
+    #[must_use]
+    pub fn key_at(&self, at: DateTime<Utc>) -> String {
+        if self.changed.is_empty() {
+            return self.dedupe_key.clone();
+        }
+        format!("{}@{}", self.dedupe_key, at.format("%Y-%m-%dT%H:%MZ"))
+    }
 }
 
 /// Reads one system's pushes.
 pub trait Push: Send + Sync + std::fmt::Debug {
     /// The adapter whose parcels it tells of.
     fn id(&self) -> &AdapterId;
+
+    /// Its pushes are signed; where they are not, the secret in the address is all that tells who sends them.
+    fn is_signed(&self) -> bool {
+        true
+    }
+
+    /// The headers that [`Push::parse`] reads, in small letters.
+    fn reads(&self) -> &'static [&'static str] {
+        &[]
+    }
 
     /// The bytes come from who knows the secret. Compares in constant time.
     ///

@@ -44,6 +44,10 @@ impl Push for AfterShipPush {
         &self.id
     }
 
+    fn reads(&self) -> &'static [&'static str] {
+        &[VERSION]
+    }
+
     fn verify(&self, headers: &HeaderMap, body: &[u8]) -> Result<(), PushFault> {
         let text = header(headers, SIGNATURE).ok_or(PushFault::Unsigned)?;
         let signature = STANDARD.decode(text).map_err(|_| PushFault::WrongSignature)?;
@@ -74,7 +78,7 @@ impl Push for AfterShipPush {
                 unmapped.insert("version", Some(version.to_owned()));
             }
         }
-        Ok(PushAnswer { dedupe_key, parcels, unmapped: unmapped.into_codes() })
+        Ok(PushAnswer { dedupe_key, parcels, changed: Vec::new(), unmapped: unmapped.into_codes() })
     }
 }
 

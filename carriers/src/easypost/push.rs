@@ -66,7 +66,7 @@ impl Push for EasyPostPush {
                 None => unmapped.insert("carrier", tracker.text("carrier")),
             }
         }
-        Ok(PushAnswer { dedupe_key, parcels, unmapped: unmapped.into_codes() })
+        Ok(PushAnswer { dedupe_key, parcels, changed: Vec::new(), unmapped: unmapped.into_codes() })
     }
 }
 

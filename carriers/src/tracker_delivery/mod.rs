@@ -5,6 +5,7 @@
 
 mod mapping;
 mod parse;
+mod push;
 
 use std::sync::Arc;
 
@@ -22,7 +23,8 @@ use crate::registry::Known;
 use crate::settings::{Base, SetUpError, Settings, Tools, not_served};
 
 /// For the registry.
-pub(crate) const KNOWN: Known = Known { id: "tracker_delivery", build: TrackerDelivery::build, push: None };
+pub(crate) const KNOWN: Known =
+    Known { id: "tracker_delivery", build: TrackerDelivery::build, push: Some(push::build) };
 const PATH: &str = "/graphql";
 /// Events of one parcel that are asked for, the newest ones.
 const QUERY: &str = "query Track($carrierId: ID!, $trackingNumber: String!) { \
