@@ -13,6 +13,8 @@ mod fedex;
 #[cfg(test)]
 mod leaks;
 #[cfg(test)]
+mod stories;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod sweettracker;
@@ -20,3 +22,5 @@ mod sweettracker;
 mod tracker_delivery;
 #[cfg(test)]
 mod ups;
+#[cfg(test)]
+mod worlds;
