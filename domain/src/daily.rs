@@ -7,6 +7,9 @@ use chrono::{DateTime, Days, FixedOffset, NaiveDate, NaiveTime, TimeDelta, TimeZ
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+/// So much of a day may be planned ahead of an even pace.
+const IN_HAND_SECONDS: f64 = 3600.0;
+
 /// Most calls a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Daily {
@@ -39,6 +42,15 @@ impl Daily {
             }
         }
     }
+}
+
+/// How many of a day's calls the plan may have made by now: they are spread evenly over the day, with an hour in hand,
+/// so that what becomes urgent late in the day finds some left.
+#[must_use]
+pub fn planned_by(most: u32, from: DateTime<Utc>, until: DateTime<Utc>, now: DateTime<Utc>) -> u32 {
+    let (length, passed) = ((until - from).as_seconds_f64().max(1.0), (now - from).as_seconds_f64());
+    let share = ((passed + IN_HAND_SECONDS) / length).clamp(0.0, 1.0);
+    (f64::from(most) * share).ceil() as u32
 }
 
 /// When a day begins: a time of the clock in a zone. Read from and shown as `00:00 Asia/Seoul` or `00:00 +09:00`.

@@ -10,6 +10,7 @@ pub mod daily;
 pub mod dead_letter;
 pub mod due;
 pub mod erasure;
+pub mod forecast;
 pub mod ids;
 pub mod incident;
 pub mod limits;
