@@ -1,7 +1,9 @@
 //! The command line.
 
+mod carriers;
 mod dead_letters;
 mod member;
+mod plan;
 mod sandbox;
 mod steering;
 
@@ -10,8 +12,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use url::Url;
 
+pub(crate) use self::carriers::{BreakerWish, CarrierCommand, LimitArgs};
 pub(crate) use self::dead_letters::{DlqCommand, FilterArgs, LettersArgs, When};
 pub(crate) use self::member::MemberCommand;
+pub(crate) use self::plan::PlanArgs;
 pub(crate) use self::sandbox::SandboxArgs;
 pub(crate) use self::steering::{QueueCommand, WorkerCommand};
 
@@ -91,6 +95,13 @@ pub(crate) enum Command {
         api: ApiArgs,
         #[command(subcommand)]
         command: QueueCommand,
+    },
+    /// Carriers' systems: looked at, limited, left alone
+    Carrier {
+        #[command(flatten)]
+        api: ApiArgs,
+        #[command(subcommand)]
+        command: CarrierCommand,
     },
     /// Workers: looked at, drained (`work` starts one)
     Worker {

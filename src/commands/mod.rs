@@ -1,5 +1,6 @@
 //! The commands, one file a subject.
 
+mod carriers;
 mod configuration;
 mod dead_letters;
 mod dev;
@@ -8,6 +9,7 @@ mod event;
 mod key;
 mod member;
 pub(crate) mod people;
+mod plan;
 pub(crate) mod production;
 mod queue;
 mod sandbox;
@@ -18,7 +20,7 @@ use std::path::Path;
 
 use forebay_telemetry::{LogFormat, logs};
 
-use crate::cli::{Cli, Command};
+use crate::cli::{CarrierCommand, Cli, Command};
 use crate::config::Config;
 use crate::demo;
 use crate::exit::{CONFIGURATION, Exit};
@@ -42,6 +44,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Exit> {
         Command::Event { command } => event::run(command).await,
         Command::Dlq { api, command } => dead_letters::run(&api, *command).await,
         Command::Queue { api, command } => queue::run(&api, command).await,
+        Command::Carrier { command: CarrierCommand::Plan(args), .. } => plan::run(&configured(file)?, &args),
+        Command::Carrier { api, command } => carriers::run(&api, command).await,
         Command::Worker { api, command } => worker::run(&api, command).await,
         Command::Audit { api, limit, json } => dead_letters::audit(&api, limit, json).await,
         Command::Member { api, command } => member::run(&api, command).await,
