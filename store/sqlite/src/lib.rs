@@ -16,10 +16,12 @@ mod fleet;
 mod inbox;
 mod incidents;
 mod lifecycle;
+mod lists;
 mod outbox;
 mod pacing;
 mod parcels;
 mod programmes;
+mod pushes;
 mod retention;
 mod returns;
 mod rewards;
@@ -30,5 +32,6 @@ mod schedule;
 
 mod store;
 mod tokens;
+mod wishes;
 
 pub use store::SqliteStore;
