@@ -61,6 +61,12 @@ pub struct Metrics {
     pub breaker_state: IntGaugeVec,
     /// Carrier codes that have no status of ours. `adapter`.
     pub unmapped_codes: IntCounterVec,
+    /// Pushes of carriers' systems as they came in. `system`, `result`: `taken`, `no_such_hook`, `unsigned`,
+    /// `wrong_signature`, `unreadable`, `too_large`, `not_stored`.
+    pub pushes: IntCounterVec,
+    /// What pushes told of parcels. `adapter`, `result`: `merged`, `late` (older than what was known), `to_look_up`,
+    /// `not_followed`.
+    pub pushed_parcels: IntCounterVec,
     /// Outbox rows published.
     pub outbox_published: IntCounter,
     /// Outbox rows due.
@@ -163,6 +169,13 @@ impl Metrics {
                 "carrier_unmapped_codes_total",
                 "Codes without a status.",
                 &["adapter"],
+            )?,
+            pushes: counters(r, "pushes_total", "Pushes of carriers' systems.", &["system", "result"])?,
+            pushed_parcels: counters(
+                r,
+                "pushed_parcels_total",
+                "Parcels that pushes told of.",
+                &["adapter", "result"],
             )?,
             outbox_published: counter(r, "outbox_published_total", "Outbox rows published.")?,
             outbox_due: gauge(r, "outbox_due", "Outbox rows due.")?,

@@ -9,12 +9,15 @@ use chrono::{DateTime, Utc};
 use forebay_domain::{Clock, Ids};
 use forebay_queue::{Message, Outgoing, PublishError, Publisher};
 use forebay_schemas::trail::TRACEPARENT;
-use forebay_schemas::{Catalogue, Code, Direction, Event, EventType, Refusal, Route, Violation, limits};
+use forebay_schemas::{
+    Catalogue, Code, Direction, Event, EventType, Queue, Refusal, Route, Violation, limits,
+};
 use forebay_telemetry::Metrics;
 use serde::Serialize;
 
 use crate::admission::{Admission, Permit};
 use crate::envelope_http::refused;
+use crate::hooks::Hooks;
 use crate::keys::KeyRing;
 use crate::problem::{Kind, Problem};
 use crate::tally::Tally;
@@ -48,6 +51,7 @@ pub struct Intake {
     publisher: Arc<dyn Publisher>,
     catalogue: Arc<Catalogue>,
     pub(crate) keys: Arc<KeyRing>,
+    pub(crate) hooks: Hooks,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) tally: Tally,
@@ -143,7 +147,14 @@ impl Intake {
         let admission = Admission::new(options.in_flight, options.body_bytes);
         let tally = Tally::new(metrics);
         let complained_at = AtomicI64::new(i64::MIN);
-        Self { options, publisher, catalogue, keys, clock, ids, tally, admission, complained_at }
+        let hooks = Hooks::default();
+        Self { options, publisher, catalogue, keys, hooks, clock, ids, tally, admission, complained_at }
+    }
+
+    /// The same intake, which takes these pushes as well.
+    #[must_use]
+    pub fn with_hooks(self, hooks: Hooks) -> Self {
+        Self { hooks, ..self }
     }
 
     /// How many more requests could be in flight now.
@@ -174,13 +185,37 @@ impl Intake {
     ) -> Result<Accepted, AcceptError> {
         let kinds = self.check(&events)?;
         self.stamp(&mut events, arrival);
-        let outgoing = self.messages(&events, &kinds)?;
-        let results = self.publisher.publish(outgoing).await;
-        drop(permit);
-        self.judge(&kinds, &results)?;
+        self.store(permit, &events, &kinds, kinds.iter().map(|kind| Route::inbound(*kind))).await?;
         let events: Vec<Identity> =
             events.into_iter().map(|event| Identity { id: event.id, source: event.source }).collect();
         Ok(Accepted { accepted: events.len(), events })
+    }
+
+    /// Stamps and publishes a command of ours, and returns when it is confirmed. The permit ends with the call.
+    pub(crate) async fn accept_command(
+        &self,
+        permit: Permit,
+        arrival: &Arrival,
+        event: Event,
+        kind: EventType,
+        queue: Queue,
+    ) -> Result<(), AcceptError> {
+        let mut events = [event];
+        self.stamp(&mut events, arrival);
+        self.store(permit, &events, &[kind], [Route::Work(queue)]).await
+    }
+
+    async fn store(
+        &self,
+        permit: Permit,
+        events: &[Event],
+        kinds: &[EventType],
+        routes: impl IntoIterator<Item = Route>,
+    ) -> Result<(), AcceptError> {
+        let outgoing = self.messages(events, routes)?;
+        let results = self.publisher.publish(outgoing).await;
+        drop(permit);
+        self.judge(kinds, &results)
     }
 
     fn check(&self, events: &[Event]) -> Result<Vec<EventType>, AcceptError> {
@@ -226,10 +261,14 @@ impl Intake {
     }
 
     /// The messages to publish. Stamps make an event longer, and a reader takes none above the limit.
-    fn messages(&self, events: &[Event], kinds: &[EventType]) -> Result<Vec<Outgoing>, AcceptError> {
+    fn messages(
+        &self,
+        events: &[Event],
+        routes: impl IntoIterator<Item = Route>,
+    ) -> Result<Vec<Outgoing>, AcceptError> {
         let mut refusals = Vec::new();
         let mut outgoing = Vec::with_capacity(events.len());
-        for (index, (event, kind)) in events.iter().zip(kinds).enumerate() {
+        for (index, (event, route)) in events.iter().zip(routes).enumerate() {
             let message = Message::of(event);
             if message.body.len() > limits::EVENT_BYTES {
                 let detail = format!("has {} bytes with our stamps", message.body.len());
@@ -237,7 +276,7 @@ impl Intake {
                 self.tally.refused(Some(event), &refusal);
                 refusals.push((index, refusal));
             }
-            outgoing.push(Outgoing { route: Route::inbound(*kind), message });
+            outgoing.push(Outgoing { route, message });
         }
         if refusals.is_empty() { Ok(outgoing) } else { Err(AcceptError::Refused(refusals)) }
     }

@@ -23,7 +23,7 @@ const REQUEST_ID_CHARS: usize = 64;
 /// client's, when it is 1 to 64 of `A-Z a-z 0-9 . _ -`, else a new one), and a panic is an answer.
 pub fn around(routes: Router, ids: Arc<dyn Ids>) -> Router {
     routes
-        .fallback(async || Problem::new(Kind::NotFound, "There is nothing at this path."))
+        .fallback(async || Problem::nothing_here())
         .method_not_allowed_fallback(async || {
             Problem::new(Kind::MethodNotAllowed, "The path exists; the Allow header lists its methods.")
         })

@@ -28,6 +28,8 @@ pub enum Kind {
     InvalidRequest,
     /// No key, or one that is not known.
     InvalidKey,
+    /// A push without a signature, or with one of nobody who knows the secret.
+    InvalidSignature,
     /// The key may not do this.
     InsufficientScope,
     /// There is no such thing.
@@ -55,10 +57,11 @@ pub enum Kind {
 impl Kind {
     /// Every kind.
     #[cfg(test)]
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::InvalidEnvelope,
         Self::InvalidRequest,
         Self::InvalidKey,
+        Self::InvalidSignature,
         Self::InsufficientScope,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -77,6 +80,7 @@ impl Kind {
             Self::InvalidEnvelope => "invalid-envelope",
             Self::InvalidRequest => "invalid-request",
             Self::InvalidKey => "invalid-key",
+            Self::InvalidSignature => "invalid-signature",
             Self::InsufficientScope => "insufficient-scope",
             Self::NotFound => "not-found",
             Self::MethodNotAllowed => "method-not-allowed",
@@ -96,6 +100,7 @@ impl Kind {
             Self::InvalidEnvelope => "Not a CloudEvent",
             Self::InvalidRequest => "The request can't be read",
             Self::InvalidKey => "A valid API key is needed",
+            Self::InvalidSignature => "A valid signature is needed",
             Self::InsufficientScope => "The key may not do this",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
@@ -115,7 +120,7 @@ impl Kind {
     pub fn status(self) -> StatusCode {
         match self {
             Self::InvalidEnvelope | Self::InvalidRequest => StatusCode::BAD_REQUEST,
-            Self::InvalidKey => StatusCode::UNAUTHORIZED,
+            Self::InvalidKey | Self::InvalidSignature => StatusCode::UNAUTHORIZED,
             Self::InsufficientScope => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -179,6 +184,12 @@ impl Problem {
             retry_after: (kind == Kind::ReducedCapacity).then_some(RETRY_AFTER_SECONDS),
             headers: Vec::new(),
         }
+    }
+
+    /// Nothing at this path.
+    #[must_use]
+    pub fn nothing_here() -> Self {
+        Self::new(Kind::NotFound, "There is nothing at this path.")
     }
 
     /// With the word of the closed list of codes.

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::accept::Intake;
 use crate::events::post_events;
+use crate::pushes::post_push;
 use crate::{frame, server};
 
 impl Intake {
@@ -19,6 +20,7 @@ impl Intake {
     pub fn routes(self: &Arc<Self>) -> Router {
         let routes = Router::new()
             .route("/v1/events", post(post_events))
+            .route("/hooks/carriers/{system}/{token}", post(post_push))
             .with_state(Arc::clone(self))
             .layer(middleware::from_fn_with_state(Arc::clone(self), count));
         frame::around(routes, Arc::clone(&self.ids))

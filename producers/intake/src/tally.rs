@@ -51,6 +51,10 @@ impl Tally {
         self.metrics.events_received.with_label_values(&[UNKNOWN_TYPE, code]).inc();
     }
 
+    pub(crate) fn push(&self, system: &str, result: &str) {
+        self.metrics.pushes.with_label_values(&[system, result]).inc();
+    }
+
     pub(crate) fn answered(&self, status: StatusCode, seconds: f64) {
         if status == StatusCode::ACCEPTED {
             self.answered_accepted.inc();
