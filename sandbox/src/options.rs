@@ -4,14 +4,22 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use crate::carriers::{CarrierName, Limit};
 use crate::timeline::script::Script;
+
+/// In seconds of the epoch.
+const BEGIN: i64 = 1_795_000_000;
 
 /// How the world behaves.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Chooses the parcels' places and times.
     pub seed: u64,
+    /// The earliest first step of any parcel; the others' lie within ten hours after it, further steps three hours
+    /// apart. Fixed unless told otherwise, so that a world started again tells the same.
+    pub begin: DateTime<Utc>,
     /// Most calls that each carrier takes in any second, unless `limits` says something else of it.
     pub carrier_quota_per_second: u32,
     /// What single carriers take.
@@ -37,6 +45,7 @@ impl Default for Options {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         Self {
             seed: 1,
+            begin: DateTime::from_timestamp(BEGIN, 0).unwrap_or_default(),
             carrier_quota_per_second: 1_000,
             limits: BTreeMap::new(),
             enforce_quota: false,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
 use serde::Deserialize;
@@ -168,27 +168,15 @@ fn refusal(world: &World, headers: &HeaderMap) -> Option<Response> {
 }
 
 fn trouble(trouble: Trouble) -> Response {
-    let (limit, ahead) = match trouble {
-        Trouble::Limited | Trouble::TooMany => (5, 1),
-        Trouble::DayDone => (100, 86_400),
-        Trouble::Down => {
-            return error(StatusCode::SERVICE_UNAVAILABLE, 503, "ServiceUnavailable", "Try again later.");
+    const TOO_MANY: &str = "You have exceeded the API call rate limit.";
+    match trouble {
+        Trouble::Limited | Trouble::TooMany | Trouble::DayDone => {
+            error(StatusCode::TOO_MANY_REQUESTS, 429, "TooManyRequests", TOO_MANY)
         }
-    };
-    let message = "You have exceeded the API call rate limit.";
-    let mut response = error(StatusCode::TOO_MANY_REQUESTS, 429, "TooManyRequests", message);
-    let headers = response.headers_mut();
-    headers.insert("x-ratelimit-limit", HeaderValue::from(limit));
-    headers.insert("x-ratelimit-remaining", HeaderValue::from(0));
-    headers.insert("x-ratelimit-reset", HeaderValue::from(reset(ahead)));
-    response
-}
-
-/// The second of the epoch at which calls are taken again.
-#[expect(clippy::disallowed_methods, reason = "the outside world has a clock of its own")]
-fn reset(ahead: i64) -> i64 {
-    let now = chrono::Utc::now().timestamp();
-    now - now.rem_euclid(ahead) + ahead
+        Trouble::Down => {
+            error(StatusCode::SERVICE_UNAVAILABLE, 503, "ServiceUnavailable", "Try again later.")
+        }
+    }
 }
 
 fn malformed() -> Response {

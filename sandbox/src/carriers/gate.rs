@@ -10,6 +10,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 
+use crate::carriers::counts::Arrived;
 use crate::carriers::{CarrierFaults, CarrierName, Limit, RetryAfter};
 use crate::faults::{Who, pause};
 use crate::world::World;
@@ -29,6 +30,7 @@ pub(crate) enum Trouble {
 
 /// How long a call hangs; whoever calls has given up long before.
 const HANG: Duration = Duration::from_secs(3_600);
+const DAY_S: i64 = 86_400;
 const ANSWER_BYTES: usize = 16 * 1024 * 1024;
 const HTML: &str =
     "<!DOCTYPE html><html><head><title>Maintenance</title></head><body>We will be back.</body></html>";
@@ -83,6 +85,25 @@ async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Respons
         next.run(request).await
     };
     counts.answered(response.status().as_u16());
+    if name == CarrierName::Aftership {
+        with_rate_headers(response, &limit, arrived, &world)
+    } else {
+        response
+    }
+}
+
+/// What is left of the quota, and the second at which it is whole again; AfterShip tells it with every answer.
+fn with_rate_headers(mut response: Response, limit: &Limit, arrived: Arrived, world: &World) -> Response {
+    let used = u32::try_from(arrived.in_window).unwrap_or(u32::MAX);
+    let is_full = response.status() == StatusCode::TOO_MANY_REQUESTS;
+    let day_done = limit.per_day.is_some_and(|most| arrived.today > most);
+    let window = if day_done { DAY_S } else { i64::try_from(limit.window.as_secs()).unwrap_or(DAY_S).max(1) };
+    let now = world.now().timestamp();
+    let headers = response.headers_mut();
+    headers.insert("x-ratelimit-limit", limit.calls.into());
+    headers
+        .insert("x-ratelimit-remaining", if is_full { 0 } else { limit.calls.saturating_sub(used) }.into());
+    headers.insert("x-ratelimit-reset", (now - now.rem_euclid(window) + window).into());
     response
 }
 

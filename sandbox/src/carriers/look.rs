@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::carriers::CarrierName;
 use crate::faults::pause;
-use crate::timeline::parcel::{Disorder, Parcel, Telling, telling};
+use crate::timeline::parcel::{Disorder, Fate, Parcel, Telling, telling};
 use crate::timeline::script::Story;
 use crate::world::World;
 
@@ -43,14 +43,14 @@ impl World {
         advanced: usize,
     ) -> Telling {
         let faults = self.switches.get().of_carrier(name);
-        let seed = self.options.seed;
+        let fate = Fate { seed: self.options.seed, begin: self.options.begin };
         let with_faults = |parcel: Parcel| {
             let disorder = if faults.out_of_order { Disorder::Swapped } else { parcel.disorder };
             let duplicates = parcel.duplicates || faults.duplicates;
             let parcel = Parcel { disorder, duplicates, ..parcel };
-            if faults.reused { parcel.reused(seed) } else { parcel }
+            if faults.reused { parcel.reused(fate) } else { parcel }
         };
-        match telling(seed, number, story, looks, advanced) {
+        match telling(fate, number, story, looks, advanced) {
             Telling::Found(parcel) => Telling::Found(with_faults(parcel)),
             Telling::Truncated(parcel) => Telling::Truncated(with_faults(parcel)),
             other => other,

@@ -106,13 +106,14 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::timeline::parcel::{Telling, telling};
+    use crate::timeline::parcel::{Fate, Telling, telling};
     use crate::timeline::script::Story;
 
     const DELIVERY: [Step; 4] = [Step::Label, Step::PickedUp, Step::InTransit, Step::Delivered];
 
     fn told(story: Story) -> Value {
-        let Telling::Found(parcel) = telling(7, "650000000001", &Arc::new(story), 0, 0) else { panic!() };
+        let fate = Fate { seed: 7, begin: chrono::DateTime::default() };
+        let Telling::Found(parcel) = telling(fate, "650000000001", &Arc::new(story), 0, 0) else { panic!() };
         whole(&parcel)
     }
 

@@ -7,8 +7,6 @@ use chrono::{DateTime, Duration, Utc};
 use crate::timeline::script::{Story, told};
 use crate::timeline::step::{Event, PLACES, Step};
 
-/// The earliest first step of any story, in seconds. Fixed, so that a world started again tells the same.
-const EPOCH: i64 = 1_795_000_000;
 const FIRST_STEP_SPREAD_MINUTES: u64 = 600;
 const STEP_MINUTES: i64 = 180;
 /// How long after its first step a parcel should be delivered.
@@ -16,6 +14,14 @@ const ETA_DAYS: i64 = 2;
 /// How long before it an earlier parcel had the same number.
 const EARLIER_DAYS: i64 = 200;
 const EARLIER: [Step; 3] = [Step::Label, Step::PickedUp, Step::Delivered];
+
+/// What places and times follow from, besides the number.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fate {
+    pub(crate) seed: u64,
+    /// The earliest first step of any story.
+    pub(crate) begin: DateTime<Utc>,
+}
 
 /// How the events of a parcel are put in a wrong order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -127,8 +133,14 @@ impl Parcel {
 }
 
 /// What is to be told of a number after so many earlier looks and so many pushes by the control.
-pub(crate) fn telling(seed: u64, number: &str, story: &Arc<Story>, looks: usize, advanced: usize) -> Telling {
-    let parcel = |steps: &[Step]| parcel(seed, number, steps);
+pub(crate) fn telling(
+    fate: Fate,
+    number: &str,
+    story: &Arc<Story>,
+    looks: usize,
+    advanced: usize,
+) -> Telling {
+    let parcel = |steps: &[Step]| parcel(fate, number, steps);
     let picked_up = || parcel(&[Step::Label, Step::PickedUp]);
     match story.as_ref() {
         Story::Journey { steps, shown, looks_a_step } => {
@@ -144,7 +156,7 @@ pub(crate) fn telling(seed: u64, number: &str, story: &Arc<Story>, looks: usize,
             filler: true,
             ..parcel(steps)
         }),
-        Story::Reused(steps) => Telling::Found(parcel(steps).reused(seed)),
+        Story::Reused(steps) => Telling::Found(parcel(steps).reused(fate)),
         Story::Odd(steps) => Telling::Found(Parcel { odd: true, ..parcel(steps) }),
         Story::AnotherId => Telling::Found(Parcel { another_id: true, ..picked_up() }),
         Story::TooOften(times) if looks >= *times => Telling::TooOften,
@@ -159,19 +171,19 @@ pub(crate) fn telling(seed: u64, number: &str, story: &Arc<Story>, looks: usize,
 }
 
 impl Parcel {
-    pub(crate) fn reused(self, seed: u64) -> Self {
-        let mut earlier = events(hash(seed, &self.number), &EARLIER);
+    pub(crate) fn reused(self, fate: Fate) -> Self {
+        let mut earlier = events(self.hash, fate.begin, &EARLIER);
         earlier.iter_mut().for_each(|event| event.at -= Duration::days(EARLIER_DAYS));
         Self { earlier, ..self }
     }
 }
 
-fn parcel(seed: u64, number: &str, steps: &[Step]) -> Parcel {
-    let hash = hash(seed, number);
+fn parcel(fate: Fate, number: &str, steps: &[Step]) -> Parcel {
+    let hash = hash(fate.seed, number);
     Parcel {
         number: number.to_owned(),
         hash,
-        events: events(hash, steps),
+        events: events(hash, fate.begin, steps),
         earlier: Vec::new(),
         duplicates: false,
         disorder: Disorder::None,
@@ -181,9 +193,8 @@ fn parcel(seed: u64, number: &str, steps: &[Step]) -> Parcel {
     }
 }
 
-fn events(hash: u64, steps: &[Step]) -> Vec<Event> {
+fn events(hash: u64, begin: DateTime<Utc>, steps: &[Step]) -> Vec<Event> {
     let first = i64::try_from(hash % FIRST_STEP_SPREAD_MINUTES).unwrap_or(0);
-    let begin: DateTime<Utc> = DateTime::from_timestamp(EPOCH, 0).unwrap_or_default();
     let event = |(index, step): (u8, &Step)| Event {
         step: *step,
         index,
@@ -212,20 +223,24 @@ mod tests {
 
     const JOURNEY: [Step; 4] = [Step::Label, Step::PickedUp, Step::InTransit, Step::Delivered];
 
+    fn fate(seed: u64) -> Fate {
+        Fate { seed, begin: DateTime::default() }
+    }
+
     fn steps(events: &[Event]) -> Vec<Step> {
         events.iter().map(|event| event.step).collect()
     }
 
     #[test]
     fn a_parcel_is_the_same_for_the_same_seed_and_another_for_another() {
-        let told = |seed| parcel(seed, "600000000001", &JOURNEY).events;
+        let told = |seed| parcel(fate(seed), "600000000001", &JOURNEY).events;
         assert_eq!(told(1), told(1));
         assert!((2..12).any(|seed| told(seed) != told(1)));
     }
 
     #[test]
     fn a_list_begins_where_the_carrier_begins_unless_it_is_in_disorder() {
-        let tidy = parcel(1, "6", &JOURNEY);
+        let tidy = parcel(fate(1), "6", &JOURNEY);
         let mut backwards = JOURNEY;
         backwards.reverse();
         assert_eq!(steps(&tidy.listed(Order::OldestFirst)), JOURNEY);
@@ -242,7 +257,7 @@ mod tests {
 
     #[test]
     fn an_earlier_parcel_of_the_same_number_ended_long_before() {
-        let reused = parcel(1, "6", &JOURNEY).reused(1);
+        let reused = parcel(fate(1), "6", &JOURNEY).reused(fate(1));
         let earlier = reused.the_earlier().unwrap();
         assert_eq!(earlier.step(), Step::Delivered);
         assert!(earlier.events[2].at + Duration::days(100) < reused.events[0].at);

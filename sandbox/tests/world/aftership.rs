@@ -89,4 +89,8 @@ async fn errors_are_told_in_the_meta() {
     let limited = asker.ask(CarrierName::Aftership, "600000000001").await;
     assert_eq!((limited.status, limited.header("x-ratelimit-remaining")), (429, Some("0")));
     assert!(limited.header("x-ratelimit-reset").unwrap().parse::<i64>().is_ok());
+    asker.fault(CarrierName::Aftership, json!({})).await;
+    let left = asker.ask(CarrierName::Aftership, "600000000001").await;
+    let remaining: u32 = left.header("x-ratelimit-remaining").unwrap().parse().unwrap();
+    assert!((900..1_000).contains(&remaining), "{remaining}");
 }
