@@ -17,6 +17,8 @@ use crate::{aftership, dhl, easypost, fedex, sweettracker, tracker_delivery, ups
 pub struct Known {
     /// Its id, by which its section of the configuration is named.
     pub id: &'static str,
+    /// Most parcels of one call.
+    pub max_batch: usize,
     /// Builds it.
     pub build: fn(&Tools, Settings) -> Result<Arc<dyn Carrier>, SetUpError>,
     /// Reads what its system pushes, if it does.

@@ -159,7 +159,7 @@ pub fn first(number: &str, over: Duration, now: DateTime<Utc>) -> Due {
     Due { at: now + wait, by: now + wait }
 }
 
-fn hash(number: &str, checks: u64) -> u64 {
+pub(crate) fn hash(number: &str, checks: u64) -> u64 {
     let digest = Sha256::new().chain_update(number).chain_update(checks.to_be_bytes()).finalize();
     digest.iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte))
 }

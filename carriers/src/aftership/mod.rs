@@ -27,7 +27,8 @@ use crate::settings::{Base, SetUpError, Settings, Tools, not_served};
 pub use push::AfterShipPush;
 
 /// For the registry.
-pub(crate) const KNOWN: Known = Known { id: "aftership", build: AfterShip::build, push: Some(push::build) };
+pub(crate) const KNOWN: Known =
+    Known { id: "aftership", max_batch: 1, build: AfterShip::build, push: Some(push::build) };
 const PATH: &str = "/tracking/2025-04/trackings";
 
 /// The adapter.

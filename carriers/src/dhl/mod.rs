@@ -21,7 +21,7 @@ use crate::registry::Known;
 use crate::settings::{Base, SetUpError, Settings, Tools};
 
 /// For the registry.
-pub(crate) const KNOWN: Known = Known { id: "dhl", build: Dhl::build, push: None };
+pub(crate) const KNOWN: Known = Known { id: "dhl", max_batch: 1, build: Dhl::build, push: None };
 /// Our codes, and the division that is asked; without one DHL looks in all.
 const CARRIERS: &[(&str, Option<&str>)] = &[("dhl", None), ("dhl_express", Some("express"))];
 const PATH: &str = "/track/shipments";

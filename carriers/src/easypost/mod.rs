@@ -24,7 +24,8 @@ use crate::settings::{Base, SetUpError, Settings, Tools, not_served};
 pub use push::EasyPostPush;
 
 /// For the registry.
-pub(crate) const KNOWN: Known = Known { id: "easypost", build: EasyPost::build, push: Some(push::build) };
+pub(crate) const KNOWN: Known =
+    Known { id: "easypost", max_batch: 1, build: EasyPost::build, push: Some(push::build) };
 const PATH: &str = "/v2/trackers";
 
 /// The adapter.

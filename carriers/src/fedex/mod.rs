@@ -23,7 +23,8 @@ use crate::registry::Known;
 use crate::settings::{Base, SetUpError, Settings, Tools};
 
 /// For the registry.
-pub(crate) const KNOWN: Known = Known { id: "fedex", build: Fedex::build, push: None };
+pub(crate) const KNOWN: Known =
+    Known { id: "fedex", max_batch: NUMBERS_MAX, build: Fedex::build, push: None };
 const CARRIERS: &[&str] = &["fedex"];
 const PATH: &str = "/track/v1/trackingnumbers";
 const TOKEN_PATH: &str = "/oauth/token";

@@ -22,7 +22,8 @@ use crate::registry::Known;
 use crate::settings::{Base, SetUpError, Settings, Tools, not_served};
 
 /// For the registry.
-pub(crate) const KNOWN: Known = Known { id: "sweettracker", build: SweetTracker::build, push: None };
+pub(crate) const KNOWN: Known =
+    Known { id: "sweettracker", max_batch: 1, build: SweetTracker::build, push: None };
 /// The path of a look-up.
 const PATH: &str = "/api/v1/trackingInfo";
 

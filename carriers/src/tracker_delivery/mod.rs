@@ -24,7 +24,7 @@ use crate::settings::{Base, SetUpError, Settings, Tools, not_served};
 
 /// For the registry.
 pub(crate) const KNOWN: Known =
-    Known { id: "tracker_delivery", build: TrackerDelivery::build, push: Some(push::build) };
+    Known { id: "tracker_delivery", max_batch: 1, build: TrackerDelivery::build, push: Some(push::build) };
 const PATH: &str = "/graphql";
 /// Events of one parcel that are asked for, the newest ones.
 const QUERY: &str = "query Track($carrierId: ID!, $trackingNumber: String!) { \

@@ -22,7 +22,7 @@ use crate::registry::Known;
 use crate::settings::{Base, SetUpError, Settings, Tools};
 
 /// For the registry.
-pub(crate) const KNOWN: Known = Known { id: "ups", build: Ups::build, push: None };
+pub(crate) const KNOWN: Known = Known { id: "ups", max_batch: 1, build: Ups::build, push: None };
 const CARRIERS: &[&str] = &["ups"];
 const PATH: &str = "/api/track/v1/details/";
 const TOKEN_PATH: &str = "/security/v1/oauth/token";
