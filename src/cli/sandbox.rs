@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use chrono::{DateTime, Utc};
 use clap::Args;
 
 #[derive(Debug, Args)]
@@ -46,6 +47,10 @@ pub(crate) struct SandboxArgs {
     /// Choose the parcels' places and times
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
+    /// When the earliest parcel begins, as RFC 3339; the others begin within ten hours after it [default: always the
+    /// same instant, so that a sandbox started again tells the same]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) begin: Option<DateTime<Utc>>,
     /// First pause before a push that was not taken is sent again; the next ones double
     #[arg(long, default_value_t = 30_000, value_name = "MILLISECONDS")]
     pub(crate) push_retry_ms: u64,

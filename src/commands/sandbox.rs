@@ -33,14 +33,16 @@ pub(crate) async fn run(args: SandboxArgs) -> Result<(), Exit> {
 }
 
 fn options(args: &SandboxArgs) -> Options {
+    let defaults = Options::default();
     let options = Options {
         seed: args.seed,
+        begin: args.begin.unwrap_or(defaults.begin),
         carrier_quota_per_second: args.quota,
         enforce_quota: args.enforce_quota,
         push_retry: Duration::from_millis(args.push_retry_ms),
         listen: args.listen,
         smtp: args.smtp,
-        ..Options::default()
+        ..defaults
     };
     if args.documented_limits { options.with_documented_limits() } else { options }
 }
