@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use forebay_carriers::{Answered, Asked, Carrier, CarrierError};
+use forebay_carriers::{Answered, Asked, Carrier, CarrierError, Push};
 use forebay_domain::breaker::CallEnd;
+use forebay_domain::daily::Purpose;
 use forebay_domain::parcel::Lookup;
 use forebay_domain::{Clock, Outcome};
 use forebay_outbound::{Breaker, Pacer, Permit};
 use forebay_schemas::events::CheckParcels;
 use forebay_schemas::{Code, Payload};
-use forebay_store::{CheckDone, Closing, Store};
+use forebay_store::{CheckDone, Closing, Handled, PushDone, Store};
 use forebay_telemetry::Metrics;
 use forebay_worker::{Failure, Handler, Inbound, Shape};
 use futures::future::join_all;
@@ -44,6 +45,7 @@ pub struct Tracking {
     breaker: Breaker,
     metrics: Metrics,
     concurrency: usize,
+    pushes: Option<Pushes>,
 }
 
 /// How long a parcel is left alone of which the carrier has told enough for a while.
@@ -59,9 +61,10 @@ enum Ask {
     Not(Outcome),
 }
 
-/// What came of one check message, before it is stored.
+/// What came of one message, before it is stored.
 enum Looked {
     Answered(CheckDone),
+    Pushed(PushDone),
     Not(Outcome),
 }
 
@@ -77,16 +80,27 @@ impl Tracking {
         metrics: Metrics,
         concurrency: usize,
     ) -> Self {
-        Self { store, clock, carrier, pacer, breaker, metrics, concurrency: concurrency.max(1) }
+        Self { store, clock, carrier, pacer, breaker, metrics, concurrency: concurrency.max(1), pushes: None }
+    }
+
+    /// Applies what the carrier's system pushes as well.
+    #[must_use]
+    pub fn with_pushes(self, push: Arc<dyn Push>) -> Self {
+        let pushes = Pushes::new(push, self.metrics.clone());
+        Self { pushes: Some(pushes), ..self }
     }
 
     async fn look(&self, inbound: &Inbound) -> Looked {
+        if let (Payload::ParcelPushed(pushed), Some(pushes)) = (&inbound.payload, &self.pushes) {
+            return pushes.read(CONSUMER, inbound, pushed).map_or_else(Looked::Not, Looked::Pushed);
+        }
         let Payload::CheckParcels(check) = &inbound.payload else {
             return Looked::Not(Outcome::reject(
                 Code::Rejected,
                 "this type is not handled in a queue of tracking",
             ));
         };
+        let purpose = if check.for_person { Purpose::Person } else { Purpose::Routine };
         let (asked, refused) = self.checked(check);
         if asked.is_empty() {
             return self.sort(inbound, Vec::new(), refused);
@@ -94,7 +108,7 @@ impl Tracking {
         let (mut told, mut alone) = (Vec::new(), Vec::new());
         let (mut halving, begun) = (Halving::new(asked), self.clock.now());
         while let Some(group) = halving.next() {
-            match self.ask(group).await {
+            match self.ask(group, purpose).await {
                 Ask::Told(answers) => {
                     halving.answered();
                     told.extend(answers);
@@ -125,8 +139,8 @@ impl Tracking {
     }
 
     /// One call about these parcels, with a permit of its own.
-    async fn ask(&self, group: Vec<(Uuid, Asked)>) -> Ask {
-        let permit = match self.pacer.permit().await {
+    async fn ask(&self, group: Vec<(Uuid, Asked)>, purpose: Purpose) -> Ask {
+        let permit = match self.pacer.permit_for(purpose).await {
             Ok(permit) => permit,
             Err(not_now) => {
                 let after = self.breaker.open_for().map_or(not_now.after, |_| not_now.after.min(OPEN_PAUSE));
@@ -136,9 +150,13 @@ impl Tracking {
         };
         let (ids, asked): (Vec<Uuid>, Vec<Asked>) = group.into_iter().unzip();
         let answer = self.carrier.track(&asked).await;
-        let open = self.tell(&permit, answer.as_ref().err()).await;
+        let error = answer.as_ref().map_or_else(Some, |answers| failed(answers));
+        let (fails, open) = (error.is_some(), self.tell(&permit, error).await);
         drop(permit);
         match answer {
+            Ok(_) if fails && open.is_some() => {
+                Ask::Not(self.defer(OPEN_PAUSE, "the carrier's breaker is open"))
+            }
             // The adapter answers for each parcel in the order in which it was asked.
             Ok(answers) => Ask::Told(ids.into_iter().zip(answers).collect()),
             Err(error @ CarrierError::Rejected { .. }) => {
@@ -259,12 +277,37 @@ impl Tracking {
         }
     }
 
+    async fn apply(&self, pushed: Vec<PushDone>) -> Result<Vec<Handled>, Failure> {
+        let Some(pushes) = self.pushes.as_ref().filter(|_| !pushed.is_empty()) else { return Ok(Vec::new()) };
+        let applied =
+            self.store.apply_pushes(pushed, self.clock.now()).await.map_err(answers::failure)?;
+        pushes.count(&applied.tally);
+        Ok(applied.handled)
+    }
+
     async fn shut(&self, pause: Duration, why: &'static str, closing: Closing) -> Outcome {
         if let Err(error) = self.pacer.penalise(pause, why, closing).await {
             tracing::warn!(%error, why, "the fleet could not be told to leave a carrier alone; this process does");
         }
         self.defer(pause, why)
     }
+}
+
+/// The failure of a call that was answered, but with nothing to go by for any parcel.
+fn failed(answers: &[Answered]) -> Option<&CarrierError> {
+    let failure = |answered: &Answered| {
+        matches!(answered.outcome, Err(CarrierError::Transient(_) | CarrierError::Malformed(_)))
+    };
+    let first = answers.first()?;
+    answers.iter().all(failure).then_some(())?;
+    first.outcome.as_ref().err()
+}
+
+/// Where a message's outcome comes from.
+enum Place {
+    Checks,
+    Pushes,
+    Settled(Outcome),
 }
 
 #[async_trait]
@@ -277,16 +320,20 @@ impl Handler for Tracking {
 
     async fn handle(&self, batch: Vec<Inbound>) -> Result<Vec<Outcome>, Failure> {
         let looked = join_all(batch.iter().map(|inbound| self.look(inbound))).await;
-        let mut done = Vec::with_capacity(looked.len());
-        let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(looked.len());
+        let (mut done, mut pushed) = (Vec::with_capacity(looked.len()), Vec::new());
+        let mut places = Vec::with_capacity(looked.len());
         for one in looked {
-            match one {
+            places.push(match one {
                 Looked::Answered(check) => {
                     done.push(check);
-                    outcomes.push(None);
+                    Place::Checks
                 }
-                Looked::Not(outcome) => outcomes.push(Some(outcome)),
-            }
+                Looked::Pushed(push) => {
+                    pushed.push(push);
+                    Place::Pushes
+                }
+                Looked::Not(outcome) => Place::Settled(outcome),
+            });
         }
         let applied = if done.is_empty() {
             Vec::new()
@@ -294,9 +341,12 @@ impl Handler for Tracking {
             self.store.apply_checks(done, self.clock.now()).await.map_err(answers::failure)?
         };
         let mut applied = applied.into_iter().map(answers::outcome);
-        Ok(outcomes
-            .into_iter()
-            .map(|early| early.or_else(|| applied.next()).unwrap_or_else(answers::unanswered))
-            .collect())
+        let mut merged = self.apply(pushed).await?.into_iter().map(answers::outcome);
+        let outcome = |place| match place {
+            Place::Checks => applied.next().unwrap_or_else(answers::unanswered),
+            Place::Pushes => merged.next().unwrap_or_else(answers::unanswered),
+            Place::Settled(outcome) => outcome,
+        };
+        Ok(places.into_iter().map(outcome).collect())
     }
 }
