@@ -68,6 +68,10 @@ impl Systems {
             let Some(view) = view else { continue };
             let queue = watched.queue.to_string();
             if let Some(why) = left_alone(view, &watched.terms) {
+                if let Some((_, until)) = self.claims.get_mut(&watched.key) {
+                    // The probe is made; the next one is anybody's.
+                    *until = Instant::now();
+                }
                 bars.barred.insert(queue, why);
             } else if view.breaker.bar.is_some() {
                 match self.claim(&watched, store, patience).await? {
