@@ -12,6 +12,11 @@ use crate::push::{Push, PushSecrets};
 use crate::settings::{SetUpError, Settings, Tools};
 use crate::{aftership, dhl, easypost, fedex, sweettracker, tracker_delivery, ups};
 
+/// Builds an adapter.
+pub type Build = fn(&Tools, Settings) -> Result<Arc<dyn Carrier>, SetUpError>;
+/// Builds what reads its system's pushes.
+pub type BuildPush = fn(PushSecrets) -> Arc<dyn Push>;
+
 /// An adapter that can be configured.
 #[derive(Clone, Copy)]
 pub struct Known {
@@ -20,9 +25,9 @@ pub struct Known {
     /// Most parcels of one call.
     pub max_batch: usize,
     /// Builds it.
-    pub build: fn(&Tools, Settings) -> Result<Arc<dyn Carrier>, SetUpError>,
+    pub build: Build,
     /// Reads what its system pushes, if it does.
-    pub push: Option<fn(PushSecrets) -> Arc<dyn Push>>,
+    pub push: Option<BuildPush>,
 }
 
 impl fmt::Debug for Known {

@@ -154,10 +154,9 @@ impl TokenSource {
         // One of the process asks, the others wait here.
         let mut held = held.lock().await;
         loop {
-            if let Some((token, until)) = &held.young {
-                if *until > Instant::now() {
-                    return Ok(token.clone());
-                }
+            let young = held.young.as_ref().filter(|(_, until)| *until > Instant::now());
+            if let Some((token, _)) = young {
+                return Ok(token.clone());
             }
             let (token, life) = match desk.store.token(&options.key, LEASE).await? {
                 TokenState::Held { token, left, refresh_due: false } => (token, left),
