@@ -3,6 +3,8 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_schemas::ReturnId;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::Handled;
 use crate::error::Error;
@@ -20,6 +22,24 @@ pub enum Intent {
     Confirmed,
 }
 
+/// The key of a return's result: the same over retries, replays and workers, and when a person has it sent again.
+#[must_use]
+pub fn result_key(return_id: &ReturnId) -> String {
+    let name = format!("forebay/return-result/{return_id}");
+    Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()).to_string()
+}
+
+/// A call to the outside, for reading.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "plain fields; states are intended, failed, unknown, confirmed")]
+pub struct EffectView {
+    pub state: String,
+    pub tries: i64,
+    pub error: Option<String>,
+    pub intended_at: DateTime<Utc>,
+    pub changed_at: DateTime<Utc>,
+}
+
 /// The effect ledger.
 #[async_trait]
 pub trait Effects {
@@ -35,6 +55,9 @@ pub trait Effects {
         error: &str,
         now: DateTime<Utc>,
     ) -> Result<(), Error>;
+
+    /// What is known of a call.
+    async fn effect(&self, key: &str) -> Result<Option<EffectView>, Error>;
 
     /// Notes that the shop took the result of a return: confirms the effect, marks the return as reported, and
     /// writes the message's inbox row, in one transaction.

@@ -37,7 +37,7 @@ pub use dead_letters::{
     Archived, Cursor, DeadLetter, DeadLetterCount, DeadLetterFilter, DeadLetterGroup, DeadLetters,
     NewDeadLetter, NewReplay, Replay, ReplayStep, Replays, Revived, Status,
 };
-pub use effects::{Effects, Intent};
+pub use effects::{EffectView, Effects, Intent, result_key};
 pub use erasure::{Erasure, Erasures};
 pub use error::Error;
 pub use fleet::{Fleet, Orders, Pause, WorkerBeat, WorkerView};
@@ -46,10 +46,10 @@ pub use incidents::{Incidents, Told};
 pub use lifecycle::{Lifecycle, StoreStatus};
 pub use outbox::{Outbox, OutboxLag, OutboxRow};
 pub use pacing::{Closed, Closing, Pacing, Permits, Wish};
-pub use parcels::{CheckDone, CheckpointView, ParcelView, Parcels};
+pub use parcels::{CheckAsked, CheckDone, CheckpointView, ParcelFilter, ParcelView, Parcels};
 pub use patience::{PATIENCE, within};
 pub use retention::{Memory, Retention};
-pub use returns::{NewParcel, NewReturn, ReturnView, Returns};
+pub use returns::{NewParcel, NewReturn, Overdue, Resent, ReturnFilter, ReturnState, ReturnView, Returns};
 pub use rewards::{BalanceView, ClaimView, MemberDays, RewardMessage, Rewards, RewardsSettled};
 pub use schedule::{Firing, Schedule};
 pub use tokens::{TokenState, Tokens};

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use forebay_domain::due::Stopped;
 use forebay_domain::parcel::{Checkpoint, Lookup};
+use forebay_schemas::events::ParcelStatus;
 use forebay_schemas::{AdapterId, CarrierCode, TrackingNumber};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::Handled;
+use crate::audit_log::{AuditEntry, By};
 use crate::error::Error;
 use crate::inbox::Identity;
 
@@ -49,8 +52,55 @@ pub struct ParcelView {
     /// When its carrier expects to hand it over, as it last said.
     pub eta: Option<DateTime<Utc>>,
     pub checks: i64,
-    /// Oldest first as we learned of them, at most 200.
+    /// Oldest first as we learned of them, at most 200; in a list the last one alone.
     pub checkpoints: Vec<CheckpointView>,
+}
+
+/// Which parcels; an absent field is no condition.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ParcelFilter {
+    /// Of this carrier.
+    pub carrier: Option<CarrierCode>,
+    /// Asked about at this carrier's system.
+    pub adapter: Option<AdapterId>,
+    /// In this state.
+    pub status: Option<ParcelStatus>,
+    /// Not asked about any more, for this reason.
+    pub stopped: Option<Stopped>,
+}
+
+/// What became of a person's wish to have a parcel checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckAsked {
+    /// No such parcel is followed.
+    NotThere,
+    /// Nothing more is to be expected of it.
+    Finished,
+    /// A check that a person asked for is on its way already.
+    OnItsWay,
+    /// The command is written.
+    Written,
+}
+
+impl CheckAsked {
+    /// What the audit log says of it; nothing when nothing was written. `stopped` is why it was not asked about any
+    /// more before.
+    #[must_use]
+    pub fn told(
+        self,
+        parcel: (&CarrierCode, &TrackingNumber),
+        stopped: Option<&str>,
+        by: &By,
+        now: DateTime<Utc>,
+    ) -> Option<AuditEntry> {
+        let (carrier, number) = parcel;
+        (self == Self::Written).then(|| AuditEntry {
+            subject: format!("{carrier}/{number}"),
+            count: 1,
+            before: serde_json::json!({ "stopped": stopped }),
+            ..AuditEntry::of(by, "parcels.check", now)
+        })
+    }
 }
 
 /// Parcels.
@@ -86,6 +136,26 @@ pub trait Parcels {
         number: &TrackingNumber,
         now: DateTime<Utc>,
     ) -> Result<bool, Error>;
+
+    /// Writes a check of one parcel to the outbox for a person who waits for it, and the audit entry; the parcel is
+    /// asked about again if it was not any more. The check is outstanding for `lease`. One that goes by the plan may be
+    /// outstanding beside it, since that one may have to wait for the plan's share of the day. One transaction.
+    async fn ask_check(
+        &self,
+        carrier: &CarrierCode,
+        number: &TrackingNumber,
+        lease: Duration,
+        by: &By,
+        now: DateTime<Utc>,
+    ) -> Result<CheckAsked, Error>;
+
+    /// Parcels, those that were registered last first, after the one named; each with the last of its checkpoints.
+    async fn list_parcels(
+        &self,
+        filter: &ParcelFilter,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<ParcelView>, Error>;
 
     /// One parcel with its checkpoints.
     async fn parcel(

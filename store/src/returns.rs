@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::Handled;
+use crate::audit_log::{AuditEntry, By};
 use crate::error::Error;
 use crate::inbox::Identity;
 
@@ -46,12 +47,92 @@ pub struct ReturnView {
     pub order_id: String,
     pub state: String,
     pub requested_at: DateTime<Utc>,
+    pub registered_at: DateTime<Utc>,
     pub carrier: Option<String>,
     pub tracking_number: Option<String>,
     pub parcel_id: Option<Uuid>,
     pub parcel_status: Option<String>,
     pub picked_up_at: Option<DateTime<Utc>>,
     pub reported_at: Option<DateTime<Utc>>,
+}
+
+/// Which returns; an absent field is no condition.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReturnFilter {
+    /// In this state.
+    pub state: Option<ReturnState>,
+    /// Of this order.
+    pub order_id: Option<OrderId>,
+}
+
+/// How far a return is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReturnState {
+    /// It was asked for; its parcel is not known.
+    Requested,
+    /// Its parcel is followed.
+    Tracking,
+    /// Its parcel was picked up; the shop is to be told.
+    PickedUp,
+    /// The shop was told.
+    Reported,
+}
+
+impl ReturnState {
+    /// Its word in the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Tracking => "tracking",
+            Self::PickedUp => "picked_up",
+            Self::Reported => "reported",
+        }
+    }
+}
+
+/// What became of a person's wish that a result be sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resent {
+    /// There is no such return.
+    NotThere,
+    /// Its parcel was not picked up yet: there is no result.
+    NotPickedUp,
+    /// The command is written.
+    Written {
+        /// The shop had taken it before.
+        again: bool,
+    },
+}
+
+/// Results that stay away: of returns that were announced in this time and are not reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overdue {
+    /// Announced at or after.
+    pub since: DateTime<Utc>,
+    /// Announced before.
+    pub before: DateTime<Utc>,
+}
+
+impl Resent {
+    /// What the audit log says of it; nothing when nothing was written.
+    #[must_use]
+    pub fn told(self, return_id: &ReturnId, by: &By, now: DateTime<Utc>) -> Option<AuditEntry> {
+        let Self::Written { again } = self else { return None };
+        Some(AuditEntry {
+            subject: return_id.to_string(),
+            count: 1,
+            after: serde_json::json!({ "again": again }),
+            ..AuditEntry::of(by, "returns.resend", now)
+        })
+    }
+}
+
+/// What the audit log says of a collection that a person asked for.
+#[must_use]
+pub fn collection_asked(by: &By, now: DateTime<Utc>) -> AuditEntry {
+    AuditEntry { subject: "returns".to_owned(), count: 1, ..AuditEntry::of(by, "returns.collect", now) }
 }
 
 /// Returns.
@@ -86,4 +167,29 @@ pub trait Returns {
 
     /// One return.
     async fn return_by_id(&self, return_id: &ReturnId) -> Result<Option<ReturnView>, Error>;
+
+    /// Returns, those that were registered last first, after the one named.
+    async fn list_returns(
+        &self,
+        filter: &ReturnFilter,
+        after: Option<&ReturnId>,
+        limit: u32,
+    ) -> Result<Vec<ReturnView>, Error>;
+
+    /// Writes the command to send a return's result, with `again` when the shop has taken it before, and the audit
+    /// entry, in one transaction.
+    async fn resend_result(&self, return_id: &ReturnId, by: &By, now: DateTime<Utc>)
+    -> Result<Resent, Error>;
+
+    /// Writes the command to collect returns from the shop, and the audit entry, in one transaction.
+    async fn ask_collection(&self, by: &By, now: DateTime<Utc>) -> Result<(), Error>;
+
+    /// Returns whose result stays away, by id, after the one named: picked up, not reported, and no dead letter of
+    /// the command to send it waits, is being replayed, or was discarded by a person who did not want it sent.
+    async fn overdue_results(
+        &self,
+        overdue: Overdue,
+        after: Option<&ReturnId>,
+        limit: u32,
+    ) -> Result<Vec<ReturnId>, Error>;
 }

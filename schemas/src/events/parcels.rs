@@ -123,6 +123,9 @@ pub struct CheckParcels {
     /// The parcels, at least one.
     #[schemars(length(min = 1, max = 100))]
     pub parcels: Vec<ParcelRef>,
+    /// A person asked for it and waits: it may use what is kept of the day's calls for people.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub for_person: bool,
 }
 
 impl EventData for CheckParcels {

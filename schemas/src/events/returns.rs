@@ -57,6 +57,9 @@ impl EventData for CollectReturns {
 pub struct SendResult {
     /// The return.
     pub return_id: ReturnId,
+    /// Send it even if the shop has taken it before: a person asks for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
 }
 
 impl EventData for SendResult {

@@ -101,13 +101,14 @@ impl PostgresStore {
             return Ok(Vec::new());
         }
         let mut picked_up: Vec<(String, String, Uuid, DateTime<Utc>)> = sqlx::query_as(
-            "update return_order r set state = 'picked_up', picked_up_at = n.picked_up_at
+            "update return_order r set state = 'picked_up', picked_up_at = n.picked_up_at, announced_at = $3
              from unnest($1::uuid[], $2::timestamptz[]) as n (parcel_id, picked_up_at)
              where r.parcel_id = n.parcel_id and r.picked_up_at is null
              returning r.id, r.order_id, r.parcel_id, r.picked_up_at",
         )
         .bind(ids)
         .bind(times)
+        .bind(now)
         .fetch_all(conn)
         .await?;
         picked_up.sort();

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_schemas::ReturnId;
-use forebay_store::{Effects, Error, Handled, Identity, Intent, Triage};
+use forebay_store::{EffectView, Effects, Error, Handled, Identity, Intent, Triage};
 use sqlx::PgConnection;
 
 use crate::attempt::Tries;
@@ -54,6 +54,23 @@ impl Effects for PostgresStore {
         .await
         .map_err(store_error)?;
         Ok(())
+    }
+
+    async fn effect(&self, key: &str) -> Result<Option<EffectView>, Error> {
+        type Row = (String, i64, Option<String>, DateTime<Utc>, DateTime<Utc>);
+        let row: Option<Row> =
+            sqlx::query_as("select state, tries, error, intended_at, changed_at from effect where key = $1")
+                .bind(key)
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(store_error)?;
+        Ok(row.map(|(state, tries, error, intended_at, changed_at)| EffectView {
+            state,
+            tries,
+            error,
+            intended_at,
+            changed_at,
+        }))
     }
 
     async fn result_delivered(

@@ -8,7 +8,9 @@ use forebay_domain::NewOutbox;
 use forebay_domain::parcel::Checkpoint;
 use forebay_schemas::events::{CheckParcels, ParcelRef};
 use forebay_schemas::{AdapterId, CarrierCode, Queue, Route, TrackingNumber};
-use forebay_store::{CheckDone, CheckpointView, Error, Handled, ParcelView, Parcels};
+use forebay_store::{
+    By, CheckAsked, CheckDone, CheckpointView, Error, Handled, ParcelFilter, ParcelView, Parcels,
+};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
@@ -16,7 +18,7 @@ use uuid::Uuid;
 use crate::attempt::Tries;
 use crate::error::{Stop, store_error};
 use crate::rows::read;
-use crate::{PostgresStore, outbox, pushes};
+use crate::{PostgresStore, lists, outbox, pushes, wishes};
 
 /// Most parcels in one check command.
 const BATCH_MAX: u32 = 100;
@@ -64,7 +66,8 @@ impl PostgresStore {
         let commands: Vec<NewOutbox> = parcels
             .chunks(batch.clamp(1, BATCH_MAX) as usize)
             .map(|parcels| {
-                let check = CheckParcels { adapter: adapter.clone(), parcels: parcels.to_vec() };
+                let check =
+                    CheckParcels { adapter: adapter.clone(), parcels: parcels.to_vec(), for_person: false };
                 let route = Route::Work(Queue::Tracking(adapter.clone()));
                 NewOutbox::command(self.ids.next().to_string(), route, now, &check)
             })
@@ -133,6 +136,35 @@ impl Parcels for PostgresStore {
         }
     }
 
+    async fn ask_check(
+        &self,
+        carrier: &CarrierCode,
+        number: &TrackingNumber,
+        lease: Duration,
+        by: &By,
+        now: DateTime<Utc>,
+    ) -> Result<CheckAsked, Error> {
+        let (parcel, lease) = ((carrier, number), lease.min(LEASE_MAX));
+        let mut tries = Tries::default();
+        loop {
+            let mut tx = self.begin().await?;
+            let done = wishes::check(&mut tx, parcel, lease, by, now, self.ids.as_ref()).await;
+            if let Some(asked) = tries.end(tx, done, self.ids.as_ref()).await? {
+                return Ok(asked);
+            }
+        }
+    }
+
+    async fn list_parcels(
+        &self,
+        filter: &ParcelFilter,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<ParcelView>, Error> {
+        let mut tx = self.begin_read().await?;
+        lists::of_parcels(&mut tx, filter, after, limit).await
+    }
+
     async fn parcel(
         &self,
         carrier: &CarrierCode,
@@ -157,7 +189,7 @@ impl Parcels for PostgresStore {
     }
 }
 
-fn checkpoint(row: &PgRow) -> Result<CheckpointView, Error> {
+pub(crate) fn checkpoint(row: &PgRow) -> Result<CheckpointView, Error> {
     let text = |column| row.try_get::<&str, _>(column).map_err(store_error);
     let at = read("checkpoint", "at", serde_json::from_str(text("at")?))?;
     let status = read("checkpoint", "status", text("status")?.parse())?;
@@ -176,7 +208,7 @@ fn checkpoint(row: &PgRow) -> Result<CheckpointView, Error> {
     decode().map_err(store_error)
 }
 
-fn view(row: &PgRow, checkpoints: Vec<CheckpointView>) -> Result<ParcelView, sqlx::Error> {
+pub(crate) fn view(row: &PgRow, checkpoints: Vec<CheckpointView>) -> Result<ParcelView, sqlx::Error> {
     Ok(ParcelView {
         parcel_id: row.try_get("id")?,
         carrier: row.try_get("carrier")?,

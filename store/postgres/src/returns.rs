@@ -7,18 +7,21 @@ use chrono::{DateTime, Utc};
 use forebay_domain::{Ids, NewOutbox};
 use forebay_schemas::events::{ReturnPickedUp, SendResult};
 use forebay_schemas::{CarrierCode, OrderId, Queue, ReturnId, Route, TrackingNumber};
-use forebay_store::{Error, Handled, Identity, NewParcel, NewReturn, ReturnView, Returns, Triage};
+use forebay_store::{
+    By, Error, Handled, Identity, NewParcel, NewReturn, Overdue, Resent, ReturnFilter, ReturnView, Returns,
+    Triage,
+};
 use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
 use crate::attempt::Tries;
 use crate::error::{Stop, store_error};
 use crate::rows::read;
-use crate::{PostgresStore, inbox, outbox};
+use crate::{PostgresStore, inbox, lists, outbox, wishes};
 
 /// What follows from a pick-up: the fact, and the command to tell the shop.
 pub(crate) fn announcement(picked_up: &ReturnPickedUp, now: DateTime<Utc>, ids: &dyn Ids) -> [NewOutbox; 2] {
-    let command = SendResult { return_id: picked_up.return_id.clone() };
+    let command = SendResult { return_id: picked_up.return_id.clone(), again: false };
     [
         NewOutbox::fact(ids.next().to_string(), now, picked_up),
         NewOutbox::command(ids.next().to_string(), Route::Work(Queue::Results), now, &command),
@@ -102,7 +105,7 @@ impl PostgresStore {
         let gaining: Vec<_> = gaining.into_iter().filter_map(|(id, w)| Some((*id, of(w)?))).collect();
         let new: Vec<_> = new.into_iter().map(|(id, w)| (*id, w, of(w))).collect();
         insert(conn, &new, now).await?;
-        gain(conn, &gaining).await?;
+        gain(conn, &gaining, now).await?;
         let with_parcel =
             new.iter().filter_map(|(id, _, held)| Some((*id, (*held)?))).chain(gaining.iter().copied());
         let mut rows = Vec::new();
@@ -217,10 +220,11 @@ async fn insert(
     }
     sqlx::query(
         "insert into return_order (id, order_id, requested_at, parcel_id, picked_up_at, state, source, event_id,
-                                   registered_at)
-         select n.*, $9
+                                   registered_at, announced_at)
+         select n.*, $9, case when n.picked_up_at is not null then $9 end
          from unnest($1::text[], $2::text[], $3::timestamptz[], $4::uuid[], $5::timestamptz[], $6::text[],
-                     $7::text[], $8::text[]) as n",
+                     $7::text[], $8::text[])
+             as n (id, order_id, requested_at, parcel_id, picked_up_at, state, source, event_id)",
     )
     .bind(new.iter().map(|(id, ..)| id.as_str()).collect::<Vec<_>>())
     .bind(new.iter().map(|(_, w, _)| w.order_id.as_str()).collect::<Vec<_>>())
@@ -236,12 +240,17 @@ async fn insert(
     Ok(())
 }
 
-async fn gain(conn: &mut PgConnection, gaining: &[(&ReturnId, Held)]) -> Result<(), Stop> {
+async fn gain(
+    conn: &mut PgConnection,
+    gaining: &[(&ReturnId, Held)],
+    now: DateTime<Utc>,
+) -> Result<(), Stop> {
     if gaining.is_empty() {
         return Ok(());
     }
     let gained = sqlx::query(
-        "update return_order r set parcel_id = n.parcel_id, picked_up_at = n.picked_up_at, state = n.state
+        "update return_order r set parcel_id = n.parcel_id, picked_up_at = n.picked_up_at, state = n.state,
+             announced_at = case when n.picked_up_at is not null then $5 end
          from unnest($1::text[], $2::uuid[], $3::timestamptz[], $4::text[]) as n (id, parcel_id, picked_up_at, state)
          where r.id = n.id and r.parcel_id is null",
     )
@@ -249,6 +258,7 @@ async fn gain(conn: &mut PgConnection, gaining: &[(&ReturnId, Held)]) -> Result<
     .bind(gaining.iter().map(|(_, held)| held.id).collect::<Vec<_>>())
     .bind(gaining.iter().map(|(_, held)| held.picked_up_at).collect::<Vec<_>>())
     .bind(gaining.iter().map(|(_, held)| state(Some(*held))).collect::<Vec<_>>())
+    .bind(now)
     .execute(conn)
     .await?
     .rows_affected();
@@ -340,14 +350,62 @@ impl Returns for PostgresStore {
         .map_err(store_error)?;
         row.map(|row| view(&row)).transpose().map_err(store_error)
     }
+
+    async fn list_returns(
+        &self,
+        filter: &ReturnFilter,
+        after: Option<&ReturnId>,
+        limit: u32,
+    ) -> Result<Vec<ReturnView>, Error> {
+        let mut conn = self.pool.acquire().await.map_err(store_error)?;
+        lists::of_returns(&mut conn, filter, after, limit).await
+    }
+
+    async fn resend_result(
+        &self,
+        return_id: &ReturnId,
+        by: &By,
+        now: DateTime<Utc>,
+    ) -> Result<Resent, Error> {
+        let mut tries = Tries::default();
+        loop {
+            let mut tx = self.begin().await?;
+            let done = wishes::resend(&mut tx, return_id, by, now, self.ids.as_ref()).await;
+            if let Some(resent) = tries.end(tx, done, self.ids.as_ref()).await? {
+                return Ok(resent);
+            }
+        }
+    }
+
+    async fn ask_collection(&self, by: &By, now: DateTime<Utc>) -> Result<(), Error> {
+        let mut tries = Tries::default();
+        loop {
+            let mut tx = self.begin().await?;
+            let done = wishes::collect(&mut tx, by, now, self.ids.as_ref()).await;
+            if let Some(()) = tries.end(tx, done, self.ids.as_ref()).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn overdue_results(
+        &self,
+        overdue: Overdue,
+        after: Option<&ReturnId>,
+        limit: u32,
+    ) -> Result<Vec<ReturnId>, Error> {
+        let mut conn = self.pool.acquire().await.map_err(store_error)?;
+        lists::of_overdue(&mut conn, overdue, after, limit).await
+    }
 }
 
-fn view(row: &sqlx::postgres::PgRow) -> Result<ReturnView, sqlx::Error> {
+pub(crate) fn view(row: &sqlx::postgres::PgRow) -> Result<ReturnView, sqlx::Error> {
     Ok(ReturnView {
         return_id: row.try_get("id")?,
         order_id: row.try_get("order_id")?,
         state: row.try_get("state")?,
         requested_at: row.try_get("requested_at")?,
+        registered_at: row.try_get("registered_at")?,
         carrier: row.try_get("carrier")?,
         tracking_number: row.try_get("tracking_number")?,
         parcel_id: row.try_get("parcel_id")?,

@@ -227,11 +227,12 @@ async fn pick_up_returns(
         return Ok(Vec::new());
     }
     let rows = sqlx::query(
-        "update return_order set state = 'picked_up', picked_up_at = n.value ->> 1 from json_each(?) n
+        "update return_order set state = 'picked_up', picked_up_at = n.value ->> 1, announced_at = ?2 from json_each(?1) n
          where return_order.parcel_id = unhex(n.value ->> 0) and return_order.picked_up_at is null
          returning id, order_id, parcel_id, picked_up_at",
     )
     .bind(json(&times)?)
+    .bind(micros(now))
     .fetch_all(conn)
     .await?;
     let mut picked_up = Vec::with_capacity(rows.len());

@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_schemas::ReturnId;
-use forebay_store::{Effects, Error, Handled, Identity, Intent, Triage};
+use forebay_store::{EffectView, Effects, Error, Handled, Identity, Intent, Triage};
 use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
 
 use crate::error::Fault;
 use crate::rows::{Reading, micros, unreadable};
@@ -89,6 +90,17 @@ async fn deliver(
     Ok(Handled::Done)
 }
 
+fn view(row: &SqliteRow) -> Result<EffectView, Fault> {
+    let row = Reading::of("effect", row);
+    Ok(EffectView {
+        state: row.get("state")?,
+        tries: row.get("tries")?,
+        error: row.get("error")?,
+        intended_at: row.instant("intended_at")?,
+        changed_at: row.instant("changed_at")?,
+    })
+}
+
 #[async_trait]
 impl Effects for SqliteStore {
     async fn effect_intend(&self, key: &str, kind: &str, now: DateTime<Utc>) -> Result<Intent, Error> {
@@ -106,6 +118,15 @@ impl Effects for SqliteStore {
         let (key, error) = (key.to_owned(), error.to_owned());
         let state = if unknown { "unknown" } else { "failed" };
         self.write(move |conn| Box::pin(async move { failed(conn, &key, state, &error, now).await })).await
+    }
+
+    async fn effect(&self, key: &str) -> Result<Option<EffectView>, Error> {
+        let row = sqlx::query("select * from effect where key = ?")
+            .bind(key)
+            .fetch_optional(self.db.read())
+            .await
+            .map_err(Fault::from)?;
+        Ok(row.as_ref().map(view).transpose()?)
     }
 
     async fn result_delivered(

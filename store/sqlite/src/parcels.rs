@@ -1,5 +1,6 @@
 //! Parcels: planned and read.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,7 +9,9 @@ use forebay_domain::NewOutbox;
 use forebay_domain::parcel::Checkpoint;
 use forebay_schemas::events::{CheckParcels, ParcelRef};
 use forebay_schemas::{AdapterId, CarrierCode, Queue, Route, TrackingNumber};
-use forebay_store::{CheckDone, CheckpointView, Error, Handled, ParcelView, Parcels};
+use forebay_store::{
+    By, CheckAsked, CheckDone, CheckpointView, Error, Handled, ParcelFilter, ParcelView, Parcels,
+};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
@@ -16,7 +19,7 @@ use uuid::Uuid;
 use crate::error::Fault;
 use crate::rows::{Reading, micros};
 use crate::store::Tools;
-use crate::{SqliteStore, checks, outbox, pushes};
+use crate::{SqliteStore, checks, lists, outbox, pushes, wishes};
 
 /// Most parcels in one check command.
 const BATCH_MAX: u32 = 100;
@@ -67,7 +70,8 @@ async fn plan(
     let commands: Vec<NewOutbox> = parcels
         .chunks(plan.batch)
         .map(|parcels| {
-            let check = CheckParcels { adapter: plan.adapter.clone(), parcels: parcels.to_vec() };
+            let check =
+                CheckParcels { adapter: plan.adapter.clone(), parcels: parcels.to_vec(), for_person: false };
             let route = Route::Work(Queue::Tracking(plan.adapter.clone()));
             NewOutbox::command(tools.ids.next().to_string(), route, now, &check)
         })
@@ -90,8 +94,13 @@ async fn read(conn: &mut SqliteConnection, carrier: &str, number: &str) -> Resul
         .bind(CHECKPOINTS_MAX)
         .fetch_all(conn)
         .await?;
-    Ok(Some(ParcelView {
-        parcel_id,
+    let checkpoints = checkpoints.iter().map(checkpoint).collect::<Result<_, _>>()?;
+    Ok(Some(view(row, checkpoints)?))
+}
+
+pub(crate) fn view(row: Reading<'_>, checkpoints: Vec<CheckpointView>) -> Result<ParcelView, Fault> {
+    Ok(ParcelView {
+        parcel_id: row.get("id")?,
         carrier: row.get("carrier")?,
         tracking_number: row.get("tracking_number")?,
         adapter: row.get("adapter")?,
@@ -102,11 +111,11 @@ async fn read(conn: &mut SqliteConnection, carrier: &str, number: &str) -> Resul
         stopped: row.get("stopped")?,
         eta: row.instant_if_any("eta")?,
         checks: row.get("checks")?,
-        checkpoints: checkpoints.iter().map(checkpoint).collect::<Result<_, _>>()?,
-    }))
+        checkpoints,
+    })
 }
 
-fn checkpoint(row: &SqliteRow) -> Result<CheckpointView, Fault> {
+pub(crate) fn checkpoint(row: &SqliteRow) -> Result<CheckpointView, Fault> {
     let row = Reading::of("checkpoint", row);
     let checkpoint = Checkpoint {
         at: row.json("at")?,
@@ -166,6 +175,34 @@ impl Parcels for SqliteStore {
         let (carrier, number) = (carrier.clone(), number.clone());
         self.write(move |conn| Box::pin(async move { pushes::check_now(conn, &carrier, &number, now).await }))
             .await
+    }
+
+    async fn ask_check(
+        &self,
+        carrier: &CarrierCode,
+        number: &TrackingNumber,
+        lease: Duration,
+        by: &By,
+        now: DateTime<Utc>,
+    ) -> Result<CheckAsked, Error> {
+        let (carrier, number, by) = (carrier.clone(), number.clone(), by.clone());
+        let (lease, ids) = (lease.min(LEASE_MAX), Arc::clone(&self.ids));
+        self.write_and_wake(move |conn| {
+            Box::pin(
+                async move { wishes::check(conn, (&carrier, &number), lease, &by, now, ids.as_ref()).await },
+            )
+        })
+        .await
+    }
+
+    async fn list_parcels(
+        &self,
+        filter: &ParcelFilter,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<ParcelView>, Error> {
+        let mut tx = self.db.read().begin().await.map_err(Fault::from)?;
+        Ok(lists::of_parcels(&mut tx, filter, after, limit).await?)
     }
 
     async fn parcel(

@@ -1,13 +1,17 @@
 //! Returns.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::{Ids, NewOutbox};
 use forebay_schemas::events::{ReturnPickedUp, SendResult};
 use forebay_schemas::{CarrierCode, OrderId, Queue, ReturnId, Route, TrackingNumber};
-use forebay_store::{Error, Handled, Identity, NewParcel, NewReturn, ReturnView, Returns, Triage};
+use forebay_store::{
+    By, Error, Handled, Identity, NewParcel, NewReturn, Overdue, Resent, ReturnFilter, ReturnView, Returns,
+    Triage,
+};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
@@ -15,11 +19,11 @@ use uuid::Uuid;
 use crate::error::Fault;
 use crate::rows::{Reading, hex, json, micros};
 use crate::store::Tools;
-use crate::{SqliteStore, inbox, outbox};
+use crate::{SqliteStore, inbox, lists, outbox, wishes};
 
 /// What follows from a pick-up: the fact, and the command to tell the shop.
 pub(crate) fn announcement(picked_up: &ReturnPickedUp, now: DateTime<Utc>, ids: &dyn Ids) -> [NewOutbox; 2] {
-    let command = SendResult { return_id: picked_up.return_id.clone() };
+    let command = SendResult { return_id: picked_up.return_id.clone(), again: false };
     [
         NewOutbox::fact(ids.next().to_string(), now, picked_up),
         NewOutbox::command(ids.next().to_string(), Route::Work(Queue::Results), now, &command),
@@ -140,7 +144,7 @@ async fn register(
         }
     }
     insert(conn, &new, now).await?;
-    gain(conn, &gaining).await?;
+    gain(conn, &gaining, now).await?;
     outbox::write(conn, &follow, now).await?;
     Ok(u32::try_from(new.len()).unwrap_or(u32::MAX))
 }
@@ -247,9 +251,9 @@ async fn insert(
         .collect();
     sqlx::query(
         "insert into return_order (id, order_id, state, requested_at, parcel_id, picked_up_at, source, event_id,
-                                   registered_at)
+                                   registered_at, announced_at)
          select value ->> 0, value ->> 1, value ->> 2, value ->> 3, unhex(value ->> 4), value ->> 5, value ->> 6,
-                value ->> 7, ?2
+                value ->> 7, ?2, iif(value ->> 5 is not null, ?2, null)
          from json_each(?1)",
     )
     .bind(json(&rows)?)
@@ -259,7 +263,11 @@ async fn insert(
     Ok(())
 }
 
-async fn gain(conn: &mut SqliteConnection, gaining: &[(&ReturnId, Held)]) -> Result<(), Fault> {
+async fn gain(
+    conn: &mut SqliteConnection,
+    gaining: &[(&ReturnId, Held)],
+    now: DateTime<Utc>,
+) -> Result<(), Fault> {
     if gaining.is_empty() {
         return Ok(());
     }
@@ -268,10 +276,12 @@ async fn gain(conn: &mut SqliteConnection, gaining: &[(&ReturnId, Held)]) -> Res
         .map(|(id, held)| (id, hex(held.id), held.picked_up_at.map(micros), held.state()))
         .collect();
     sqlx::query(
-        "update return_order set parcel_id = unhex(n.value ->> 1), picked_up_at = n.value ->> 2, state = n.value ->> 3
-         from json_each(?) n where return_order.id = n.value ->> 0",
+        "update return_order set parcel_id = unhex(n.value ->> 1), picked_up_at = n.value ->> 2, state = n.value ->> 3,
+             announced_at = iif(n.value ->> 2 is not null, ?2, null)
+         from json_each(?1) n where return_order.id = n.value ->> 0",
     )
     .bind(json(&rows)?)
+    .bind(micros(now))
     .execute(conn)
     .await?;
     Ok(())
@@ -347,15 +357,55 @@ impl Returns for SqliteStore {
         .map_err(Fault::from)?;
         Ok(row.as_ref().map(view).transpose()?)
     }
+
+    async fn list_returns(
+        &self,
+        filter: &ReturnFilter,
+        after: Option<&ReturnId>,
+        limit: u32,
+    ) -> Result<Vec<ReturnView>, Error> {
+        Ok(lists::of_returns(self.db.read(), filter, after, limit).await?)
+    }
+
+    async fn resend_result(
+        &self,
+        return_id: &ReturnId,
+        by: &By,
+        now: DateTime<Utc>,
+    ) -> Result<Resent, Error> {
+        let (return_id, by, ids) = (return_id.clone(), by.clone(), Arc::clone(&self.ids));
+        self.write_and_wake(move |conn| {
+            Box::pin(async move { wishes::resend(conn, &return_id, &by, now, ids.as_ref()).await })
+        })
+        .await
+    }
+
+    async fn ask_collection(&self, by: &By, now: DateTime<Utc>) -> Result<(), Error> {
+        let (by, ids) = (by.clone(), Arc::clone(&self.ids));
+        self.write_and_wake(move |conn| {
+            Box::pin(async move { wishes::collect(conn, &by, now, ids.as_ref()).await })
+        })
+        .await
+    }
+
+    async fn overdue_results(
+        &self,
+        overdue: Overdue,
+        after: Option<&ReturnId>,
+        limit: u32,
+    ) -> Result<Vec<ReturnId>, Error> {
+        Ok(lists::of_overdue(self.db.read(), overdue, after, limit).await?)
+    }
 }
 
-fn view(row: &SqliteRow) -> Result<ReturnView, Fault> {
+pub(crate) fn view(row: &SqliteRow) -> Result<ReturnView, Fault> {
     let row = Reading::of("return_order", row);
     Ok(ReturnView {
         return_id: row.get("id")?,
         order_id: row.get("order_id")?,
         state: row.get("state")?,
         requested_at: row.instant("requested_at")?,
+        registered_at: row.instant("registered_at")?,
         carrier: row.get("carrier")?,
         tracking_number: row.get("tracking_number")?,
         parcel_id: row.get("parcel_id")?,

@@ -14,6 +14,7 @@ pub mod erasure;
 pub mod fleet;
 pub mod incidents;
 pub mod lifecycle;
+pub mod lists;
 pub mod outbox;
 pub mod pacing;
 pub mod parcels;
@@ -27,6 +28,7 @@ pub mod rewards;
 pub mod schedule;
 pub mod stock;
 pub mod tokens;
+pub mod wishes;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -132,6 +134,12 @@ macro_rules! store_conformance_tests {
             lifecycle: [
                 migrations_are_repeatable_from_several_sides_at_once,
                 a_closed_store_is_unavailable,
+            ]
+            lists: [
+                returns_are_listed_page_by_page_those_registered_last_first,
+                a_page_of_returns_stays_where_it_is_while_others_come,
+                parcels_are_listed_page_by_page_with_the_last_checkpoint,
+                lists_are_cut_to_the_page,
             ]
             outbox: [
                 a_row_is_read_as_it_was_written,
@@ -264,6 +272,14 @@ macro_rules! store_conformance_tests {
                 a_token_that_is_over_is_nobodys,
                 a_refused_token_is_dropped_once,
                 who_does_not_bring_a_token_is_followed_by_the_next,
+            ]
+            wishes: [
+                a_result_is_sent_again_when_a_person_asks,
+                a_collection_is_asked_for,
+                a_person_has_a_parcel_checked_beside_the_plan,
+                people_who_ask_at_once_have_one_check,
+                a_result_is_overdue_when_nothing_of_it_is_left,
+                a_call_is_read_as_it_stands_in_the_ledger,
             ]
         }
     };

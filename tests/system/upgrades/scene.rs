@@ -153,7 +153,8 @@ impl Shop {
             SweetTracker::new(&Tools { http: client, tokens }, settings).unwrap()
         };
         let carriers = Registry::new(vec![Arc::new(tracker) as Arc<dyn Carrier>]);
-        let returns = Returns::new(Arc::clone(&self.store), clock(), Arc::new(carriers), None);
+        let returns =
+            Returns::new(Arc::clone(&self.store), clock(), Arc::new(carriers), None, Default::default());
         self.handle(Arc::new(returns), events).await;
     }
 
@@ -314,7 +315,7 @@ pub(super) async fn in_flight(store: &dyn Store) -> Vec<Outgoing> {
     let retry = Outcome::retry(Code::Timeout, "no answer within 30 s");
     let defer = Outcome::Defer { until: now() + chrono::Duration::hours(3), why: "paced" };
     let tracking = || Queue::Tracking(adapter());
-    let check = CheckParcels { adapter: adapter(), parcels: vec![parcel] };
+    let check = CheckParcels { adapter: adapter(), parcels: vec![parcel], for_person: false };
     let returned_again = returned("R-7", "600000000007");
     let replayed = Trail { replay: 1, letter: Some(Uuid::from_u128(102)), ..Trail::default() };
     let mut unreadable = dead(&paid("O-5", "m-5"));
@@ -335,7 +336,10 @@ pub(super) async fn in_flight(store: &dyn Store) -> Vec<Outgoing> {
         work(Queue::Rewards, &check_in("day-1", "m-1")),
         work(Queue::Rewards, &claim(7, "m-2", "one-day")),
         work(tracking(), &event("check-7", &check)),
-        work(Queue::Results, &event("result-7", &SendResult { return_id: "R-1".parse().unwrap() })),
+        work(
+            Queue::Results,
+            &event("result-7", &SendResult { return_id: "R-1".parse().unwrap(), again: false }),
+        ),
         work(Queue::Notices, &event("tell-7", &tell)),
         put_off(&check_in("day-8", "m-8"), &retry, Queue::Rewards),
         put_off(&event("check-8", &check), &defer, tracking()),
