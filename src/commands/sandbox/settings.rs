@@ -9,6 +9,11 @@ use forebay_sandbox::{
     UPS_CLIENT_ID, UPS_CLIENT_SECRET,
 };
 
+/// From so many calls in a window on, many may be under way at once.
+const MANY: u32 = 100;
+/// A budget of a day that nobody uses up.
+const NO_DAILY: u64 = 1_000_000_000;
+
 /// For a sandbox of these options that is reached at this host.
 pub(super) fn toml(host: &str, options: &Options) -> String {
     let (port, smtp) = (options.listen.port(), options.smtp.port());
@@ -55,17 +60,18 @@ fn carrier(name: CarrierName, base: &str, options: &Options) -> String {
     text + &pace(options.limit(name))
 }
 
-/// One call in a window can't be told as a limit with a burst below it; two calls in two windows is as slow.
+/// One call in a window can't be told as a limit with a burst below it; two calls in two windows is as slow. The
+/// defaults of some carriers have a budget of a day, which a sandbox without one must lift.
 fn pace(limit: Limit) -> String {
     let windows = if limit.calls == 1 { 2 } else { 1 };
     let calls = limit.calls.max(1) * windows;
     let window_ms = limit.window.as_millis() * u128::from(windows);
     let burst = (calls / 50).clamp(1, 20);
-    let mut text = format!("limit = {calls}\nwindow_ms = {window_ms}\nburst = {burst}\n");
-    if let Some(daily) = limit.per_day {
-        let _ = writeln!(text, "daily = {daily}");
-    }
-    text
+    let concurrency = if calls >= MANY { 64 } else { 4 };
+    let daily = limit.per_day.unwrap_or(NO_DAILY);
+    format!(
+        "limit = {calls}\nwindow_ms = {window_ms}\nburst = {burst}\nconcurrency = {concurrency}\ndaily = {daily}\n"
+    )
 }
 
 #[cfg(test)]
@@ -86,7 +92,8 @@ mod tests {
             all.sort();
             assert_eq!(asked, all);
             let dhl = config.carriers.get("dhl").unwrap();
-            assert_eq!(dhl.daily, options.limit(CarrierName::Dhl).per_day.map(|most| most as u32));
+            let most = options.limit(CarrierName::Dhl).per_day.unwrap_or(NO_DAILY);
+            assert_eq!(dhl.daily.map(u64::from), Some(most));
         }
     }
 }
