@@ -89,6 +89,21 @@ fn each_probe_that_fails_doubles_the_pause_up_to_its_bound() {
 }
 
 #[test]
+fn over_a_weekend_it_is_tried_each_five_minutes() {
+    let (mut breaker, mut probes) = (opened(), 0);
+    for second in 0..60 * 3600 {
+        if breaker.probe(&POLICY(), at(second)) {
+            probes += 1;
+            told(&mut breaker, many(0, 1), second);
+        }
+    }
+    assert!((715..=725).contains(&probes), "{probes} probes in 60 hours");
+    let monday = breaker.bar.as_ref().map(|bar| (bar.until - at(0)).num_seconds()).unwrap();
+    assert!(breaker.probe(&POLICY(), at(monday)));
+    assert_eq!(told(&mut breaker, many(1, 0), monday), Change::Closed);
+}
+
+#[test]
 fn one_that_fails_while_it_comes_back_was_not_well() {
     let mut breaker = opened();
     assert!(breaker.probe(&POLICY(), at(30)));
