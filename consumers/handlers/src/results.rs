@@ -7,9 +7,8 @@ use async_trait::async_trait;
 use forebay_domain::{Clock, Outcome};
 use forebay_schemas::events::SendResult;
 use forebay_schemas::{Code, Payload};
-use forebay_store::{Intent, Store};
+use forebay_store::{Intent, Store, result_key};
 use forebay_worker::{Failure, Handler, Inbound, Shape};
-use uuid::Uuid;
 
 use crate::answers;
 use crate::shop::{Delivered, ShopApi};
@@ -39,13 +38,13 @@ impl Results {
         let Some((result, reported)) = found else {
             return Ok(Outcome::retry(Code::NotYetKnown, "the return is not here, or was not picked up yet"));
         };
-        if reported {
+        if reported && !command.again {
             return Ok(Outcome::Duplicate);
         }
-        let key = idempotency_key(command);
+        let key = result_key(&command.return_id);
         let now = self.clock.now();
         let intent = self.store.effect_intend(&key, KIND, now).await.map_err(answers::failure)?;
-        if matches!(intent, Intent::Proceed { .. }) {
+        if command.again || matches!(intent, Intent::Proceed { .. }) {
             // The shop's endpoint honours the key, so a call that may have arrived is safe to repeat.
             match self.shop.deliver(&key, &result, now).await {
                 Delivered::Taken => {}
@@ -64,12 +63,6 @@ impl Results {
             self.store.result_delivered(&key, &command.return_id, &identity, self.clock.now()).await;
         Ok(answers::outcome(handled.map_err(answers::failure)?))
     }
-}
-
-/// The outbound idempotency key of a return's result: the same over retries, replays and workers.
-fn idempotency_key(command: &SendResult) -> String {
-    let name = format!("forebay/{KIND}/{}", command.return_id);
-    Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()).to_string()
 }
 
 #[async_trait]
