@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use forebay_domain::Clock;
 use forebay_domain::daily::Purpose;
 use forebay_domain::limits::Terms;
@@ -44,6 +44,8 @@ const IDLE: Duration = Duration::from_millis(500);
 const MOST: u32 = 2_000;
 /// How long a check may be outstanding before the parcel is planned again: longer than the ladder of retries.
 const LEASE: Duration = Duration::from_secs(6 * 3600);
+/// How long a parcel that is due waits for others that fit into its call.
+const LINGER: TimeDelta = TimeDelta::seconds(5);
 /// How far ahead of the gate checks are published.
 const AHEAD: Duration = Duration::from_secs(60);
 
@@ -97,7 +99,7 @@ impl Planner {
             // What is out already can be the probe.
             Outlook::Probe => u32::from(outstanding == 0),
         };
-        if room == 0 {
+        if room == 0 || self.gathers(tracked, now).await? {
             return Ok(0);
         }
         let planned = self.store.plan_checks(&tracked.adapter, tracked.batch, room, LEASE, now).await?;
@@ -105,6 +107,15 @@ impl Planner {
             self.metrics.schedule_firings.with_label_values(&["plan-checks", "fired"]).inc();
         }
         Ok(planned)
+    }
+
+    /// A call that takes many parcels waits a moment until it is full.
+    async fn gathers(&self, tracked: &Tracked, now: DateTime<Utc>) -> Result<bool, Error> {
+        if tracked.batch <= 1 {
+            return Ok(false);
+        }
+        let due = self.store.checks_due(&tracked.adapter, tracked.batch, now).await?;
+        Ok(due.is_none_or(|(count, since)| count < tracked.batch && now - since < LINGER))
     }
 
     /// How many calls will pass the system's gate soon.
