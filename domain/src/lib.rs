@@ -13,6 +13,7 @@ pub mod erasure;
 pub mod forecast;
 pub mod ids;
 pub mod incident;
+pub mod lateness;
 pub mod limits;
 pub mod outbox;
 pub mod outcome;

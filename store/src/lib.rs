@@ -46,7 +46,10 @@ pub use incidents::{Incidents, Told};
 pub use lifecycle::{Lifecycle, StoreStatus};
 pub use outbox::{Outbox, OutboxLag, OutboxRow};
 pub use pacing::{Closed, Closing, Pacing, Permits, Wish};
-pub use parcels::{CheckAsked, CheckDone, CheckpointView, ParcelFilter, ParcelView, Parcels};
+pub use parcels::{
+    CheckAsked, CheckDone, CheckpointView, ParcelFilter, ParcelView, Parcels, PushDone, PushTally,
+    PushesApplied,
+};
 pub use patience::{PATIENCE, within};
 pub use retention::{Memory, Retention};
 pub use returns::{NewParcel, NewReturn, Overdue, Resent, ReturnFilter, ReturnState, ReturnView, Returns};

@@ -25,6 +25,39 @@ pub struct CheckDone {
     pub lookups: Vec<(Uuid, Lookup)>,
 }
 
+/// What one push of a carrier's system said.
+#[derive(Debug, Clone)]
+pub struct PushDone {
+    /// The message.
+    pub identity: Identity,
+    /// What it said of parcels.
+    pub told: Vec<(CarrierCode, TrackingNumber, Lookup)>,
+    /// The parcels of which it said only that something changed.
+    pub changed: Vec<(CarrierCode, TrackingNumber)>,
+}
+
+/// What became of a set of pushes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PushesApplied {
+    /// Of each message.
+    pub handled: Vec<Handled>,
+    /// Of the parcels that the new ones named.
+    pub tally: PushTally,
+}
+
+/// How many parcels pushes named, by what became of that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PushTally {
+    /// Merged.
+    pub merged: u64,
+    /// Merged, and older than what was known: the parcel stays where it is.
+    pub late: u64,
+    /// To be asked about now.
+    pub to_look_up: u64,
+    /// Passed over: nobody asked us to follow them.
+    pub not_followed: u64,
+}
+
 /// A checkpoint, for reading.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckpointView {
@@ -119,6 +152,15 @@ pub trait Parcels {
         now: DateTime<Utc>,
     ) -> Result<u32, Error>;
 
+    /// How many parcels of a carrier's system are due and have no check outstanding (counted up to `most`), and since
+    /// when the first of them is; `None` when there is none.
+    async fn checks_due(
+        &self,
+        adapter: &AdapterId,
+        most: u32,
+        now: DateTime<Utc>,
+    ) -> Result<Option<(u32, DateTime<Utc>)>, Error>;
+
     /// How many checks of a carrier's system are outstanding.
     async fn checks_outstanding(&self, adapter: &AdapterId, now: DateTime<Utc>) -> Result<u32, Error>;
 
@@ -127,6 +169,12 @@ pub trait Parcels {
     /// returns of the parcel become picked up, with the fact and the command to send the result. The parcel's
     /// outstanding mark is cleared. A parcel that is not there any more is passed over.
     async fn apply_checks(&self, checks: Vec<CheckDone>, now: DateTime<Utc>) -> Result<Vec<Handled>, Error>;
+
+    /// Merges what carriers' systems pushed in one transaction, with the inbox rows, as [`Parcels::apply_checks`] does.
+    /// What is older than what is known (`domain::lateness`) only adds its checkpoints. A parcel of which something only
+    /// changed becomes due. A parcel that is pushed is asked about less (`domain::due`); a check that is outstanding
+    /// stays so. A parcel that is not followed is passed over.
+    async fn apply_pushes(&self, pushes: Vec<PushDone>, now: DateTime<Utc>) -> Result<PushesApplied, Error>;
 
     /// Makes a parcel due at `now`, unless it is finished (a check that is outstanding stays so). Answers whether there
     /// is such a parcel.

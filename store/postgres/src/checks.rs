@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use forebay_domain::NewOutbox;
 use forebay_domain::due::{Due, PUSHES_STOPPED, Stopped};
-use forebay_domain::parcel::{Checkpoint, Followed, Lookup, Progress};
+use forebay_domain::parcel::{Checkpoint, EventTime, Followed, Lookup, Progress};
 use forebay_schemas::events::{ParcelStatus, ParcelStatusChanged, ReturnPickedUp};
 use forebay_schemas::{CarrierCode, TrackingNumber};
 use forebay_store::{CheckDone, Error, Handled, Triage};
@@ -18,10 +18,10 @@ use crate::rows::{read, storable};
 use crate::{PostgresStore, inbox, outbox, returns};
 
 /// A parcel, locked, while answers are merged into it.
-struct Held {
+pub(crate) struct Held {
     carrier: CarrierCode,
     number: TrackingNumber,
-    progress: Progress,
+    pub(crate) progress: Progress,
     /// Keys of the checkpoints that are stored.
     known: BTreeSet<String>,
     fresh: Vec<Checkpoint>,
@@ -30,8 +30,15 @@ struct Held {
     checks: i64,
     more_checks: i64,
     /// When its carrier last told us by itself.
-    pushed_at: Option<DateTime<Utc>>,
+    pub(crate) pushed_at: Option<DateTime<Utc>>,
     picked_up: bool,
+}
+
+impl Held {
+    /// When what was merged just now happened.
+    pub(crate) fn told(&self) -> impl Iterator<Item = EventTime> {
+        self.fresh.iter().map(|checkpoint| checkpoint.at)
+    }
 }
 
 impl PostgresStore {
@@ -51,6 +58,7 @@ impl PostgresStore {
         for (id, lookup) in lookups {
             if let Some(held) = parcels.get_mut(id) {
                 rows.extend(self.merge(*id, held, lookup, now));
+                held.more_checks += 1;
             }
         }
         write(conn, &parcels).await?;
@@ -62,7 +70,13 @@ impl PostgresStore {
     }
 
     /// Merges one answer, and gives the fact of a state that was entered for the first time.
-    fn merge(&self, id: Uuid, held: &mut Held, lookup: &Lookup, now: DateTime<Utc>) -> Option<NewOutbox> {
+    pub(crate) fn merge(
+        &self,
+        id: Uuid,
+        held: &mut Held,
+        lookup: &Lookup,
+        now: DateTime<Utc>,
+    ) -> Option<NewOutbox> {
         let followed = Followed {
             number: held.number.as_str(),
             checks: (held.checks + held.more_checks).unsigned_abs(),
@@ -73,7 +87,6 @@ impl PostgresStore {
         held.known.extend(advance.fresh.iter().map(Checkpoint::key));
         held.fresh.extend(advance.fresh);
         held.next = advance.next_check;
-        held.more_checks += 1;
         held.picked_up |= advance.picked_up;
         let fact = ParcelStatusChanged {
             parcel_id: id,
@@ -86,7 +99,7 @@ impl PostgresStore {
     }
 
     /// The returns of parcels that were picked up just now, and what follows.
-    async fn pick_up_returns(
+    pub(crate) async fn pick_up_returns(
         &self,
         conn: &mut PgConnection,
         parcels: &BTreeMap<Uuid, Held>,
@@ -128,7 +141,7 @@ impl PostgresStore {
     }
 }
 
-async fn lock(conn: &mut PgConnection, ids: BTreeSet<Uuid>) -> Result<BTreeMap<Uuid, Held>, Stop> {
+pub(crate) async fn lock(conn: &mut PgConnection, ids: BTreeSet<Uuid>) -> Result<BTreeMap<Uuid, Held>, Stop> {
     let mut parcels = BTreeMap::new();
     if ids.is_empty() {
         return Ok(parcels);
@@ -179,7 +192,7 @@ fn held(row: &PgRow) -> Result<Held, Error> {
     })
 }
 
-async fn write(conn: &mut PgConnection, parcels: &BTreeMap<Uuid, Held>) -> Result<(), Stop> {
+pub(crate) async fn write(conn: &mut PgConnection, parcels: &BTreeMap<Uuid, Held>) -> Result<(), Stop> {
     if parcels.is_empty() {
         return Ok(());
     }
@@ -188,7 +201,8 @@ async fn write(conn: &mut PgConnection, parcels: &BTreeMap<Uuid, Held>) -> Resul
     sqlx::query(
         "update parcel p set status = n.status, status_at = n.status_at, picked_up_at = n.picked_up_at,
              news_at = n.news_at, entered = n.entered, next_check_at = n.next_check_at, check_by = n.check_by,
-             stopped = n.stopped, eta = n.eta, pushed_at = n.pushed_at, check_until = null,
+             stopped = n.stopped, eta = n.eta, pushed_at = n.pushed_at,
+             check_until = case when n.checks = 0 then p.check_until end,
              checks = p.checks + n.checks
          from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::text[],
                      $7::timestamptz[], $8::timestamptz[], $9::text[], $10::timestamptz[], $11::timestamptz[],
@@ -214,7 +228,7 @@ async fn write(conn: &mut PgConnection, parcels: &BTreeMap<Uuid, Held>) -> Resul
     Ok(())
 }
 
-async fn write_checkpoints(
+pub(crate) async fn write_checkpoints(
     conn: &mut PgConnection,
     parcels: &BTreeMap<Uuid, Held>,
     now: DateTime<Utc>,

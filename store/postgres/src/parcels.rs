@@ -9,7 +9,8 @@ use forebay_domain::parcel::Checkpoint;
 use forebay_schemas::events::{CheckParcels, ParcelRef};
 use forebay_schemas::{AdapterId, CarrierCode, Queue, Route, TrackingNumber};
 use forebay_store::{
-    By, CheckAsked, CheckDone, CheckpointView, Error, Handled, ParcelFilter, ParcelView, Parcels,
+    By, CheckAsked, CheckDone, CheckpointView, Error, Handled, ParcelFilter, ParcelView, Parcels, PushDone,
+    PushesApplied,
 };
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
@@ -98,6 +99,27 @@ impl Parcels for PostgresStore {
         }
     }
 
+    async fn checks_due(
+        &self,
+        adapter: &AdapterId,
+        most: u32,
+        now: DateTime<Utc>,
+    ) -> Result<Option<(u32, DateTime<Utc>)>, Error> {
+        let (count, since): (i64, Option<DateTime<Utc>>) = sqlx::query_as(
+            "select count(*), min(next_check_at) from (
+                 select next_check_at from parcel
+                 where adapter = $1 and next_check_at <= $2 and (check_until is null or check_until <= $2)
+                 limit $3) due",
+        )
+        .bind(adapter.as_str())
+        .bind(now)
+        .bind(i64::from(most))
+        .fetch_one(&self.pool)
+        .await
+        .map_err(store_error)?;
+        Ok(since.map(|since| (u32::try_from(count).unwrap_or(u32::MAX), since)))
+    }
+
     async fn checks_outstanding(&self, adapter: &AdapterId, now: DateTime<Utc>) -> Result<u32, Error> {
         let outstanding: i64 =
             sqlx::query_scalar("select count(*) from parcel where adapter = $1 and check_until > $2")
@@ -116,6 +138,17 @@ impl Parcels for PostgresStore {
             let done = self.apply_once(&mut tx, &checks, now).await;
             if let Some(handled) = tries.end(tx, done, self.ids.as_ref()).await? {
                 return Ok(handled);
+            }
+        }
+    }
+
+    async fn apply_pushes(&self, pushes: Vec<PushDone>, now: DateTime<Utc>) -> Result<PushesApplied, Error> {
+        let mut tries = Tries::default();
+        loop {
+            let mut tx = self.begin().await?;
+            let done = self.push_once(&mut tx, &pushes, now).await;
+            if let Some(applied) = tries.end(tx, done, self.ids.as_ref()).await? {
+                return Ok(applied);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use forebay_domain::NewOutbox;
 use forebay_domain::due::{Due, PUSHES_STOPPED, Stopped};
-use forebay_domain::parcel::{Checkpoint, Followed, Lookup, Progress};
+use forebay_domain::parcel::{Checkpoint, EventTime, Followed, Lookup, Progress};
 use forebay_schemas::events::{ParcelStatusChanged, ReturnPickedUp};
 use forebay_schemas::{CarrierCode, TrackingNumber};
 use forebay_store::{CheckDone, Handled, Triage};
@@ -19,10 +19,10 @@ use crate::store::Tools;
 use crate::{inbox, outbox, returns};
 
 /// A parcel while answers are merged into it.
-struct Held {
+pub(crate) struct Held {
     carrier: CarrierCode,
     number: TrackingNumber,
-    progress: Progress,
+    pub(crate) progress: Progress,
     /// Keys of the checkpoints that are stored.
     known: BTreeSet<String>,
     fresh: Vec<Checkpoint>,
@@ -31,8 +31,15 @@ struct Held {
     checks: i64,
     more_checks: i64,
     /// When its carrier last told us by itself.
-    pushed_at: Option<DateTime<Utc>>,
+    pub(crate) pushed_at: Option<DateTime<Utc>>,
     picked_up: bool,
+}
+
+impl Held {
+    /// When what was merged just now happened.
+    pub(crate) fn told(&self) -> impl Iterator<Item = EventTime> {
+        self.fresh.iter().map(|checkpoint| checkpoint.at)
+    }
 }
 
 /// Merges the answers of a set of check messages.
@@ -56,6 +63,7 @@ pub(crate) async fn apply(
     for (id, lookup) in lookups {
         if let Some(held) = parcels.get_mut(id) {
             rows.extend(merge(*id, held, lookup, now, tools));
+            held.more_checks += 1;
         }
     }
     write(conn, &parcels).await?;
@@ -67,7 +75,13 @@ pub(crate) async fn apply(
 }
 
 /// Merges one answer, and gives the fact of a state that was entered for the first time.
-fn merge(id: Uuid, held: &mut Held, lookup: &Lookup, now: DateTime<Utc>, tools: &Tools) -> Option<NewOutbox> {
+pub(crate) fn merge(
+    id: Uuid,
+    held: &mut Held,
+    lookup: &Lookup,
+    now: DateTime<Utc>,
+    tools: &Tools,
+) -> Option<NewOutbox> {
     let followed = Followed {
         number: held.number.as_str(),
         checks: (held.checks + held.more_checks).unsigned_abs(),
@@ -78,7 +92,6 @@ fn merge(id: Uuid, held: &mut Held, lookup: &Lookup, now: DateTime<Utc>, tools: 
     held.known.extend(advance.fresh.iter().map(Checkpoint::key));
     held.fresh.extend(advance.fresh);
     held.next = advance.next_check;
-    held.more_checks += 1;
     held.picked_up |= advance.picked_up;
     let fact = ParcelStatusChanged {
         parcel_id: id,
@@ -90,7 +103,10 @@ fn merge(id: Uuid, held: &mut Held, lookup: &Lookup, now: DateTime<Utc>, tools: 
     Some(NewOutbox::fact(tools.ids.next().to_string(), now, &fact))
 }
 
-async fn load(conn: &mut SqliteConnection, ids: BTreeSet<Uuid>) -> Result<BTreeMap<Uuid, Held>, Fault> {
+pub(crate) async fn load(
+    conn: &mut SqliteConnection,
+    ids: BTreeSet<Uuid>,
+) -> Result<BTreeMap<Uuid, Held>, Fault> {
     let mut parcels = BTreeMap::new();
     let ids = json(&ids.into_iter().map(hex).collect::<Vec<_>>())?;
     let rows = sqlx::query("select * from parcel where id in (select unhex(value) from json_each(?))")
@@ -138,7 +154,7 @@ fn held(row: &SqliteRow) -> Result<Held, Fault> {
     })
 }
 
-async fn write(conn: &mut SqliteConnection, parcels: &BTreeMap<Uuid, Held>) -> Result<(), Fault> {
+pub(crate) async fn write(conn: &mut SqliteConnection, parcels: &BTreeMap<Uuid, Held>) -> Result<(), Fault> {
     if parcels.is_empty() {
         return Ok(());
     }
@@ -163,7 +179,8 @@ async fn write(conn: &mut SqliteConnection, parcels: &BTreeMap<Uuid, Held>) -> R
         "update parcel set status = n.value ->> 1, status_at = n.value ->> 2, picked_up_at = n.value ->> 3,
              news_at = n.value ->> 4, entered = n.value ->> 5, next_check_at = n.value ->> '$[6][0]',
              check_by = n.value ->> '$[6][1]', stopped = n.value ->> 7, eta = n.value ->> 8, pushed_at = n.value ->> 9,
-             check_until = null, checks = checks + (n.value ->> 10)
+             check_until = case when n.value ->> 10 = 0 then check_until end,
+             checks = checks + (n.value ->> 10)
          from json_each(?) n where parcel.id = unhex(n.value ->> 0)",
     )
     .bind(json(&rows)?)
@@ -172,7 +189,7 @@ async fn write(conn: &mut SqliteConnection, parcels: &BTreeMap<Uuid, Held>) -> R
     Ok(())
 }
 
-async fn write_checkpoints(
+pub(crate) async fn write_checkpoints(
     conn: &mut SqliteConnection,
     parcels: &BTreeMap<Uuid, Held>,
     now: DateTime<Utc>,
@@ -212,7 +229,7 @@ fn plain(words: &Option<String>) -> Option<String> {
 }
 
 /// The returns of parcels that were picked up just now, and what follows.
-async fn pick_up_returns(
+pub(crate) async fn pick_up_returns(
     conn: &mut SqliteConnection,
     parcels: &BTreeMap<Uuid, Held>,
     now: DateTime<Utc>,

@@ -10,7 +10,8 @@ use forebay_domain::parcel::Checkpoint;
 use forebay_schemas::events::{CheckParcels, ParcelRef};
 use forebay_schemas::{AdapterId, CarrierCode, Queue, Route, TrackingNumber};
 use forebay_store::{
-    By, CheckAsked, CheckDone, CheckpointView, Error, Handled, ParcelFilter, ParcelView, Parcels,
+    By, CheckAsked, CheckDone, CheckpointView, Error, Handled, ParcelFilter, ParcelView, Parcels, PushDone,
+    PushesApplied,
 };
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
@@ -147,6 +148,30 @@ impl Parcels for SqliteStore {
         self.write_and_wake(move |conn| Box::pin(async move { plan(conn, &asked, now, &tools).await })).await
     }
 
+    async fn checks_due(
+        &self,
+        adapter: &AdapterId,
+        most: u32,
+        now: DateTime<Utc>,
+    ) -> Result<Option<(u32, DateTime<Utc>)>, Error> {
+        let row = sqlx::query(
+            "select count(*) as count, min(next_check_at) as since from (
+                 select next_check_at from parcel
+                 where adapter = ?1 and next_check_at <= ?2 and (check_until is null or check_until <= ?2)
+                 limit ?3)",
+        )
+        .bind(adapter.as_str())
+        .bind(micros(now))
+        .bind(most)
+        .fetch_one(self.db.read())
+        .await
+        .map_err(Fault::from)?;
+        let row = Reading::of("parcel", &row);
+        let count: i64 = row.get("count")?;
+        let since = row.instant_if_any("since")?;
+        Ok(since.map(|since| (u32::try_from(count).unwrap_or(u32::MAX), since)))
+    }
+
     async fn checks_outstanding(&self, adapter: &AdapterId, now: DateTime<Utc>) -> Result<u32, Error> {
         let outstanding: i64 =
             sqlx::query_scalar("select count(*) from parcel where adapter = ? and check_until > ?")
@@ -162,6 +187,14 @@ impl Parcels for SqliteStore {
         let tools = self.tools();
         self.write_and_wake(move |conn| {
             Box::pin(async move { checks::apply(conn, &checks, now, &tools).await })
+        })
+        .await
+    }
+
+    async fn apply_pushes(&self, pushes: Vec<PushDone>, now: DateTime<Utc>) -> Result<PushesApplied, Error> {
+        let tools = self.tools();
+        self.write_and_wake(move |conn| {
+            Box::pin(async move { pushes::apply(conn, &pushes, now, &tools).await })
         })
         .await
     }

@@ -168,6 +168,7 @@ macro_rules! store_conformance_tests {
             parcels: [
                 due_parcels_are_planned_oldest_first_in_batches,
                 where_calls_are_scarce_who_can_wait_the_shortest_goes_first,
+                what_is_due_is_counted_and_since_when,
                 a_parcel_that_is_not_asked_about_any_more_says_why,
                 what_a_carrier_expects_is_kept_until_it_says_otherwise,
                 a_parcel_has_one_check_outstanding_until_its_lease_ends,
@@ -202,6 +203,12 @@ macro_rules! store_conformance_tests {
             pushes: [
                 a_parcel_is_checked_now_unless_it_is_finished_or_unknown,
                 what_has_been_due_for_longer_keeps_its_place,
+                a_push_is_merged_like_an_answer_and_the_next_check_is_put_off,
+                a_push_that_comes_again_has_no_second_effect,
+                a_late_push_adds_what_happened_and_moves_nothing,
+                a_push_of_a_parcel_that_is_not_followed_is_passed_over,
+                a_parcel_of_which_something_changed_becomes_due,
+                a_push_leaves_a_check_outstanding,
             ]
             replays: [
                 a_replayed_letter_goes_back_byte_for_byte_with_a_fresh_past,

@@ -79,6 +79,22 @@ pub async fn where_calls_are_scarce_who_can_wait_the_shortest_goes_first(harness
     assert_eq!(planned(store.as_ref(), 9, later(200)).await, [4, 1].map(|n| number(n).as_str().to_owned()));
 }
 
+pub async fn what_is_due_is_counted_and_since_when(harness: &dyn Harness) {
+    let store = harness.store().await;
+    let due = async |most, at| store.checks_due(&adapter(), most, later(at)).await.unwrap();
+    assert_eq!(due(9, 0).await, None);
+    for n in 1..=3 {
+        let at = later(u64::from(n) * 10);
+        register_due(store.as_ref(), n, Due { at, by: at }).await;
+    }
+    assert_eq!(due(9, 9).await, None);
+    assert_eq!(due(9, 20).await, Some((2, later(10))));
+    assert_eq!(due(2, 99).await.map(|(count, _)| count), Some(2), "counted no further than asked for");
+    planned(store.as_ref(), 1, later(20)).await;
+    assert_eq!(due(9, 20).await, Some((1, later(20))), "the other one is outstanding");
+    assert_eq!(store.checks_due(&AdapterId::new("other").unwrap(), 9, later(99)).await.unwrap(), None);
+}
+
 pub async fn a_parcel_that_is_not_asked_about_any_more_says_why(harness: &dyn Harness) {
     let store = harness.store().await;
     register(store.as_ref(), &[("R-1", Some(1)), ("R-2", Some(2)), ("R-3", Some(3))]).await;
