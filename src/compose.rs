@@ -1,10 +1,9 @@
 //! Wiring: from the configuration to the parts. The only code that names a back end.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_carriers::{Carrier, Push, PushSecrets, Registry, Settings, Tools};
+use forebay_carriers::{Carrier, Registry, Settings, Tools};
 use forebay_domain::{Clock, Ids, RandomIds, SystemClock};
 use forebay_handlers::notices::Wording;
 use forebay_handlers::{ShopApi, ShopOptions, Sinks};
@@ -190,19 +189,6 @@ impl System {
             carriers.push(carrier);
         }
         Ok(Registry::new(carriers))
-    }
-
-    /// The carriers' systems whose pushes are taken, by their ids: those with a secret, whether they are asked or not.
-    pub(crate) fn pushes(&self) -> BTreeMap<AdapterId, Arc<dyn Push>> {
-        let mut pushes = BTreeMap::new();
-        for known in forebay_carriers::KNOWN {
-            let Some((build, system)) = known.push.zip(self.config.carriers.get(known.id)) else { continue };
-            if let Some(current) = system.push_secret.get().cloned() {
-                let push = build(PushSecrets { current, next: system.push_secret_next.get().cloned() });
-                pushes.insert(push.id().clone(), push);
-            }
-        }
-        pushes
     }
 
     /// The settings of a carrier's system.

@@ -8,6 +8,7 @@ mod compose;
 mod config;
 mod demo;
 mod exit;
+mod hooks;
 mod roles;
 mod storm;
 mod working;

@@ -76,8 +76,12 @@ impl System {
     }
 
     /// The intake: its accept path, which the api shares.
-    pub(crate) fn intake(&self, publisher: Arc<dyn Publisher>, keys: Arc<KeyRing>) -> Arc<Intake> {
-        Arc::new(Intake::new(
+    pub(crate) fn intake(
+        &self,
+        publisher: Arc<dyn Publisher>,
+        keys: Arc<KeyRing>,
+    ) -> Result<Arc<Intake>, Exit> {
+        let intake = Intake::new(
             IntakeOptions::default(),
             publisher,
             Arc::clone(&self.catalogue),
@@ -85,7 +89,8 @@ impl System {
             Arc::clone(&self.clock),
             Arc::clone(&self.ids),
             self.metrics.clone(),
-        ))
+        );
+        Ok(Arc::new(intake.with_hooks(self.hooks()?)))
     }
 
     /// The api.

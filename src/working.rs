@@ -116,7 +116,8 @@ impl System {
             let (pacer, breaker) = self.pacer(carrier.as_ref(), store);
             let concurrency = self.carrier_system(carrier.id()).concurrency;
             let queue = Queue::Tracking(carrier.id().clone());
-            let tracking = Tracking::new(
+            let reader = Self::push_reader(carrier.id());
+            let mut tracking = Tracking::new(
                 Arc::clone(store),
                 clock(),
                 carrier,
@@ -125,6 +126,9 @@ impl System {
                 self.metrics.clone(),
                 concurrency,
             );
+            if let Some(reader) = reader {
+                tracking = tracking.with_pushes(reader);
+            }
             assignments.push(Assignment { queue, handler: decoding(Arc::new(tracking)) });
         }
         for queue in [Queue::Dead, Queue::Unrouted] {

@@ -44,7 +44,7 @@ pub(crate) async fn start_all(
         KeyRing::new(keys.into_iter().chain(system.configured_keys()?))
             .map_err(|fault| Exit::new(CONFIGURATION, format!("keys: {fault}")))?,
     );
-    let intake = system.intake(broker.publisher(), Arc::clone(&keys));
+    let intake = system.intake(broker.publisher(), Arc::clone(&keys))?;
     let api = system.api(&broker, &store, &intake, keys);
     // One port for both: the intake's fall-back answers for what neither has.
     let routes = intake.routes().merge(api.routes().reset_fallback());

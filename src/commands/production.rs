@@ -40,7 +40,7 @@ pub(crate) async fn serve(config: Config, role: ServeRole) -> Result<(), Exit> {
     servers_only(&config)?;
     let system = System::new(config);
     let opened = system.open().await?;
-    let running = Running::new();
+    let running = system.running();
     operations(&system, &running).await?;
     let broker = system.broker(&opened).await?;
     let config = &system.config;
@@ -51,7 +51,7 @@ pub(crate) async fn serve(config: Config, role: ServeRole) -> Result<(), Exit> {
     let accepting = system.accepting(&broker, setting, spool, config.intake.spool_bounds()).await?;
     system.watch_accepting(&running, &accepting);
     let keys = Arc::new(system.keys()?);
-    let intake = system.intake(accepting.publisher(), Arc::clone(&keys));
+    let intake = system.intake(accepting.publisher(), Arc::clone(&keys))?;
     match role {
         ServeRole::Intake => {
             let listener = bind("intake.listen", system.config.intake.listen).await?;
@@ -88,7 +88,7 @@ pub(crate) async fn work(config: Config, queues: &[String]) -> Result<(), Exit> 
         return Err(Exit::new(CONFIGURATION, text));
     }
     let opened = system.open().await?;
-    let running = Running::new();
+    let running = system.running();
     operations(&system, &running).await?;
     let broker = system.broker(&opened).await?;
     let store = system.store(&opened).await?;
@@ -102,7 +102,7 @@ pub(crate) async fn relay(config: Config) -> Result<(), Exit> {
     servers_only(&config)?;
     let system = System::new(config);
     let opened = system.open().await?;
-    let running = Running::new();
+    let running = system.running();
     operations(&system, &running).await?;
     let broker = system.broker(&opened).await?;
     let store = system.store(&opened).await?;
@@ -116,7 +116,7 @@ pub(crate) async fn schedule(config: Config) -> Result<(), Exit> {
     servers_only(&config)?;
     let system = System::new(config);
     let opened = system.open().await?;
-    let running = Running::new();
+    let running = system.running();
     operations(&system, &running).await?;
     let store = system.store(&opened).await?;
     system.watch_store(&running, &store);

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use forebay_carriers::PushSecrets;
 use forebay_domain::breaker::BreakerPolicy;
 use forebay_domain::daily::{Daily, DayReset};
 use forebay_domain::limits::Terms;
 use forebay_domain::pacing::Quota;
+use forebay_intake::HookToken;
 use forebay_schemas::{AdapterId, CarrierCode};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use url::Url;
@@ -29,6 +31,8 @@ pub(crate) struct CarrierSystem {
     pub(crate) client_id: String,
     pub(crate) key: Secret,
     pub(crate) key_file: Option<PathBuf>,
+    pub(crate) hook_token: Secret,
+    pub(crate) hook_token_file: Option<PathBuf>,
     pub(crate) push_secret: Secret,
     pub(crate) push_secret_file: Option<PathBuf>,
     pub(crate) push_secret_next: Secret,
@@ -55,6 +59,8 @@ impl Default for CarrierSystem {
             client_id: String::new(),
             key: Secret::default(),
             key_file: None,
+            hook_token: Secret::default(),
+            hook_token_file: None,
             push_secret: Secret::default(),
             push_secret_file: None,
             push_secret_next: Secret::default(),
@@ -101,6 +107,33 @@ impl CarrierSystem {
         let policy = BreakerPolicy::default();
         let breaker = BreakerPolicy { pause, pause_max: policy.pause_max.max(pause), ..policy };
         Terms { quota: self.quota(), daily, adaptive: self.adaptive, breaker }
+    }
+
+    /// Checks what pushes need, given the token of their address.
+    fn check_hook(&self, id: &AdapterId, faults: &mut Vec<String>) {
+        let section = format!("carriers.{id}");
+        let Some(token) = self.hook_token.get() else { return };
+        if let Err(fault) = HookToken::new(token) {
+            faults.push(format!("{section}.hook_token {fault}"));
+        }
+        if self.url.is_none() {
+            faults.push(format!(
+                "{section}.url is missing; the parcels that a system pushes are asked about there once a day"
+            ));
+        }
+        let known = forebay_carriers::KNOWN.iter().find(|known| known.id == id.as_str());
+        let Some(build) = known.and_then(|known| known.push) else {
+            faults
+                .push(format!("{section}.hook_token is given, but this system pushes nothing; take it out"));
+            return;
+        };
+        let signed = build(PushSecrets { current: SecretString::default(), next: None }).is_signed();
+        if signed && self.push_secret.get().is_none() {
+            faults.push(format!(
+                "{section}.push_secret is missing; this system signs what it pushes with it, and nothing unsigned is \
+                 taken"
+            ));
+        }
     }
 
     fn check(&self, id: &AdapterId, faults: &mut Vec<String>) {
@@ -169,6 +202,7 @@ impl Carriers {
         self.0.iter_mut().flat_map(|(id, system)| {
             [
                 (format!("carriers.{id}.key"), &mut system.key, &system.key_file),
+                (format!("carriers.{id}.hook_token"), &mut system.hook_token, &system.hook_token_file),
                 (format!("carriers.{id}.push_secret"), &mut system.push_secret, &system.push_secret_file),
                 (
                     format!("carriers.{id}.push_secret_next"),
@@ -187,6 +221,9 @@ impl Carriers {
         }
         for (id, system) in self.configured() {
             system.check(id, faults);
+        }
+        for (id, system) in self.0.iter().filter(|(_, system)| system.hook_token.get().is_some()) {
+            system.check_hook(id, faults);
         }
     }
 }

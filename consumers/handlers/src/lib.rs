@@ -4,6 +4,7 @@ mod answers;
 pub mod dead_letters;
 mod halving;
 pub mod notices;
+mod pushes;
 pub mod results;
 pub mod returns;
 pub mod revival;

@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use crate::answers;
 use crate::halving::{Halving, Refused};
+use crate::pushes::Pushes;
 
 /// The consumer's name in the inbox.
 pub const CONSUMER: &str = "tracking";
