@@ -4,6 +4,7 @@
 
 mod arrows;
 mod bad_input;
+mod carriers_fleet;
 mod cli;
 mod compose;
 mod control;
@@ -15,6 +16,7 @@ mod fleet;
 mod own_broker;
 mod production;
 mod proxy;
+mod pushes;
 mod readme;
 mod restarts;
 mod restore;
