@@ -4,5 +4,6 @@
 mod answers;
 mod bad_input;
 mod http;
+mod pushes;
 mod storing;
 mod support;

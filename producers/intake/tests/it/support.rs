@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::{ManualClock, SeededIds};
-use forebay_intake::{ApiKey, Intake, IntakeOptions, KeyRing, Scope};
+use forebay_intake::{ApiKey, Hooks, Intake, IntakeOptions, KeyRing, Scope};
 use forebay_queue::{Broker, ConsumeOptions, Message, Outgoing, PublishError, Publisher};
 use forebay_queue_embedded::{EmbeddedBroker, Options};
 use forebay_schemas::{Catalogue, Queue, Topology};
@@ -115,6 +115,14 @@ impl Running {
     }
 
     pub(crate) async fn start_with(options: IntakeOptions, publisher: Arc<dyn Publisher>) -> Self {
+        Self::start_all(options, publisher, Hooks::default()).await
+    }
+
+    pub(crate) async fn start_hooked(publisher: Arc<dyn Publisher>, hooks: Hooks) -> Self {
+        Self::start_all(IntakeOptions::default(), publisher, hooks).await
+    }
+
+    async fn start_all(options: IntakeOptions, publisher: Arc<dyn Publisher>, hooks: Hooks) -> Self {
         let scopes = [
             vec![Scope::EventsWrite, Scope::MembersAct],
             vec![Scope::EventsWrite],
@@ -128,7 +136,7 @@ impl Running {
             keys.push(key);
         }
         let metrics = Metrics::new("test");
-        let intake = Arc::new(Intake::new(
+        let intake = Intake::new(
             options,
             publisher,
             Arc::new(Catalogue::new()),
@@ -136,7 +144,8 @@ impl Running {
             Arc::new(ManualClock::at(now())),
             Arc::new(SeededIds::new(1)),
             metrics.clone(),
-        ));
+        );
+        let intake = Arc::new(intake.with_hooks(hooks));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
