@@ -13,6 +13,7 @@ mod demo;
 mod dev;
 mod erasure;
 mod fleet;
+mod halving;
 mod own_broker;
 mod production;
 mod proxy;
