@@ -363,7 +363,7 @@ mod tests {
         let recipe = Recipe { tag: tag.clone(), returns: false, ..Recipe::own(1_000, 7) };
         let burst = plan(&recipe, now());
         assert!(burst.events.iter().all(|e| tag.marks(&e.id) && e.leaves != Leaves::Return));
-        assert!(programme(now(), &tag).unwrap().rewards().all(|r| tag.marks(r.id.as_str())));
+        assert!(programme(now(), &tag).unwrap().rules.iter().all(|rule| tag.marks(rule.reward.id.as_str())));
         let ours = plan(&Recipe::own(1_000, 7), now());
         assert!(!ours.events.iter().any(|e| tag.marks(&e.id)));
     }
