@@ -20,7 +20,8 @@ use tokio::sync::Semaphore;
 use crate::carriers::{self, CarrierSystem};
 use crate::queues::{self, Queues};
 use crate::{
-    audit_log, check_ins, claims, dead_letters, erasure, incidents, members, programmes, tracking, workers,
+    audit_log, check_ins, claims, dead_letters, erasure, incidents, members, parcels, programmes, returns,
+    workers,
 };
 
 /// The api's bounds.
@@ -98,8 +99,13 @@ impl Api {
             .route("/v1/members/{member_id}/claims", get(members::claims))
             .route("/v1/members/{member_id}/erase", post(erasure::erase))
             .route("/v1/claims/{claim_id}", get(claims::one))
-            .route("/v1/returns/{return_id}", get(tracking::one_return))
-            .route("/v1/parcels/{carrier}/{number}", get(tracking::one_parcel))
+            .route("/v1/returns", get(returns::list))
+            .route("/v1/returns/collect", post(returns::collect))
+            .route("/v1/returns/{return_id}", get(returns::one))
+            .route("/v1/returns/{return_id}/resend", post(returns::resend))
+            .route("/v1/parcels", get(parcels::list))
+            .route("/v1/parcels/{carrier}/{number}", get(parcels::one))
+            .route("/v1/parcels/{carrier}/{number}/check", post(parcels::check))
             .route("/v1/dead-letters", get(dead_letters::list))
             .route("/v1/dead-letters/groups", get(dead_letters::groups))
             .route("/v1/dead-letters/export", get(dead_letters::export))

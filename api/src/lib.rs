@@ -16,10 +16,11 @@ mod failure;
 mod incidents;
 mod members;
 mod page;
+mod parcels;
 mod programmes;
 mod queues;
+mod returns;
 mod rules;
-mod tracking;
 mod wait;
 mod workers;
 

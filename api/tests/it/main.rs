@@ -13,5 +13,6 @@ mod http;
 mod reads;
 mod steering;
 mod store_down;
+mod tracking;
 mod waiting;
 mod world;
