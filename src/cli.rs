@@ -6,6 +6,7 @@ mod member;
 mod plan;
 mod sandbox;
 mod steering;
+mod tracking;
 
 use std::path::PathBuf;
 
@@ -18,6 +19,7 @@ pub(crate) use self::member::MemberCommand;
 pub(crate) use self::plan::PlanArgs;
 pub(crate) use self::sandbox::SandboxArgs;
 pub(crate) use self::steering::{QueueCommand, WorkerCommand};
+pub(crate) use self::tracking::{ParcelCommand, ReturnCommand, word};
 
 use crate::storm::{Dose, FaultCommand};
 
@@ -109,6 +111,20 @@ pub(crate) enum Command {
         api: ApiArgs,
         #[command(subcommand)]
         command: WorkerCommand,
+    },
+    /// Parcels: what happened to them, what comes next, asked about now
+    Parcel {
+        #[command(flatten)]
+        api: ApiArgs,
+        #[command(subcommand)]
+        command: ParcelCommand,
+    },
+    /// Returns: their states, collected from the shop, their results sent again
+    Return {
+        #[command(flatten)]
+        api: ApiArgs,
+        #[command(subcommand)]
+        command: ReturnCommand,
     },
     /// Members: erased when the law asks for it
     Member {

@@ -14,6 +14,8 @@ pub(crate) mod production;
 mod queue;
 mod sandbox;
 pub(crate) mod table;
+mod tracking;
+mod tracking_view;
 mod worker;
 
 use std::path::Path;
@@ -48,6 +50,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Exit> {
         Command::Carrier { api, command } => carriers::run(&api, command).await,
         Command::Worker { api, command } => worker::run(&api, command).await,
         Command::Audit { api, limit, json } => dead_letters::audit(&api, limit, json).await,
+        Command::Parcel { api, command } => tracking::parcel(&api, command).await,
+        Command::Return { api, command } => tracking::returns(&api, command).await,
         Command::Member { api, command } => member::run(&api, command).await,
         Command::Key { command } => key::run(command),
         Command::Sandbox(args) => sandbox::run(args).await,

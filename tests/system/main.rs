@@ -25,4 +25,5 @@ mod spool;
 mod storm;
 mod support;
 mod topology;
+mod tracking;
 mod upgrades;
