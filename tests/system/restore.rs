@@ -51,7 +51,14 @@ trait Set {
     fn count(&self, statement: &str) -> usize;
     fn save(&self);
     fn restore(&self);
+    /// Makes a result that was sent after the backup one that was on its way while it was taken, a day ago: in no
+    /// queue, in no outbox, and not noted as sent.
+    fn lose_a_result(&self);
 }
+
+const LOST: &str = "update return_order set state = 'picked_up', reported_at = null, announced_at = LONG_AGO
+                    where id = (select min(id) from return_order where state = 'reported')";
+const UNSURE: &str = "update effect set state = 'intended'";
 
 struct Servers(Fleet);
 
@@ -100,6 +107,14 @@ impl Set for Servers {
             "backup.sql",
         ]));
     }
+
+    fn lose_a_result(&self) {
+        for statement in [LOST.replace("LONG_AGO", "now() - interval '27 hours'"), UNSURE.to_owned()] {
+            let mut psql = Command::new("psql");
+            psql.args([&self.0.store, "-qc", &statement]).env("PGOPTIONS", "-c search_path=forebay");
+            self.run(&mut psql);
+        }
+    }
 }
 
 struct Embedded(Fleet);
@@ -129,6 +144,11 @@ impl Set for Embedded {
             let _ = std::fs::remove_file(self.0.folder().join(journal));
         }
         std::fs::copy(path(self, "backup.db"), path(self, "shop.db")).unwrap();
+    }
+
+    fn lose_a_result(&self) {
+        let lost = LOST.replace("LONG_AGO", "(unixepoch() - 27 * 3600) * 1000000");
+        sql(&self.0.folder().join("shop.db"), &format!("{lost};;{UNSURE}"));
     }
 }
 
@@ -171,6 +191,7 @@ fn what_the_shop_sends_again_has_its_effect_once(set: &dyn Set) {
         booked < ORDERS && reported < RETURNS,
         "the backup is older: {booked} orders, {reported} results"
     );
+    set.lose_a_result();
     let _roles = set.start();
     publish(&events);
     settled(set, &events);

@@ -1,16 +1,17 @@
-//! Jobs of the clock: collecting returns, the daily look at the stock, repeating what is still open.
+//! Jobs of the clock: collecting returns, the daily look at the stock, repeating what is still open, sending results
+//! that stay away.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, NaiveTime, Utc};
+use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use forebay_domain::incident::{Raise, Timing};
 use forebay_domain::settlement::stock_incident;
 use forebay_domain::{Clock, NewOutbox};
-use forebay_schemas::events::{CollectReturns, TellIncident};
-use forebay_schemas::{Queue, Route};
-use forebay_store::{Error, Firing, PAGE_MAX, PATIENCE, Store, within};
+use forebay_schemas::events::{CollectReturns, SendResult, TellIncident};
+use forebay_schemas::{Queue, ReturnId, Route};
+use forebay_store::{Error, Firing, Overdue, PAGE_MAX, PATIENCE, Store, within};
 use forebay_telemetry::{Check, Health, Metrics};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -27,6 +28,14 @@ pub struct JobsOptions {
     /// When open incidents are told again.
     pub timing: Timing,
 }
+
+/// A result that is not there so long after its return was announced is sent again: longer than the ladder of retries,
+/// after which there would be a dead letter.
+pub const OVERDUE_AFTER: TimeDelta = TimeDelta::hours(26);
+/// One that is older is left alone: that a person discarded the command is forgotten after that time.
+const OVERDUE_UNTIL: TimeDelta = TimeDelta::days(7);
+/// Most results that are sent again in one tick.
+const OVERDUE_PAGE: u32 = 100;
 
 /// How often the clock is looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -46,6 +55,15 @@ pub struct Jobs {
 struct Seen {
     collection: Option<String>,
     stock: Option<String>,
+    overdue: OverdueLook,
+}
+
+/// The hourly look for results that stay away, a page a tick.
+#[derive(Debug, Default)]
+struct OverdueLook {
+    hour: Option<i64>,
+    after: Option<ReturnId>,
+    done: bool,
 }
 
 impl Jobs {
@@ -73,6 +91,9 @@ impl Jobs {
                     self.health.ready(Check::failed("schedule", error.to_string()));
                     tracing::warn!(%error, "the schedule can't fire at present");
                 }
+            }
+            if let Err(error) = within(PATIENCE, self.send_overdue(&mut seen.overdue, now)).await {
+                tracing::warn!(%error, "results that stay away can't be sent again at present");
             }
             if now >= repeat_after {
                 repeat_after = now + Duration::from_secs(60);
@@ -113,6 +134,30 @@ impl Jobs {
     async fn check_stock(&self, slot: &str, now: DateTime<Utc>) -> Result<(), Error> {
         let raises = self.store.low_stock().await?.iter().map(stock_incident).collect();
         self.fire("stock-check", slot, vec![], raises, now).await
+    }
+
+    /// Sends results again that were on their way when a backup was taken and are in no queue any more: each once a
+    /// day, until the shop has it.
+    async fn send_overdue(&self, look: &mut OverdueLook, now: DateTime<Utc>) -> Result<(), Error> {
+        let hour = now.timestamp().div_euclid(3600);
+        if look.hour != Some(hour) {
+            *look = OverdueLook { hour: Some(hour), ..OverdueLook::default() };
+        }
+        if look.done {
+            return Ok(());
+        }
+        let overdue = Overdue { since: now - OVERDUE_UNTIL, before: now - OVERDUE_AFTER };
+        let page = self.store.overdue_results(overdue, look.after.as_ref(), OVERDUE_PAGE).await?;
+        for return_id in &page {
+            let slot = format!("{return_id}/{}", now.date_naive());
+            let command = SendResult { return_id: return_id.clone(), again: false };
+            let id = format!("overdue-{}", Uuid::new_v5(&Uuid::NAMESPACE_URL, slot.as_bytes()));
+            let row = NewOutbox::command(id, Route::Work(Queue::Results), now, &command);
+            self.fire("overdue-results", &slot, vec![row], vec![], now).await?;
+        }
+        look.done = page.len() < OVERDUE_PAGE as usize;
+        look.after = page.into_iter().last();
+        Ok(())
     }
 
     /// Tells again what has been open and untold for long; each telling of it once, whoever fires it.

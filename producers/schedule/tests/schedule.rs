@@ -16,7 +16,8 @@ use forebay_schedule::{Cleaner, Jobs, JobsOptions, Keep, Planner, Tracked};
 use forebay_sqlite::Db;
 use forebay_store::conformance::{
     self,
-    returns::{adapter, register},
+    parcels::{check, picked_up},
+    returns::{adapter, register, return_id},
 };
 use forebay_store::{Intent, Lifecycle, Permits, Store, Wish};
 use forebay_store_sqlite::SqliteStore;
@@ -137,6 +138,34 @@ async fn returns_are_collected_once_a_slot_over_two_processes() {
 }
 
 #[tokio::test]
+async fn a_result_that_stays_away_is_sent_again_once_a_day_over_two_processes() {
+    let scene = Scene::new().await;
+    register(scene.store.as_ref(), &[("R-1", Some(1)), ("R-2", Some(2))]).await;
+    let announced = scene.now();
+    for n in [1, 2] {
+        check(scene.store.as_ref(), &format!("c-{n}"), n, picked_up(), announced).await;
+    }
+    let told = conformance::identity("results", "m-2", 1);
+    scene.store.result_delivered("key", &return_id("R-2"), &told, announced).await.unwrap();
+    let firings = |result| scene.metrics.schedule_firings.with_label_values(&["overdue-results", result]);
+    let (fired, elsewhere) = (firings("fired"), firings("elsewhere"));
+    let overdue = async || scene.sent().await.into_iter().filter(|id| id.starts_with("overdue-")).count();
+    let collected = scene.metrics.schedule_firings.with_label_values(&["collect-returns", "fired"]);
+    scene.clock.advance(Duration::from_secs(25 * 3600));
+    side_by_side!([scene.jobs()], async { collected.get() == 1 });
+    assert_eq!((fired.get(), overdue().await), (0, 0), "it may still be on its way");
+    scene.clock.advance(Duration::from_secs(2 * 3600));
+    side_by_side!([scene.jobs(), scene.jobs()], async { fired.get() == 1 && elsewhere.get() == 1 });
+    assert_eq!(overdue().await, 1, "the other one was reported");
+    scene.clock.advance(DAY);
+    side_by_side!([scene.jobs()], async { fired.get() == 2 });
+    assert_eq!(overdue().await, 2);
+    scene.clock.advance(7 * DAY);
+    side_by_side!([scene.jobs()], async { collected.get() >= 4 });
+    assert_eq!((fired.get(), overdue().await), (2, 2), "it is too old");
+}
+
+#[tokio::test]
 async fn no_more_checks_are_out_than_the_gate_passes_in_a_minute() {
     const PARCELS: usize = 1_000;
     let scene = Scene::new().await;
@@ -156,6 +185,27 @@ async fn no_more_checks_are_out_than_the_gate_passes_in_a_minute() {
     assert!((a_minute - 1..=a_minute).contains(&planned), "{planned} of {a_minute}");
     assert_eq!(planner.pass(&tracked).await.unwrap(), 0, "nothing until some are answered");
     assert_eq!(scene.sent().await.len(), planned as usize);
+}
+
+#[tokio::test]
+async fn a_call_that_takes_many_parcels_waits_a_moment_until_it_is_full() {
+    let scene = Scene::new().await;
+    let quota =
+        Quota { limit: 10, window: Duration::from_secs(1), burst: 2, margin: Duration::from_millis(100) };
+    let terms = Terms { quota, daily: None, adaptive: false, breaker: BreakerPolicy::default() };
+    let tracked = Tracked { adapter: adapter(), batch: 3, key: KEY.into(), terms };
+    let (store, metrics) = (Arc::clone(&scene.store), scene.metrics.clone());
+    let planner = Planner::new(store, scene.told(), metrics, Health::default(), vec![tracked.clone()]);
+    scene.clock.set(conformance::later(1));
+    register(scene.store.as_ref(), &[("R-1", Some(1)), ("R-2", Some(2))]).await;
+    assert_eq!(planner.pass(&tracked).await.unwrap(), 0, "two of three");
+    register(scene.store.as_ref(), &[("R-3", Some(3))]).await;
+    assert_eq!(planner.pass(&tracked).await.unwrap(), 3, "a full call goes at once");
+    register(scene.store.as_ref(), &[("R-4", Some(4))]).await;
+    assert_eq!(planner.pass(&tracked).await.unwrap(), 0);
+    scene.clock.set(conformance::later(5));
+    assert_eq!(planner.pass(&tracked).await.unwrap(), 1, "nobody waits for long");
+    assert_eq!(scene.sent().await.len(), 2, "two calls for four parcels");
 }
 
 #[tokio::test]
