@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use forebay_domain::breaker::{Breaker, BreakerPolicy, Cause, Change, Force, Phase, Tally};
-use forebay_domain::daily::Purpose;
+use forebay_domain::daily::{Purpose, planned_by};
 use forebay_domain::incident::{Raise, Severity};
 use forebay_domain::limits::{LiveLimits, Terms};
 use forebay_domain::pacing::Share;
@@ -70,9 +70,15 @@ impl SystemView {
     /// Why no planned call may be made now, if so. A breaker whose pause is over is not shut: a probe may go.
     #[must_use]
     pub fn shut(&self, terms: &Terms) -> Option<Shut> {
+        self.shut_for(terms, Purpose::Routine)
+    }
+
+    /// The same of a call for this purpose: for people there may be something left of a day that is over for the plan.
+    #[must_use]
+    pub fn shut_for(&self, terms: &Terms, purpose: Purpose) -> Option<Shut> {
         let gate = self.gate.as_ref().map(|(until, reason)| (*until, reason.as_str()));
         let bar = self.breaker.bar.as_ref().map(|bar| (bar.until, bar.why.as_str()));
-        let most = terms.with(&self.live).most_for(Purpose::Routine);
+        let most = terms.with(&self.live).most_for(purpose);
         let spent = self.day.filter(|day| most.is_some_and(|most| day.used >= most));
         let day = spent.map(|day| (day.until, crate::pacing::DAY_USED_UP));
         let shut = [gate, bar, day].into_iter().flatten().filter(|(until, _)| *until > self.now);
@@ -114,7 +120,16 @@ impl SystemView {
             return Outlook::Probe;
         }
         let calls = (self.rate(terms) * within.as_secs_f64()).max(1.0) as u32;
-        Outlook::Calls(self.left_today(terms, Purpose::Routine).map_or(calls, |left| left.min(calls)))
+        Outlook::Calls(self.left_for_now(terms).map_or(calls, |left| left.min(calls)))
+    }
+
+    /// Planned calls that are left for now, where there is a budget: it is spent evenly over its day.
+    fn left_for_now(&self, terms: &Terms) -> Option<u32> {
+        let live = terms.with(&self.live);
+        let (most, daily) = live.most_for(Purpose::Routine).zip(live.daily)?;
+        let (from, until) = daily.reset.day_of(self.now);
+        let used = self.day.filter(|day| day.until > self.now).map_or(0, |day| day.used);
+        Some(planned_by(most, from, until, self.now).saturating_sub(used))
     }
 }
 

@@ -26,7 +26,7 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(embedded: bool) -> Self {
+    fn new(embedded: bool, settings: &[(&str, &str)]) -> Self {
         let fleet = if embedded { Fleet::embedded() } else { Fleet::prepared() };
         std::fs::write(fleet.folder().join("key"), &fleet.key).unwrap();
         let mut scene = Self { fleet, roles: Vec::new() };
@@ -39,7 +39,7 @@ impl Scene {
             let operations = free_port();
             let mut command = scene.fleet.command(args);
             command.env("FOREBAY_OPERATIONS__LISTEN", format!("127.0.0.1:{operations}"));
-            command.env("FOREBAY_RETURNS__COLLECT_EVERY_S", "86400");
+            command.env("FOREBAY_RETURNS__COLLECT_EVERY_S", "86400").envs(settings.iter().copied());
             let name = format!("role-{n}");
             scene.roles.push(Role::ready(command, &name, operations, scene.fleet.folder()));
         }
@@ -71,8 +71,10 @@ impl Scene {
         assert!((200..300).contains(&status), "{status} {answer}");
     }
 
-    fn state(&self, id: &str) -> String {
-        self.done(&["return", "show", id])["state"].as_str().unwrap().to_owned()
+    /// How far a return is, once it is there.
+    fn state(&self, id: &str) -> Option<String> {
+        let output = self.forebay(&["return", "show", id, "--json"]);
+        output.status.success().then(|| json(&output)["state"].as_str().unwrap().to_owned())
     }
 
     /// The keys under which the shop was told of a return, call by call.
@@ -112,11 +114,11 @@ fn ids(list: &Value, field: &str) -> Vec<String> {
 }
 
 fn people_find_check_and_send_again(embedded: bool) {
-    let scene = Scene::new(embedded);
+    let scene = Scene::new(embedded, &[]);
     let returns = [a_return("R-1", PICKED_UP), a_return("R-2", LABEL), a_return("R-3", DELIVERED)];
     scene.fleet.publish(&returns.each_ref().map(event));
     eventually("what is picked up is reported", PATIENCE, || {
-        scene.state("R-1") == "reported" && scene.state("R-3") == "reported"
+        ["R-1", "R-3"].iter().all(|id| scene.state(id).as_deref() == Some("reported"))
     });
     let label = || scene.done(&["parcel", "show", "cj", LABEL]);
     eventually("the label is known", PATIENCE, || label()["status"] == "registered");
@@ -144,7 +146,7 @@ fn people_find_check_and_send_again(embedded: bool) {
     assert!(output.status.success(), "{}", told(&output));
     assert_eq!(json(&output)["status"], "picked_up", "{}", told(&output));
     assert!(told(&output).contains("sweettracker is asked"), "{}", told(&output));
-    eventually("its return is reported", PATIENCE, || scene.state("R-2") == "reported");
+    eventually("its return is reported", PATIENCE, || scene.state("R-2").as_deref() == Some("reported"));
 
     // Sent again, under the same key.
     assert_eq!(scene.keys("R-1").len(), 1);
@@ -170,6 +172,28 @@ fn people_find_check_and_send_again(embedded: bool) {
     for role in scene.roles {
         role.stop();
     }
+}
+
+/// Two calls a day: one by the plan, the other one for whoever asks.
+fn a_day_that_is_over_for_the_plan_is_not_for_people(embedded: bool) {
+    let daily = ("FOREBAY_CARRIERS__SWEETTRACKER__DAILY", "2");
+    let scene = Scene::new(embedded, &[daily, ("FOREBAY_CARRIERS__SWEETTRACKER__RESERVE_PERCENT", "50")]);
+    let checks = |number: &str| scene.done(&["parcel", "show", "cj", number])["checks"].as_u64().unwrap();
+    scene.fleet.publish(&[event(&a_return("R-1", LABEL))]);
+    eventually("the plan has asked", PATIENCE, || {
+        scene.forebay(&["parcel", "show", "cj", LABEL]).status.success() && checks(LABEL) == 1
+    });
+    scene.fleet.publish(&[event(&a_return("R-2", PICKED_UP))]);
+    eventually("it is there", PATIENCE, || scene.forebay(&["return", "show", "R-2"]).status.success());
+    // As long as it takes until a queue is left alone.
+    std::thread::sleep(OBEYED);
+    assert_eq!(checks(PICKED_UP), 0, "nothing is left for the plan");
+    let track = ["parcel", "track", "cj", PICKED_UP, "--reason", "a customer asks", "--wait"];
+    assert_eq!(scene.done(&track)["status"], "picked_up");
+    let held_up =
+        scene.done(&["parcel", "track", "cj", LABEL, "--reason", "another one asks"])["held_up"].clone();
+    assert_eq!(held_up["by"], "day_used_up", "{held_up}");
+    assert_eq!(checks(LABEL), 1);
 }
 
 fn refusals_are_told_by_exit_code(scene: &Scene) {
@@ -211,4 +235,14 @@ fn people_find_returns_and_parcels_have_them_checked_and_sent_again_on_the_embed
 #[test]
 fn people_find_returns_and_parcels_have_them_checked_and_sent_again_on_servers() {
     people_find_check_and_send_again(false);
+}
+
+#[test]
+fn a_day_that_is_over_for_the_plan_is_not_for_people_on_the_embedded_set() {
+    a_day_that_is_over_for_the_plan_is_not_for_people(true);
+}
+
+#[test]
+fn a_day_that_is_over_for_the_plan_is_not_for_people_on_servers() {
+    a_day_that_is_over_for_the_plan_is_not_for_people(false);
 }

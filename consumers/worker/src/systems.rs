@@ -105,9 +105,10 @@ impl Systems {
     }
 }
 
-/// Why a system's queue is left alone.
+/// Why a system's queue is left alone. While something is left of the day for people it is not: their checks come by
+/// the same queue. What is in it by the plan is put off then, and the planner adds no more.
 fn left_alone(view: &SystemView, terms: &Terms) -> Option<String> {
-    let shut = view.shut(terms)?;
+    let shut = view.shut_for(terms, Purpose::Person)?;
     let short = view.breaker.bar.is_none() && shut.until - view.now < SHORT;
     (!short).then_some(shut.reason)
 }
