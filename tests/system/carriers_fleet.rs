@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use forebay_domain::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 use crate::fleet::{Fleet, Role};
@@ -34,7 +35,9 @@ struct Scene {
 impl Scene {
     fn new(carriers: &str) -> Self {
         let fleet = Fleet::prepared();
-        let settings = carriers.replace("SANDBOX", &fleet.sandbox);
+        // A carrier's day that is nearly over: its budget is spent evenly, so that all of it may be used by now.
+        let reset = (SystemClock.now() + Duration::from_secs(40 * 60)).format("%H:%M UTC").to_string();
+        let settings = carriers.replace("SANDBOX", &fleet.sandbox).replace("RESET", &reset);
         std::fs::write(fleet.folder().join("forebay.toml"), settings).unwrap();
         assert!(fleet.command(&["topology", "apply"]).output().unwrap().status.success());
         let others: [&[&str]; 4] = [&["serve", "intake"], &["serve", "api"], &["relay"], &["schedule"]];
@@ -194,6 +197,7 @@ key = "sandbox-dhl-key"
 limit = 100
 burst = 5
 daily = 6
+daily_reset = "RESET"
 reserve_percent = 0
 
 [carriers.ups]

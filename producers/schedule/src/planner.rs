@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use forebay_domain::Clock;
-use forebay_domain::daily::Purpose;
+use forebay_domain::daily::{Purpose, planned_by};
 use forebay_domain::limits::Terms;
 use forebay_schemas::AdapterId;
 use forebay_store::{Error, Outlook, PATIENCE, Store, within};
@@ -123,8 +123,11 @@ impl Planner {
         let systems = self.store.systems().await?;
         let Some(view) = systems.iter().find(|view| view.key == tracked.key) else {
             let calls = (tracked.terms.quota.rate() * AHEAD.as_secs_f64()).max(1.0) as u32;
-            let most = tracked.terms.most_for(Purpose::Routine).unwrap_or(u32::MAX);
-            return Ok(Outlook::Calls(calls.min(most)));
+            let daily = tracked.terms.daily.map(|daily| {
+                let (from, until) = daily.reset.day_of(now);
+                planned_by(daily.most_for(Purpose::Routine), from, until, now)
+            });
+            return Ok(Outlook::Calls(daily.map_or(calls, |most| calls.min(most))));
         };
         self.budgets.look(self.store.as_ref(), &tracked.adapter, view, &tracked.terms, now).await?;
         Ok(view.outlook(&tracked.terms, AHEAD))

@@ -229,12 +229,33 @@ async fn nothing_is_planned_for_a_system_that_is_left_alone_but_one_check_to_try
 }
 
 #[tokio::test]
+async fn the_budget_of_a_day_is_spent_evenly_over_it() {
+    let scene = Scene::new().await;
+    let ids: Vec<_> = (0..30).map(|n| format!("R-{n}")).collect();
+    let returns: Vec<_> = ids.iter().zip(0..).map(|(id, n)| (id.as_str(), Some(n))).collect();
+    register(scene.store.as_ref(), &returns).await;
+    let quota =
+        Quota { limit: 100, window: Duration::from_secs(1), burst: 50, margin: Duration::from_millis(100) };
+    let daily = Daily { most: 24, reset: DayReset::UTC_MIDNIGHT, reserve_percent: 0 };
+    let terms = Terms { quota, daily: Some(daily), adaptive: false, breaker: BreakerPolicy::default() };
+    let tracked = Tracked { adapter: adapter(), batch: 1, key: KEY.into(), terms };
+    let (store, metrics) = (Arc::clone(&scene.store), scene.metrics.clone());
+    let planner = Planner::new(store, scene.told(), metrics, Health::default(), vec![tracked.clone()]);
+    // One call an hour, and one hour's in hand.
+    for (hour, planned) in [(6, 7), (6, 0), (9, 3), (11, 2)] {
+        scene.clock.set(format!("2026-11-20T{hour:02}:00:00Z").parse().unwrap());
+        assert_eq!(planner.pass(&tracked).await.unwrap(), planned, "at {hour}:00");
+    }
+}
+
+#[tokio::test]
 async fn no_more_checks_are_out_than_are_left_of_the_day_and_people_hear_when_it_is_nearly_spent() {
     let scene = Scene::new().await;
     let ids: Vec<_> = (0..30).map(|n| format!("R-{n}")).collect();
     let returns: Vec<_> = ids.iter().zip(0..).map(|(id, n)| (id.as_str(), Some(n))).collect();
     register(scene.store.as_ref(), &returns).await;
-    scene.clock.set(conformance::later(60));
+    // Half an hour before the day is over all of it may be planned.
+    scene.clock.set("2026-11-20T23:30:00Z".parse().unwrap());
     let quota =
         Quota { limit: 100, window: Duration::from_secs(1), burst: 50, margin: Duration::from_millis(100) };
     let daily = Daily { most: 20, reset: DayReset::UTC_MIDNIGHT, reserve_percent: 50 };
