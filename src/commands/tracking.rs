@@ -112,10 +112,8 @@ async fn list<const N: usize>(
         query.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect();
     asked.push(("limit", &limit));
     let mut answer = api.get(path, &asked).await?;
-    while all {
-        let Some(cursor) = answer.get("next_cursor").and_then(Value::as_str).map(str::to_owned) else {
-            break;
-        };
+    let next = |answer: &Value| answer.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
+    while let Some(cursor) = next(&answer).filter(|_| all) {
         let mut next = api.get(path, &[&asked[..], &[("cursor", cursor.as_str())]].concat()).await?;
         let more = next.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take);
         if let Some(items) = answer.get_mut("items").and_then(Value::as_array_mut) {
