@@ -197,11 +197,14 @@ struct Parcel<'s> {
     looks: u64,
 }
 
+/// When a parcel is due, how long it can wait then, and which it is; the earliest is the greatest.
+type Waiting = Reverse<(DateTime<Utc>, DateTime<Utc>, usize)>;
+
 struct Play<'s> {
     scenario: &'s Scenario,
     parcels: Vec<Parcel<'s>>,
     /// Not due yet, by the moment at which they are.
-    waiting: BinaryHeap<Reverse<(DateTime<Utc>, DateTime<Utc>, usize)>>,
+    waiting: BinaryHeap<Waiting>,
     /// Due, by how long they can wait.
     ready: BinaryHeap<Reverse<(DateTime<Utc>, usize)>>,
     lags: [Vec<u64>; 3],

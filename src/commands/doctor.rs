@@ -85,7 +85,11 @@ fn outside(system: &System) -> Vec<Check> {
     for (id, system) in config.carriers.configured() {
         if system.push_secret.get().is_some() && system.hook_token.get().is_none() {
             let name = format!("pushes of {id}");
-            need(&name, false, "push_secret is set, hook_token is not; nothing can be pushed, see docs/carriers.md");
+            need(
+                &name,
+                false,
+                "push_secret is set, hook_token is not; nothing can be pushed, see docs/carriers.md",
+            );
         }
     }
     let told = config.slack.webhook_url.get().is_some()

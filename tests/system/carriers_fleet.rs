@@ -8,6 +8,8 @@
 //! scripts/servers -- cargo test --test system carriers_fleet -- --ignored --nocapture --test-threads=1
 //! ```
 
+#![expect(clippy::print_stderr, reason = "the long proofs are run for their figures")]
+
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::{Duration, Instant};

@@ -280,8 +280,7 @@ impl Tracking {
 
     async fn apply(&self, pushed: Vec<PushDone>) -> Result<Vec<Handled>, Failure> {
         let Some(pushes) = self.pushes.as_ref().filter(|_| !pushed.is_empty()) else { return Ok(Vec::new()) };
-        let applied =
-            self.store.apply_pushes(pushed, self.clock.now()).await.map_err(answers::failure)?;
+        let applied = self.store.apply_pushes(pushed, self.clock.now()).await.map_err(answers::failure)?;
         pushes.count(&applied.tally);
         Ok(applied.handled)
     }

@@ -20,7 +20,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("pacing", include_str!("../migrations/0005_pacing.sql")),
     ("outside token", include_str!("../migrations/0006_outside_token.sql")),
     ("due", include_str!("../migrations/0007_due.sql")),
-    ("lists", include_str!("../migrations/0009_lists.sql")),
+    ("lists", include_str!("../migrations/0008_lists.sql")),
 ];
 
 #[async_trait]

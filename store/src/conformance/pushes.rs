@@ -70,7 +70,8 @@ pub async fn a_push_that_comes_again_has_no_second_effect(harness: &dyn Harness)
 pub async fn a_late_push_adds_what_happened_and_moves_nothing(harness: &dyn Harness) {
     let store = harness.store().await;
     register(store.as_ref(), &[("R-1", Some(1))]).await;
-    check(store.as_ref(), "c-1", 1, found(vec![checkpoint(9, ParcelStatus::OutForDelivery)]), later(600)).await;
+    check(store.as_ref(), "c-1", 1, found(vec![checkpoint(9, ParcelStatus::OutForDelivery)]), later(600))
+        .await;
     let late = PushTally { late: 1, ..PushTally::default() };
     assert_eq!(push(store.as_ref(), told("p-2", vec![(1, steps(2))]), 700).await, (Handled::Done, late));
     assert_eq!(push(store.as_ref(), told("p-1", vec![(1, steps(1))]), 800).await.1, late);
