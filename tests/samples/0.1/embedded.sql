@@ -134,7 +134,7 @@ CREATE TABLE gate (
     tat integer not null,
     closed_until integer,
     reason text
-) strict, without rowid;
+, version integer not null default 0, ramp_from integer, share integer not null default 1000000, share_from integer, share_used integer not null default 0, day_from integer, day_until integer, day_used integer not null default 0, barred_until integer, barred_why text, probing integer not null default 0) strict, without rowid;
 CREATE TABLE inbox (
     row integer primary key,
     consumer text not null,
@@ -201,6 +201,21 @@ CREATE TABLE outbox (
     created_at integer not null,
     due_at integer not null
 ) strict;
+CREATE TABLE outside_system (
+    key text not null primary key,
+    live text not null default '{}',
+    breaker text not null default '{"bar":null}',
+    credential text not null default '',
+    probe_claimed_until integer
+) strict, without rowid;
+CREATE TABLE outside_token (
+    key text not null primary key,
+    token text,
+    refresh_at integer,
+    expires_at integer,
+    lease_until integer,
+    check ((token is null) = (refresh_at is null) and (token is null) = (expires_at is null))
+) strict, without rowid;
 CREATE TABLE parcel (
     id blob not null primary key check (length(id) = 16),
     carrier text not null,
@@ -214,7 +229,7 @@ CREATE TABLE parcel (
     next_check_at integer,
     check_until integer,
     checks integer not null default 0,
-    registered_at integer not null,
+    registered_at integer not null, check_by integer, stopped text check (stopped in ('finished', 'never_used', 'silent', 'refused')), eta integer, pushed_at integer, asked_until integer,
     unique (carrier, tracking_number)
 ) strict, without rowid;
 CREATE TABLE paused_queue (
@@ -308,7 +323,7 @@ CREATE TABLE return_order (
     registered_at integer not null,
     source text,
     event_id text
-) strict, without rowid;
+, announced_at integer) strict, without rowid;
 CREATE TABLE reward (
     id text not null primary key,
     name text not null,
@@ -376,20 +391,26 @@ CREATE INDEX dead_letter_kept on dead_letter (first_dead_at) where status = 'ope
 CREATE INDEX dead_letter_newest on dead_letter (status, dead_at desc, id desc);
 CREATE INDEX dead_letter_of_group on dead_letter (fingerprint, status, dead_at desc, id desc);
 CREATE INDEX dead_letter_of_message on dead_letter (message_id);
+CREATE INDEX dead_letter_of_result on dead_letter (subject) where kind = 'return.result.due.v1';
 CREATE INDEX dead_letter_replaying on dead_letter (replayed_at) where status = 'replaying';
 CREATE INDEX dead_letter_term_of_letter on dead_letter_term (letter);
 CREATE INDEX incident_newest on incident (first_seen desc, id desc);
 CREATE UNIQUE INDEX incident_one_open on incident (fingerprint) where resolved_at is null;
 CREATE INDEX ledger_entry_of_account on ledger_entry (account);
 CREATE INDEX outbox_due on outbox (due_at, id);
-CREATE INDEX parcel_due on parcel (adapter, next_check_at) where next_check_at is not null;
+CREATE INDEX parcel_due on parcel (adapter, check_by, next_check_at) where next_check_at is not null;
+CREATE INDEX parcel_of_status on parcel (status, id);
 CREATE INDEX parcel_outstanding on parcel (adapter, check_until) where check_until is not null;
+CREATE INDEX parcel_stopped on parcel (stopped, id) where stopped is not null;
 CREATE INDEX queue_message_due ON queue_message (queue, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX queue_message_ready ON queue_message (queue, id) WHERE due_at IS NULL;
 CREATE INDEX queue_message_tier ON queue_message (tier, due_at) WHERE tier IS NOT NULL;
 CREATE INDEX replay_due on replay (due_at) where state = 'running';
 CREATE INDEX replay_newest on replay (created_at desc, id desc);
+CREATE INDEX return_order_newest on return_order (registered_at desc, id desc);
+CREATE INDEX return_order_of_order on return_order (order_id);
 CREATE INDEX return_order_of_parcel on return_order (parcel_id) where parcel_id is not null;
+CREATE INDEX return_order_open on return_order (state, registered_at desc, id desc) where state <> 'reported';
 CREATE INDEX worker_seen on worker (seen_at);
 CREATE TRIGGER ledger_entry_no_delete before delete on ledger_entry
 begin select raise(abort, 'table ledger_entry is append only'); end;
@@ -435,7 +456,7 @@ insert into "dead_letter_term" ("term", "letter") values (7651004287953185845, 2
 insert into "effect" ("key", "kind", "state", "tries", "error", "intended_at", "changed_at") values ('0e3b19c1-3847-5338-9f33-93c7b698f49e', 'return-result', 'unknown', 1, 'no answer came', 1795143600000000, 1795143600000000);
 insert into "effect" ("key", "kind", "state", "tries", "error", "intended_at", "changed_at") values ('336e4d1e-f412-5b30-9f78-af9c64fe4324', 'return-result', 'confirmed', 1, NULL, 1795143600000000, 1795143600000000);
 insert into "firing" ("job", "slot", "fired_at") values ('collect', '2026-11-20T03:00', 1795143600000000);
-insert into "gate" ("key", "tat", "closed_until", "reason") values ('carrier/sweettracker', 1795143600000000, 1795143601000000, 'status 429');
+insert into "gate" ("key", "tat", "closed_until", "reason", "version", "ramp_from", "share", "share_from", "share_used", "day_from", "day_until", "day_used", "barred_until", "barred_why", "probing") values ('carrier/sweettracker', 1795143600000000, 1795143601000000, 'status 429', 0, 1795143601000000, 500000, NULL, 0, NULL, NULL, 0, NULL, NULL, 0);
 insert into "inbox" ("row", "consumer", "source", "id", "digest", "handled_at") values (1, 'rewards', '/shops/main', 'day-1', X'F900A301744C7432E46C52EEF0B196A341ECA0A1750813AC5D1BA7538F54AC3D', 1795143600000000);
 insert into "inbox" ("row", "consumer", "source", "id", "digest", "handled_at") values (2, 'rewards', '/shops/main', 'day-2', X'877955EB9315868B390488E3D11103D00E302FBD8F51AE81F53E239139D40BEE', 1795143600000000);
 insert into "inbox" ("row", "consumer", "source", "id", "digest", "handled_at") values (3, 'rewards', '/shops/main', 'claim-1', X'B9251B6B68A47E5D2877FFF65FD854782543A90332784839815D343405A54570', 1795143600000000);
@@ -481,8 +502,8 @@ insert into "outbox" ("id", "route", "event_id", "kind", "traceparent", "headers
 insert into "outbox" ("id", "route", "event_id", "kind", "traceparent", "headers", "body", "created_at", "due_at") values (18, 'work:forebay.returns', 'collect-1', 'return.collection.due.v1', NULL, NULL, cast('{"specversion":"1.0","id":"collect-1","source":"/forebay","type":"return.collection.due.v1","subject":"returns","time":"2026-11-20T03:00:00.000000Z","recordedtime":"2026-11-20T03:00:00.000000Z","datacontenttype":"application/json","data":{"because_of":"schedule"}}' as blob), 1795143600000000, 1795143600000000);
 insert into "outbox" ("id", "route", "event_id", "kind", "traceparent", "headers", "body", "created_at", "due_at") values (19, 'work:forebay.notices', 'f5fa7da5-5d00-544c-8a87-2b29bfe898a5', 'incident.changed.v1', NULL, NULL, cast('{"specversion":"1.0","id":"f5fa7da5-5d00-544c-8a87-2b29bfe898a5","source":"/forebay","type":"incident.changed.v1","subject":"incident/b45685f2-dd9a-5fe2-9c2d-67c8c8727f9d","time":"2026-11-20T03:00:00.000000Z","recordedtime":"2026-11-20T03:00:00.000000Z","datacontenttype":"application/json","data":{"incident_id":"b45685f2-dd9a-5fe2-9c2d-67c8c8727f9d","revision":1}}' as blob), 1795143600000000, 1795143630000000);
 insert into "outbox" ("id", "route", "event_id", "kind", "traceparent", "headers", "body", "created_at", "due_at") values (20, 'work:forebay.rewards', 'paid-O-8', 'order.paid.v1', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', '{"forebay-letter":"2cb70312-d065-5e96-aaa1-637dcea1f007","forebay-replay":"1"}', cast('{"specversion":"1.0","id":"paid-O-8","source":"/shops/main","type":"order.paid.v1","subject":"order/O-8","time":"2026-11-20T03:00:00.000000Z","recordedtime":"2026-11-20T03:00:00.000000Z","traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01","datacontenttype":"application/json","data":{"order_id":"O-8","member_id":"m-8","currency":"KRW","amount_minor":10000,"paid_at":"2026-11-20T03:00:00Z"}}' as blob), 1795143600000000, 1795143600000000);
-insert into "parcel" ("id", "carrier", "tracking_number", "adapter", "status", "status_at", "picked_up_at", "news_at", "entered", "next_check_at", "check_until", "checks", "registered_at") values (X'42E2327887A952E1921F5C98D4F71E6A', 'cj', '600000000001', 'sweettracker', 'picked_up', 1795143600000000, 1795143600000000, 1795143600000000, '["picked_up"]', 1795154400000000, NULL, 1, 1795143600000000);
-insert into "parcel" ("id", "carrier", "tracking_number", "adapter", "status", "status_at", "picked_up_at", "news_at", "entered", "next_check_at", "check_until", "checks", "registered_at") values (X'CC7198A4963B5434B5A2F1179AF41089', 'cj', '600000000002', 'sweettracker', 'unknown', NULL, NULL, 1795143600000000, '[]', 1795143600000000, 1795144200000000, 0, 1795143600000000);
+insert into "parcel" ("id", "carrier", "tracking_number", "adapter", "status", "status_at", "picked_up_at", "news_at", "entered", "next_check_at", "check_until", "checks", "registered_at", "check_by", "stopped", "eta", "pushed_at", "asked_until") values (X'42E2327887A952E1921F5C98D4F71E6A', 'cj', '600000000001', 'sweettracker', 'picked_up', 1795143600000000, 1795143600000000, 1795143600000000, '["picked_up"]', 1795155402000000, NULL, 1, 1795143600000000, 1795162602000000, NULL, NULL, NULL, NULL);
+insert into "parcel" ("id", "carrier", "tracking_number", "adapter", "status", "status_at", "picked_up_at", "news_at", "entered", "next_check_at", "check_until", "checks", "registered_at", "check_by", "stopped", "eta", "pushed_at", "asked_until") values (X'CC7198A4963B5434B5A2F1179AF41089', 'cj', '600000000002', 'sweettracker', 'unknown', NULL, NULL, 1795143600000000, '[]', 1795143600000000, 1795144200000000, 0, 1795143600000000, 1795143600000000, NULL, NULL, NULL, NULL);
 insert into "programme" ("id", "name", "tz", "day_start_min", "count_mode", "grace_days", "starts_on", "ends_on", "claim_until", "state", "points_per_1000_minor", "changed_at") values ('autumn', 'Autumn', 'Asia/Seoul', 0, 'total', 0, '2026-11-01', '2026-11-30', 4102358400000000, 'active', 10, 1795143600000000);
 insert into "queue_message" ("id", "queue", "tier", "due_at", "enqueued_at", "delivery_count", "message_id", "kind", "timestamp", "headers", "body") values (1, 'forebay.rewards', NULL, NULL, 1795143600000000, 0, 'paid-O-7', 'order.paid.v1', 1795143600, '{"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}', cast('{"specversion":"1.0","id":"paid-O-7","source":"/shops/main","type":"order.paid.v1","subject":"order/O-7","time":"2026-11-20T03:00:00.000000Z","recordedtime":"2026-11-20T03:00:00.000000Z","traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01","datacontenttype":"application/json","data":{"order_id":"O-7","member_id":"m-7","currency":"KRW","amount_minor":10000,"paid_at":"2026-11-20T03:00:00Z"}}' as blob));
 insert into "queue_message" ("id", "queue", "tier", "due_at", "enqueued_at", "delivery_count", "message_id", "kind", "timestamp", "headers", "body") values (2, 'forebay.rewards', NULL, NULL, 1795143600000000, 0, 'refunded-O-7', 'order.refunded.v1', 1795143600, '{"traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}', cast('{"specversion":"1.0","id":"refunded-O-7","source":"/shops/main","type":"order.refunded.v1","subject":"order/O-7","time":"2026-11-20T03:00:00.000000Z","recordedtime":"2026-11-20T03:00:00.000000Z","traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01","datacontenttype":"application/json","data":{"order_id":"O-7","refund_id":"F-1","currency":"KRW","cumulative_refunded_minor":4000,"refunded_at":"2026-11-20T03:00:00Z"}}' as blob));
@@ -502,10 +523,10 @@ insert into "queue_message" ("id", "queue", "tier", "due_at", "enqueued_at", "de
 insert into "queue_topology" ("one", "hash", "declared_at") values (1, 'fa65ce1efcd1', 1795143600000000);
 insert into "refund" ("order_id", "refund_id", "booked_at", "source", "event_id") values ('O-1', 'F-1', 1795143600000000, '/shops/main', 'refunded-O-1');
 insert into "replay" ("id", "filter", "rate", "state", "stage", "exhausted", "published", "skipped", "done", "failed", "recent", "total", "capped", "actor", "reason", "created_at", "updated_at", "due_at") values (X'00000000000000000000000000000064', '{"status":["open"],"message_id":"paid-O-8","until":"2026-11-20T03:00:00.000001Z"}', 50, 'running', 'one', 0, 1, 0, 0, 0, '', 1, 0, 'key-of-ops', 'the store is back', 1795143600000000, 1795143600000000, 1795143600020000);
-insert into "return_order" ("id", "order_id", "state", "requested_at", "parcel_id", "picked_up_at", "reported_at", "registered_at", "source", "event_id") values ('R-1', 'O-R-1', 'picked_up', 1795143600000000, X'42E2327887A952E1921F5C98D4F71E6A', 1795143600000000, NULL, 1795143600000000, '/shops/main', 'return-R-1');
-insert into "return_order" ("id", "order_id", "state", "requested_at", "parcel_id", "picked_up_at", "reported_at", "registered_at", "source", "event_id") values ('R-2', 'O-R-2', 'tracking', 1795143600000000, X'CC7198A4963B5434B5A2F1179AF41089', NULL, NULL, 1795143600000000, '/shops/main', 'return-R-2');
-insert into "return_order" ("id", "order_id", "state", "requested_at", "parcel_id", "picked_up_at", "reported_at", "registered_at", "source", "event_id") values ('R-3', 'O-R-3', 'reported', 1795143600000000, X'42E2327887A952E1921F5C98D4F71E6A', 1795143600000000, 1795143600000000, 1795143600000000, '/shops/main', 'return-R-3');
-insert into "return_order" ("id", "order_id", "state", "requested_at", "parcel_id", "picked_up_at", "reported_at", "registered_at", "source", "event_id") values ('R-4', 'O-R-4', 'requested', 1795143600000000, NULL, NULL, NULL, 1795143600000000, NULL, NULL);
+insert into "return_order" ("id", "order_id", "state", "requested_at", "parcel_id", "picked_up_at", "reported_at", "registered_at", "source", "event_id", "announced_at") values ('R-1', 'O-R-1', 'picked_up', 1795143600000000, X'42E2327887A952E1921F5C98D4F71E6A', 1795143600000000, NULL, 1795143600000000, '/shops/main', 'return-R-1', 1795143600000000);
+insert into "return_order" ("id", "order_id", "state", "requested_at", "parcel_id", "picked_up_at", "reported_at", "registered_at", "source", "event_id", "announced_at") values ('R-2', 'O-R-2', 'tracking', 1795143600000000, X'CC7198A4963B5434B5A2F1179AF41089', NULL, NULL, 1795143600000000, '/shops/main', 'return-R-2', NULL);
+insert into "return_order" ("id", "order_id", "state", "requested_at", "parcel_id", "picked_up_at", "reported_at", "registered_at", "source", "event_id", "announced_at") values ('R-3', 'O-R-3', 'reported', 1795143600000000, X'42E2327887A952E1921F5C98D4F71E6A', 1795143600000000, 1795143600000000, 1795143600000000, '/shops/main', 'return-R-3', 1795143600000000);
+insert into "return_order" ("id", "order_id", "state", "requested_at", "parcel_id", "picked_up_at", "reported_at", "registered_at", "source", "event_id", "announced_at") values ('R-4', 'O-R-4', 'requested', 1795143600000000, NULL, NULL, NULL, 1795143600000000, NULL, NULL, NULL);
 insert into "reward" ("id", "name", "kind", "points", "sku") values ('mug', 'A mug', 'product', NULL, 'MUG-1');
 insert into "reward" ("id", "name", "kind", "points", "sku") values ('points-500', '500 points', 'points', 500, NULL);
 insert into "rule" ("programme_id", "id", "position", "reward_id", "days_required", "max_per_member") values ('autumn', 'one-day', 0, 'mug', 1, 1);
@@ -516,3 +537,7 @@ insert into "store_migrations" ("version", "description", "installed_on", "succe
 insert into "store_migrations" ("version", "description", "installed_on", "success", "checksum", "execution_time") values (2, 'rules', '2026-11-20 03:00:00', 1, X'2F57223B8CE50E63FE3AE572293C4B97B33A84924956876BA44DEC6A6523FF2CCE510A4D92267D74AEC51339807CAE0F', 0);
 insert into "store_migrations" ("version", "description", "installed_on", "success", "checksum", "execution_time") values (3, 'fleet', '2026-11-20 03:00:00', 1, X'FFC71C499FECB7A639F97D4B805F4F56964292A53ADD4C52977201C293FE03D3D65BB8266895A9B2BE983AA3634ED32D', 0);
 insert into "store_migrations" ("version", "description", "installed_on", "success", "checksum", "execution_time") values (4, 'erasure', '2026-11-20 03:00:00', 1, X'7D2B77A761C70B1419C1DC345BB05E33BA39B548FECFFCC6B634EBE1CB348D34AC759A77A02903AD5E920F73DE097E43', 0);
+insert into "store_migrations" ("version", "description", "installed_on", "success", "checksum", "execution_time") values (5, 'pacing', '2026-11-20 03:00:00', 1, X'6907DB4E4C4D0B0BEA30DCC43BADD71CB01B3DD9062F157B018DCBC085FE12F8B263B656235024AD8A6D3F85FE0DBB27', 0);
+insert into "store_migrations" ("version", "description", "installed_on", "success", "checksum", "execution_time") values (6, 'outside token', '2026-11-20 03:00:00', 1, X'1EC892C72FEA8220F90D1DDE15032FF6E0BC2CAE2FAE4AE40C2A1317B0199843E7E10CCB36EFFAF3A1B846E920323742', 0);
+insert into "store_migrations" ("version", "description", "installed_on", "success", "checksum", "execution_time") values (7, 'due', '2026-11-20 03:00:00', 1, X'615D96A66DAE673948E22248AA6936E7F8C356C853A86597C151BB20A5FACCE0E61C3E2035B47ED70B59D5D8A51FD0C1', 0);
+insert into "store_migrations" ("version", "description", "installed_on", "success", "checksum", "execution_time") values (8, 'lists', '2026-11-20 03:00:00', 1, X'AABF8E73552484D11FAC57CAAE4BB68CA1F0B27D548BED712BF11B6D026998E1CF073C7299F024FB720AD3D082F6C003', 0);
