@@ -145,6 +145,11 @@ pub trait Carrier: Send + Sync + std::fmt::Debug {
     /// What it bears.
     fn limits(&self) -> Limits;
 
+    /// When it is down it says so of each parcel, in an answer that looks like one about that parcel.
+    fn fails_by_parcel(&self) -> bool {
+        false
+    }
+
     /// The number as the carrier writes it, unless it can't be one of that carrier's. Offline and free; a number that
     /// fails is never asked about.
     ///

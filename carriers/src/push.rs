@@ -51,13 +51,13 @@ pub struct PushAnswer {
 
 impl PushAnswer {
     /// What makes it the same push when it comes again, having come at `at` first. One that says only that something
-    /// changed looks each time the same: within a minute it is the same push.
+    /// changed looks each time the same, and may mean another change each time: it is never the same push.
     #[must_use]
     pub fn key_at(&self, at: DateTime<Utc>) -> String {
         if self.changed.is_empty() {
             return self.dedupe_key.clone();
         }
-        format!("{}@{}", self.dedupe_key, at.format("%Y-%m-%dT%H:%MZ"))
+        format!("{}@{}", self.dedupe_key, at.format("%Y-%m-%dT%H:%M:%S%.6fZ"))
     }
 }
 

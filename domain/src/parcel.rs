@@ -88,6 +88,8 @@ pub enum Lookup {
     NotYetKnown,
     /// It says that the number is not one of its own.
     InvalidNumber,
+    /// It was asked and did not say.
+    NotTold,
 }
 
 /// A parcel as its carrier sees it.
@@ -312,5 +314,13 @@ mod tests {
         let invalid =
             Progress::registered(now()).advance(&ONE, &Lookup::InvalidNumber, &BTreeSet::new(), now());
         assert_eq!(invalid.next_check, Err(Stopped::Refused));
+    }
+
+    #[test]
+    fn a_look_that_told_nothing_changes_nothing_and_the_parcel_comes_again_in_its_turn() {
+        let before = Progress { status: ParcelStatus::OutForDelivery, ..Progress::registered(now()) };
+        let after = before.advance(&ONE, &Lookup::NotTold, &BTreeSet::new(), now());
+        assert_eq!((&after.progress, after.fresh.len(), after.entered), (&before, 0, None));
+        assert!(after.next_check.unwrap().at < now() + chrono::Duration::minutes(90));
     }
 }

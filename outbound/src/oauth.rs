@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use forebay_store::{Error, TokenState, Tokens};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 use url::Url;
@@ -158,7 +159,7 @@ impl TokenSource {
             if let Some((token, _)) = young {
                 return Ok(token.clone());
             }
-            let (token, life) = match desk.store.token(&options.key, LEASE).await? {
+            let (token, life) = match desk.store.token(&options.row(), LEASE).await? {
                 TokenState::Held { token, left, refresh_due: false } => (token, left),
                 TokenState::Held { token, left, refresh_due: true } => match self.fetch().await {
                     Ok(fresh) => fresh,
@@ -192,7 +193,7 @@ impl TokenSource {
             hopeful = held.refused_at.is_none_or(|at| at.elapsed() > REFUSED_AGAIN);
             held.refused_at = Some(Instant::now());
         }
-        if let Err(error) = desk.store.drop_token(&options.key, token).await {
+        if let Err(error) = desk.store.drop_token(&options.row(), token).await {
             tracing::warn!(key = %options.key, %error, "a refused token could not be dropped for the fleet");
         }
         hopeful
@@ -203,7 +204,7 @@ impl TokenSource {
         let answer = desk.http.call(&options.question()).await?;
         let (token, life) = read(&answer, options.pause)?;
         // The token is good, even if the others can't be told.
-        if let Err(error) = desk.store.keep_token(&options.key, &token, life).await {
+        if let Err(error) = desk.store.keep_token(&options.row(), &token, life).await {
             tracing::warn!(key = %options.key, %error, "a token could not be shared");
         }
         Ok((token, life))
@@ -211,6 +212,14 @@ impl TokenSource {
 }
 
 impl TokenOptions {
+    /// What the token is kept under: one that was had with other credentials, or elsewhere, is another token.
+    fn row(&self) -> String {
+        let had = [self.url.as_str(), self.client_id.trim(), self.secret.expose_secret().trim()];
+        let digest = Sha256::digest(had.join("\n"));
+        let digest: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        format!("{}/{digest}", self.key)
+    }
+
     fn question(&self) -> Call {
         let mut form = Serializer::new(String::new());
         form.append_pair("grant_type", "client_credentials");

@@ -179,7 +179,7 @@ impl CarrierSystem {
 /// Longest time until a new parcel is first asked about, in seconds: a day.
 const FIRST_LOOK_S_MAX: u64 = 86_400;
 /// Longest time for one call in seconds: a permit and the call end before their message's deadline.
-const TIMEOUT_S_MAX: u64 = 40;
+const TIMEOUT_S_MAX: u64 = 20;
 
 impl Carriers {
     /// The systems that are asked.

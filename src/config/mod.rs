@@ -79,7 +79,12 @@ impl Config {
 
     /// The defaults alone.
     pub(crate) fn defaults() -> Result<Self, Faults> {
-        Self::extract(Figment::new().merge(Toml::string(DEFAULTS)))
+        Self::with("")
+    }
+
+    /// The defaults and these settings, as they would stand in a file, without the environment.
+    pub(crate) fn with(settings: &str) -> Result<Self, Faults> {
+        Self::extract(Figment::new().merge(Toml::string(DEFAULTS)).merge(Toml::string(settings)))
     }
 
     fn extract(figment: Figment) -> Result<Self, Faults> {

@@ -90,6 +90,7 @@ impl Carrier for Fedex {
 
     fn parse(&self, received: &Received<'_>, asked: &[Asked]) -> Result<Vec<Answered>, CarrierError> {
         let body = parse::whole(received)?;
+        parse::told(&body, asked)?;
         Ok(parse::parts(&body, asked))
     }
 }

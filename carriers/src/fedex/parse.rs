@@ -40,6 +40,21 @@ pub(super) fn whole(received: &Received<'_>) -> Result<Value, CarrierError> {
     json
 }
 
+/// A bad number among many for which the whole call was refused: the answer does not say which it is.
+pub(super) fn told(body: &Value, asked: &[Asked]) -> Result<(), CarrierError> {
+    let object = Object::of(body);
+    let output = object.and_then(|o| o.object("output"));
+    let answered = output.is_some_and(|o| !o.objects("completeTrackResults").is_empty());
+    let codes = object.into_iter().flat_map(|o| o.objects("errors")).filter_map(|error| error.text("code"));
+    let bad = codes.into_iter().find(|code| mapping::refusal(code) == Some(Refusal::BadNumber));
+    match bad {
+        Some(code) if asked.len() > 1 && !answered => {
+            Err(CarrierError::Rejected { code, detail: "one of the numbers can't be one of FedEx's" })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What the answer says of each number.
 pub(super) fn parts(body: &Value, asked: &[Asked]) -> Vec<Answered> {
     let object = Object::of(body);

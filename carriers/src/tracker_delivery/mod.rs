@@ -83,6 +83,10 @@ impl Carrier for TrackerDelivery {
         self.base.limits()
     }
 
+    fn fails_by_parcel(&self) -> bool {
+        true
+    }
+
     async fn track(&self, asked: &[Asked]) -> Result<Vec<Answered>, CarrierError> {
         let Some(one) = self.base.one(asked)? else { return Ok(Vec::new()) };
         let Some((_, theirs)) = mapping::CARRIERS.iter().find(|(ours, _)| *ours == one.carrier.as_str())

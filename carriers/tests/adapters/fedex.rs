@@ -81,6 +81,19 @@ fn one_odd_parcel_costs_its_neighbours_nothing() {
 }
 
 #[test]
+fn a_bad_number_that_is_not_named_among_many_refuses_the_call_so_that_it_is_halved() {
+    let body = br#"{"errors":[{"code":"TRACKING.TRACKINGNUMBER.INVALID","message":"one of them"}]}"#;
+    let asked = |parcels: &[Asked]| parse(ID, 400, &HeaderMap::new(), body, parcels);
+    let refused = asked(&[parcel(), another()]).unwrap_err();
+    assert!(matches!(refused, forebay_carriers::CarrierError::Rejected { .. }), "{refused:?}");
+    assert_eq!(
+        asked(&[parcel()]).unwrap()[0].outcome,
+        Ok(Lookup::InvalidNumber),
+        "there is only one that it can be"
+    );
+}
+
+#[test]
 fn of_two_parcels_under_one_number_the_younger_one_is_told() {
     let snapshot = found(ID, &parcel(), "number_used_again.json");
     let first = snapshot.checkpoints[0].at;

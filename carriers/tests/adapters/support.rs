@@ -139,6 +139,7 @@ pub(crate) fn meaning(answer: &Result<Vec<Answered>, CarrierError>) -> Means {
         Ok(Err(error)) => Means::Own(fault(error)),
         Ok(Ok(Lookup::NotYetKnown)) => Means::NotYet,
         Ok(Ok(Lookup::InvalidNumber)) => Means::Invalid,
+        Ok(Ok(Lookup::NotTold)) => panic!("an adapter says why it does not know"),
         Ok(Ok(Lookup::Found(snapshot))) => Means::Found(snapshot.status, snapshot.checkpoints.len()),
     }
 }

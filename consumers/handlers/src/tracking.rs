@@ -34,7 +34,7 @@ const RATE_PAUSE: Duration = Duration::from_secs(10);
 /// How long a call is put off whose token was refused, until there is a new one.
 const TOKEN_PAUSE: Duration = Duration::from_secs(1);
 /// For so long a refused batch is halved; its message has a deadline.
-const HALVE_WITHIN: Duration = Duration::from_secs(25);
+const HALVE_WITHIN: Duration = Duration::from_secs(15);
 
 /// Asks one carrier's system.
 #[derive(Debug)]
@@ -49,6 +49,8 @@ pub struct Tracking {
     pushes: Option<Pushes>,
 }
 
+/// How often a message is tried that is about one parcel of which the carrier fails to tell.
+const PARCEL_TRIES: u32 = 3;
 /// How long a parcel is left alone of which the carrier has told enough for a while.
 const PARCEL_PAUSE: Duration = Duration::from_secs(3600);
 
@@ -151,8 +153,8 @@ impl Tracking {
         };
         let (ids, asked): (Vec<Uuid>, Vec<Asked>) = group.into_iter().unzip();
         let answer = self.carrier.track(&asked).await;
-        let error = answer.as_ref().map_or_else(Some, |answers| failed(answers));
-        let (fails, open) = (error.is_some(), self.tell(&permit, error).await);
+        let error = answer.as_ref().map_or_else(Some, |answers| self.failed(answers));
+        let (fails, open) = (error.is_some(), self.tell(&permit, error, asked.len()).await);
         drop(permit);
         match answer {
             Ok(_) if fails && open.is_some() => {
@@ -160,16 +162,18 @@ impl Tracking {
             }
             // The adapter answers for each parcel in the order in which it was asked.
             Ok(answers) => Ask::Told(ids.into_iter().zip(answers).collect()),
-            Err(error @ CarrierError::Rejected { .. }) => {
+            Err(error @ CarrierError::Rejected { .. }) if open.is_none() => {
                 Ask::Refused(ids.into_iter().zip(asked).collect(), error)
             }
             Err(error) => Ask::Not(self.refused(&error, open).await),
         }
     }
 
-    /// Tells the breaker how a call ended, and answers for how long nobody is to call.
-    async fn tell(&self, permit: &Permit, error: Option<&CarrierError>) -> Option<Duration> {
+    /// Tells the breaker how a call about so many parcels ended, and answers for how long nobody is to call.
+    async fn tell(&self, permit: &Permit, error: Option<&CarrierError>, parcels: usize) -> Option<Duration> {
         let end = match error {
+            // A question about one parcel that is refused as such: something is set up wrongly, here or there.
+            Some(CarrierError::Rejected { .. }) if parcels == 1 => CallEnd::Failed,
             None | Some(CarrierError::Rejected { .. } | CarrierError::TokenRefused) => CallEnd::Well,
             // It is there, and wants less: that is the gate's business.
             Some(CarrierError::RateLimited { .. } | CarrierError::QuotaExhausted { .. }) => {
@@ -206,14 +210,14 @@ impl Tracking {
     }
 
     /// Puts what is known of each parcel beside its id. One parcel without an answer costs the message an attempt
-    /// only when it is the only one; otherwise the planner asks again about it later.
+    /// only when it is the only one, and not for ever: the plan asks again about it in its turn.
     fn sort(
         &self,
         inbound: &Inbound,
         answers: Vec<(Uuid, Answered)>,
         mut lookups: Vec<(Uuid, Lookup)>,
     ) -> Looked {
-        let mut failed = None;
+        let mut failed = Vec::new();
         for (parcel_id, answered) in answers {
             if !answered.unmapped.is_empty() {
                 let counter = self.metrics.unmapped_codes.with_label_values(&[self.carrier.id().as_str()]);
@@ -222,13 +226,22 @@ impl Tracking {
             }
             match answered.outcome {
                 Ok(lookup) => lookups.push((parcel_id, lookup)),
-                Err(error) => failed = Some(error),
+                Err(error) => failed.push((parcel_id, error)),
             }
         }
-        match failed {
-            Some(error) if lookups.is_empty() => Looked::Not(self.not_told(&error)),
-            _ => Looked::Answered(CheckDone { identity: answers::identity(CONSUMER, inbound), lookups }),
+        let tried = inbound.trail.attempts + 1 >= PARCEL_TRIES;
+        let later = |error: &CarrierError| {
+            matches!(error, CarrierError::Transient(_) | CarrierError::Malformed(_)) && tried
+        };
+        match failed.first() {
+            Some((parcel_id, error)) if lookups.is_empty() && failed.len() == 1 && later(error) => {
+                tracing::warn!(%parcel_id, adapter = %self.carrier.id(), %error, "nothing is told of a parcel");
+            }
+            Some((_, error)) if lookups.is_empty() => return Looked::Not(self.not_told(error)),
+            _ => {}
         }
+        lookups.extend(failed.into_iter().map(|(parcel_id, _)| (parcel_id, Lookup::NotTold)));
+        Looked::Answered(CheckDone { identity: answers::identity(CONSUMER, inbound), lookups })
     }
 
     /// What a carrier's failure means for the message; some of them close the gate for the whole fleet first. While
@@ -245,10 +258,12 @@ impl Tracking {
                 self.shut(pause, "the carrier asked for a pause", Closing::TooFast).await
             }
             CarrierError::TokenRefused => self.defer(TOKEN_PAUSE, "the carrier's token was renewed"),
-            CarrierError::Rejected { .. } => Outcome::reject(error.code(), error.to_string()),
-            CarrierError::Transient(_) | CarrierError::Malformed(_) if open.is_some() => {
+            CarrierError::Transient(_) | CarrierError::Malformed(_) | CarrierError::Rejected { .. }
+                if open.is_some() =>
+            {
                 self.defer(OPEN_PAUSE, "the carrier's breaker is open")
             }
+            CarrierError::Rejected { .. } => Outcome::reject(error.code(), error.to_string()),
             CarrierError::Transient(_) | CarrierError::Malformed(_) => {
                 Outcome::retry(error.code(), error.to_string())
             }
@@ -291,16 +306,20 @@ impl Tracking {
         }
         self.defer(pause, why)
     }
-}
 
-/// The failure of a call that was answered, but with nothing to go by for any parcel.
-fn failed(answers: &[Answered]) -> Option<&CarrierError> {
-    let failure = |answered: &Answered| {
-        matches!(answered.outcome, Err(CarrierError::Transient(_) | CarrierError::Malformed(_)))
-    };
-    let first = answers.first()?;
-    answers.iter().all(failure).then_some(())?;
-    first.outcome.as_ref().err()
+    /// The failure of a call that was answered, but with nothing to go by for any parcel. One parcel's own failure says
+    /// nothing of the system, unless that is how the system fails.
+    fn failed<'a>(&self, answers: &'a [Answered]) -> Option<&'a CarrierError> {
+        if answers.len() == 1 && !self.carrier.fails_by_parcel() {
+            return None;
+        }
+        let failure = |answered: &Answered| {
+            matches!(answered.outcome, Err(CarrierError::Transient(_) | CarrierError::Malformed(_)))
+        };
+        let first = answers.first()?;
+        answers.iter().all(failure).then_some(())?;
+        first.outcome.as_ref().err()
+    }
 }
 
 /// Where a message's outcome comes from.

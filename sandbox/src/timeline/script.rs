@@ -59,7 +59,7 @@ impl Story {
 }
 
 /// Which parcel has which story: the last rule that fits, otherwise picked up at once. A rule fits when the number,
-/// or the part of it that [`story_digits`] finds, begins with the rule's prefix. The default script is the table in
+/// or the part of it that `story_digits` finds, begins with the rule's prefix. The default script is the table in
 /// this crate's `README.md`.
 #[derive(Debug, Clone)]
 pub struct Script {

@@ -82,10 +82,7 @@ mod tests {
     #[test]
     fn what_is_printed_is_a_configuration_in_which_every_carrier_is_asked() {
         for options in [Options::default(), Options::default().with_documented_limits()] {
-            let folder = tempfile::tempdir().unwrap();
-            let file = folder.path().join("sandbox.toml");
-            std::fs::write(&file, toml("127.0.0.1", &options)).unwrap();
-            let config = Config::load(Some(&file)).unwrap();
+            let config = Config::with(&toml("127.0.0.1", &options)).unwrap();
             let mut asked: Vec<String> = config.adapters().iter().map(ToString::to_string).collect();
             asked.sort();
             let mut all = CarrierName::ALL.map(|name| name.id().to_owned());
