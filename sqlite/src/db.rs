@@ -10,6 +10,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::job::Task;
@@ -21,6 +22,10 @@ use crate::writer::{Counters, Order, Writer};
 const WAITING_JOBS: usize = 1024;
 /// Connections that read.
 const READERS: u32 = 4;
+/// How long the file is waited for: the kernel takes the lock of a process that was killed from it a moment after its end.
+const LET_GO: Duration = Duration::from_secs(1);
+/// How often it is looked at meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// How long a statement waits for a lock. Only migrations and checkpoints ever make it wait.
 const BUSY: Duration = Duration::from_secs(5);
 /// Page cache of the writer, in KiB.
@@ -62,7 +67,13 @@ impl Db {
     /// SQLite file.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = settled_path(path.as_ref())?;
-        let lock = FileLock::take(&path)?;
+        let begun = Instant::now();
+        let lock = loop {
+            match FileLock::take(&path) {
+                Err(Error::InUse(_)) if begun.elapsed() < LET_GO => tokio::time::sleep(LOOK_AGAIN).await,
+                taken => break taken?,
+            }
+        };
         let opening =
             |error: sqlx::Error| Error::Open { path: path.clone(), reason: error.to_string().into() };
         let options = options(&path);

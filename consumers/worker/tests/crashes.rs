@@ -166,19 +166,19 @@ fn run_worker(queue: &str, done: &Path) -> usize {
     let mut aborted = 0;
     loop {
         assert!(Instant::now() < until, "aborted {aborted} times, and still not done");
-        let status = Command::new(std::env::current_exe().unwrap())
+        let ended = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "worker_process", "--ignored"])
             .env(QUEUE_AT, queue)
             .env(DONE_IN, done)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
+            .stdin(Stdio::null())
+            .output()
             .unwrap();
-        if status.success() {
+        if ended.status.success() {
             return aborted;
         }
-        let signal = std::os::unix::process::ExitStatusExt::signal(&status);
-        assert_eq!(signal, Some(6), "the worker did not abort but ended with {status}");
+        let signal = std::os::unix::process::ExitStatusExt::signal(&ended.status);
+        let told = String::from_utf8_lossy(&ended.stdout);
+        assert_eq!(signal, Some(6), "the worker did not abort but ended with {}: {told}", ended.status);
         aborted += 1;
     }
 }
