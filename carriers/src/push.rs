@@ -133,3 +133,19 @@ pub(crate) fn id_of(name: &'static str) -> AdapterId {
 pub(crate) fn digest(body: &[u8]) -> String {
     Sha256::digest(body).iter().map(|b| format!("{b:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_says_that_something_changed_is_another_push_each_time() {
+        let asked = Asked { carrier: "cj".parse().unwrap(), number: "600000000001".parse().unwrap() };
+        let (dedupe_key, parcels, unmapped) = ("cj/600000000001".to_owned(), Vec::new(), Vec::new());
+        let poke = PushAnswer { dedupe_key, parcels, changed: vec![asked], unmapped };
+        let at = |millis: i64| DateTime::from_timestamp_millis(1_700_000_000_000 + millis).unwrap();
+        assert_ne!(poke.key_at(at(0)), poke.key_at(at(1)));
+        let whole = PushAnswer { changed: Vec::new(), ..poke };
+        assert_eq!(whole.key_at(at(0)), whole.key_at(at(9_000)));
+    }
+}

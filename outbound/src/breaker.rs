@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use forebay_domain::breaker::{BreakerPolicy, CallEnd, Phase, Tally};
-use forebay_store::{Breakers, Error, Standing};
-use tokio::time::{Instant, timeout};
+use forebay_store::{Breakers, Standing, within};
+use tokio::time::Instant;
 
 /// How often calls that went as they should are told of.
 const TELL_EVERY: Duration = Duration::from_secs(1);
@@ -118,7 +118,7 @@ impl Inner {
             return;
         }
         let BreakerOptions { key, credential, policy } = &self.options;
-        match asked(self.store.report_calls(key, &tally, &why, credential, policy)).await {
+        match within(PATIENCE, self.store.report_calls(key, &tally, &why, credential, policy)).await {
             Ok(Standing { phase, left, .. }) => {
                 self.lock().open_until = (phase != Phase::Closed).then(|| Instant::now() + left);
             }
@@ -130,13 +130,6 @@ impl Inner {
     /// Tells which credentials are used from now on; `false` when it could not.
     async fn renew(&self) -> bool {
         let BreakerOptions { key, credential, .. } = &self.options;
-        asked(self.store.renew_credential(key, credential)).await.is_ok()
-    }
-}
-
-async fn asked<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    match timeout(PATIENCE, answer).await {
-        Ok(answer) => answer,
-        Err(_) => Err(Error::Unavailable(format!("no answer within {} s", PATIENCE.as_secs()))),
+        within(PATIENCE, self.store.renew_credential(key, credential)).await.is_ok()
     }
 }

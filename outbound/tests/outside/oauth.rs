@@ -92,15 +92,29 @@ async fn server() -> (SocketAddr, Arc<Seen>) {
 }
 
 fn source(address: SocketAddr, store: &Arc<MemoryTokens>, placed: Placed) -> TokenSource {
+    source_of("id", address, store, placed)
+}
+
+fn source_of(client_id: &str, address: SocketAddr, store: &Arc<MemoryTokens>, placed: Placed) -> TokenSource {
     let desk = TokenDesk::new(client_for(address), Arc::clone(store) as Arc<_>);
     desk.source(TokenOptions {
         key: "carrier/fedex".into(),
         url: url(address, "/oauth/token"),
-        client_id: "id".into(),
+        client_id: client_id.into(),
         secret: SecretString::from(SECRET),
         placed,
         pause: Duration::from_secs(600),
     })
+}
+
+#[tokio::test]
+async fn a_token_that_was_had_with_other_credentials_is_not_used() {
+    let (address, seen) = server().await;
+    let store = Arc::new(MemoryTokens::default());
+    let old = source(address, &store, Placed::InForm).token().await.unwrap();
+    let new = source_of("another", address, &store, Placed::InForm).token().await.unwrap();
+    assert_ne!(old.expose_secret(), new.expose_secret());
+    assert_eq!(seen.calls.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]
