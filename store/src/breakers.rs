@@ -67,6 +67,22 @@ pub enum Outlook {
 }
 
 impl SystemView {
+    /// One that nobody has called or steered yet.
+    #[must_use]
+    pub fn untouched(key: &str, now: DateTime<Utc>) -> Self {
+        Self {
+            key: key.to_owned(),
+            version: 0,
+            live: LiveLimits::default(),
+            share: Share::WHOLE,
+            recovering_from: None,
+            gate: None,
+            day: None,
+            breaker: Breaker::default(),
+            now,
+        }
+    }
+
     /// Why no planned call may be made now, if so. A breaker whose pause is over is not shut: a probe may go.
     #[must_use]
     pub fn shut(&self, terms: &Terms) -> Option<Shut> {

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use forebay_domain::Clock;
-use forebay_domain::daily::{Purpose, planned_by};
 use forebay_domain::limits::Terms;
 use forebay_schemas::AdapterId;
-use forebay_store::{Error, Outlook, PATIENCE, Store, within};
+use forebay_store::{Error, Outlook, PATIENCE, Store, SystemView, within};
 use forebay_telemetry::{Check, Health, Metrics};
 use tokio_util::sync::CancellationToken;
 
@@ -65,16 +64,14 @@ impl Planner {
     /// Plans until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            let mut planned = 0;
-            for tracked in &self.tracked {
-                match within(PATIENCE, self.pass(tracked)).await {
-                    Ok(n) => planned += n,
-                    Err(error) => {
-                        self.health.ready(Check::failed("planner", error.to_string()));
-                        tracing::warn!(adapter = %tracked.adapter, %error, "checks can't be planned at present");
-                    }
+            let planned = match within(PATIENCE, self.pass()).await {
+                Ok(planned) => planned,
+                Err(error) => {
+                    self.health.ready(Check::failed("planner", error.to_string()));
+                    tracing::warn!(%error, "checks can't be planned at present");
+                    0
                 }
-            }
+            };
             if planned == 0 {
                 tokio::select! {
                     () = tokio::time::sleep(IDLE) => {}
@@ -84,15 +81,29 @@ impl Planner {
         }
     }
 
-    /// Plans the due parcels of one system once; returns how many.
+    /// Plans the due parcels of every system once; returns how many.
     ///
     /// # Errors
-    /// When the store fails; nothing was planned then.
-    pub async fn pass(&self, tracked: &Tracked) -> Result<u32, Error> {
+    /// When the store fails; what was planned before that stays planned.
+    pub async fn pass(&self) -> Result<u32, Error> {
         let now = self.clock.now();
-        let outstanding = self.store.checks_outstanding(&tracked.adapter, now).await?;
+        let systems = self.store.systems().await?;
         self.health.ready(Check::ok("planner"));
-        let room = match self.outlook(tracked, now).await? {
+        let mut planned = 0;
+        for tracked in &self.tracked {
+            let known = systems.iter().find(|view| view.key == tracked.key).cloned();
+            let view = known.unwrap_or_else(|| SystemView::untouched(&tracked.key, now));
+            planned += self.plan(tracked, &view, now).await?;
+        }
+        Ok(planned)
+    }
+
+    /// Plans the due parcels of one system.
+    async fn plan(&self, tracked: &Tracked, view: &SystemView, now: DateTime<Utc>) -> Result<u32, Error> {
+        self.budgets.look(self.store.as_ref(), &tracked.adapter, view, &tracked.terms, now).await?;
+        let outstanding = self.store.checks_outstanding(&tracked.adapter, now).await?;
+        // No more than passes the gate soon.
+        let room = match view.outlook(&tracked.terms, AHEAD) {
             Outlook::Calls(calls) => {
                 calls.saturating_mul(tracked.batch).saturating_sub(outstanding).min(MOST)
             }
@@ -116,20 +127,5 @@ impl Planner {
         }
         let due = self.store.checks_due(&tracked.adapter, tracked.batch, now).await?;
         Ok(due.is_none_or(|(count, since)| count < tracked.batch && now - since < LINGER))
-    }
-
-    /// How many calls will pass the system's gate soon.
-    async fn outlook(&self, tracked: &Tracked, now: DateTime<Utc>) -> Result<Outlook, Error> {
-        let systems = self.store.systems().await?;
-        let Some(view) = systems.iter().find(|view| view.key == tracked.key) else {
-            let calls = (tracked.terms.quota.rate() * AHEAD.as_secs_f64()).max(1.0) as u32;
-            let daily = tracked.terms.daily.map(|daily| {
-                let (from, until) = daily.reset.day_of(now);
-                planned_by(daily.most_for(Purpose::Routine), from, until, now)
-            });
-            return Ok(Outlook::Calls(daily.map_or(calls, |most| calls.min(most))));
-        };
-        self.budgets.look(self.store.as_ref(), &tracked.adapter, view, &tracked.terms, now).await?;
-        Ok(view.outlook(&tracked.terms, AHEAD))
     }
 }

@@ -179,11 +179,11 @@ async fn no_more_checks_are_out_than_the_gate_passes_in_a_minute() {
     let terms = Terms { quota, daily: None, adaptive: false, breaker };
     let tracked = Tracked { adapter: adapter(), batch: 1, key: KEY.into(), terms };
     let (store, metrics) = (Arc::clone(&scene.store), scene.metrics.clone());
-    let planner = Planner::new(store, scene.told(), metrics, Health::default(), vec![tracked.clone()]);
-    let planned = planner.pass(&tracked).await.unwrap();
+    let planner = Planner::new(store, scene.told(), metrics, Health::default(), vec![tracked]);
+    let planned = planner.pass().await.unwrap();
     let a_minute = (quota.rate() * 60.0) as u32;
     assert!((a_minute - 1..=a_minute).contains(&planned), "{planned} of {a_minute}");
-    assert_eq!(planner.pass(&tracked).await.unwrap(), 0, "nothing until some are answered");
+    assert_eq!(planner.pass().await.unwrap(), 0, "nothing until some are answered");
     assert_eq!(scene.sent().await.len(), planned as usize);
 }
 
@@ -195,16 +195,16 @@ async fn a_call_that_takes_many_parcels_waits_a_moment_until_it_is_full() {
     let terms = Terms { quota, daily: None, adaptive: false, breaker: BreakerPolicy::default() };
     let tracked = Tracked { adapter: adapter(), batch: 3, key: KEY.into(), terms };
     let (store, metrics) = (Arc::clone(&scene.store), scene.metrics.clone());
-    let planner = Planner::new(store, scene.told(), metrics, Health::default(), vec![tracked.clone()]);
+    let planner = Planner::new(store, scene.told(), metrics, Health::default(), vec![tracked]);
     scene.clock.set(conformance::later(1));
     register(scene.store.as_ref(), &[("R-1", Some(1)), ("R-2", Some(2))]).await;
-    assert_eq!(planner.pass(&tracked).await.unwrap(), 0, "two of three");
+    assert_eq!(planner.pass().await.unwrap(), 0, "two of three");
     register(scene.store.as_ref(), &[("R-3", Some(3))]).await;
-    assert_eq!(planner.pass(&tracked).await.unwrap(), 3, "a full call goes at once");
+    assert_eq!(planner.pass().await.unwrap(), 3, "a full call goes at once");
     register(scene.store.as_ref(), &[("R-4", Some(4))]).await;
-    assert_eq!(planner.pass(&tracked).await.unwrap(), 0);
+    assert_eq!(planner.pass().await.unwrap(), 0);
     scene.clock.set(conformance::later(5));
-    assert_eq!(planner.pass(&tracked).await.unwrap(), 1, "nobody waits for long");
+    assert_eq!(planner.pass().await.unwrap(), 1, "nobody waits for long");
     assert_eq!(scene.sent().await.len(), 2, "two calls for four parcels");
 }
 
@@ -219,13 +219,13 @@ async fn nothing_is_planned_for_a_system_that_is_left_alone_but_one_check_to_try
     let terms = Terms { quota, daily: None, adaptive: false, breaker };
     let tracked = Tracked { adapter: adapter(), batch: 1, key: KEY.into(), terms };
     let (store, metrics) = (Arc::clone(&scene.store), scene.metrics.clone());
-    let planner = Planner::new(store, scene.told(), metrics, Health::default(), vec![tracked.clone()]);
+    let planner = Planner::new(store, scene.told(), metrics, Health::default(), vec![tracked]);
     let tally = Tally { failed: 5, in_row: 5, ..Tally::default() };
     scene.store.report_calls(KEY, &tally, "503", "", &breaker).await.unwrap();
-    assert_eq!(planner.pass(&tracked).await.unwrap(), 0);
+    assert_eq!(planner.pass().await.unwrap(), 0);
     scene.clock.advance(breaker.pause);
-    assert_eq!(planner.pass(&tracked).await.unwrap(), 1);
-    assert_eq!(planner.pass(&tracked).await.unwrap(), 0, "it is out");
+    assert_eq!(planner.pass().await.unwrap(), 1);
+    assert_eq!(planner.pass().await.unwrap(), 0, "it is out");
 }
 
 #[tokio::test]
@@ -240,11 +240,11 @@ async fn the_budget_of_a_day_is_spent_evenly_over_it() {
     let terms = Terms { quota, daily: Some(daily), adaptive: false, breaker: BreakerPolicy::default() };
     let tracked = Tracked { adapter: adapter(), batch: 1, key: KEY.into(), terms };
     let (store, metrics) = (Arc::clone(&scene.store), scene.metrics.clone());
-    let planner = Planner::new(store, scene.told(), metrics, Health::default(), vec![tracked.clone()]);
+    let planner = Planner::new(store, scene.told(), metrics, Health::default(), vec![tracked]);
     // One call an hour, and one hour's in hand.
     for (hour, planned) in [(6, 7), (6, 0), (9, 3), (11, 2)] {
         scene.clock.set(format!("2026-11-20T{hour:02}:00:00Z").parse().unwrap());
-        assert_eq!(planner.pass(&tracked).await.unwrap(), planned, "at {hour}:00");
+        assert_eq!(planner.pass().await.unwrap(), planned, "at {hour}:00");
     }
 }
 
@@ -262,18 +262,18 @@ async fn no_more_checks_are_out_than_are_left_of_the_day_and_people_hear_when_it
     let terms = Terms { quota, daily: Some(daily), adaptive: false, breaker: BreakerPolicy::default() };
     let tracked = Tracked { adapter: adapter(), batch: 1, key: KEY.into(), terms };
     let (store, metrics) = (Arc::clone(&scene.store), scene.metrics.clone());
-    let planner = Planner::new(store, scene.told(), metrics, Health::default(), vec![tracked.clone()]);
-    assert_eq!(planner.pass(&tracked).await.unwrap(), 10, "the other half is people's");
+    let planner = Planner::new(store, scene.told(), metrics, Health::default(), vec![tracked]);
+    assert_eq!(planner.pass().await.unwrap(), 10, "the other half is people's");
     let wish = Wish { key: KEY, terms: &terms, version: 0, want: 9, purpose: Purpose::Routine };
     assert!(matches!(scene.store.permits(&wish).await.unwrap(), Permits::Granted(grant) if grant.count == 9));
     for _ in 0..3 {
-        planner.pass(&tracked).await.unwrap();
+        planner.pass().await.unwrap();
     }
     let open = scene.store.open_incidents(10).await.unwrap();
     assert_eq!((open.len(), open[0].raise.count), (1, 1), "{open:?}");
     scene.clock.advance(Duration::from_secs(24 * 3600));
     let wish = Wish { want: 1, ..wish };
     assert!(matches!(scene.store.permits(&wish).await.unwrap(), Permits::Granted(_)), "a new day");
-    planner.pass(&tracked).await.unwrap();
+    planner.pass().await.unwrap();
     assert!(scene.store.open_incidents(10).await.unwrap().is_empty());
 }
