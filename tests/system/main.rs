@@ -4,6 +4,7 @@
 
 mod arrows;
 mod bad_input;
+mod carrier_scene;
 mod carriers_fleet;
 mod cli;
 mod compose;
@@ -15,6 +16,7 @@ mod erasure;
 mod fleet;
 mod halving;
 mod own_broker;
+mod own_failures;
 mod production;
 mod proxy;
 mod pushes;

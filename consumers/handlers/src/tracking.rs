@@ -30,11 +30,14 @@ const OPEN_PAUSE: Duration = Duration::from_secs(5);
 const QUOTA_PAUSE: Duration = Duration::from_secs(600);
 /// How long a system is left alone that asked for it without saying how long.
 const RATE_PAUSE: Duration = Duration::from_secs(10);
-
 /// How long a call is put off whose token was refused, until there is a new one.
 const TOKEN_PAUSE: Duration = Duration::from_secs(1);
 /// For so long a refused batch is halved; its message has a deadline.
 const HALVE_WITHIN: Duration = Duration::from_secs(15);
+/// How often a message is tried that is about one parcel of which the carrier fails to tell.
+const PARCEL_TRIES: u32 = 3;
+/// How long a parcel is left alone of which the carrier has told enough for a while.
+const PARCEL_PAUSE: Duration = Duration::from_secs(3600);
 
 /// Asks one carrier's system.
 #[derive(Debug)]
@@ -48,11 +51,6 @@ pub struct Tracking {
     concurrency: usize,
     pushes: Option<Pushes>,
 }
-
-/// How often a message is tried that is about one parcel of which the carrier fails to tell.
-const PARCEL_TRIES: u32 = 3;
-/// How long a parcel is left alone of which the carrier has told enough for a while.
-const PARCEL_PAUSE: Duration = Duration::from_secs(3600);
 
 /// The parcels of a check message by their ids: to be asked about, and known without asking.
 type Checked = (Vec<(Uuid, Asked)>, Vec<(Uuid, Lookup)>);
@@ -104,10 +102,11 @@ impl Tracking {
             ));
         };
         let purpose = if check.for_person { Purpose::Person } else { Purpose::Routine };
-        let (asked, refused) = self.checked(check);
+        let (asked, mut known) = self.checked(check);
         if asked.is_empty() {
-            return self.sort(inbound, Vec::new(), refused);
+            return self.sort(inbound, Vec::new(), known);
         }
+        let all: Vec<Uuid> = asked.iter().map(|(id, _)| *id).collect();
         let (mut told, mut alone) = (Vec::new(), Vec::new());
         let (mut halving, begun) = (Halving::new(asked), self.clock.now());
         while let Some(group) = halving.next() {
@@ -120,16 +119,12 @@ impl Tracking {
                     match halving.refused(group) {
                         Refused::Halved => {}
                         Refused::Alone(parcel) => alone.push((parcel, error)),
-                        Refused::All => {
-                            return Looked::Not(Outcome::reject(error.code(), error.to_string()));
-                        }
+                        Refused::All => return Looked::Not(self.not_told(&error)),
                     }
                 }
-                // What is not asked about now the planner asks about later.
+                // What is not asked about now comes again in its turn.
                 Ask::Refused(..) | Ask::Not(_) if halving.is_answered() => break,
-                Ask::Refused(_, error) => {
-                    return Looked::Not(Outcome::reject(error.code(), error.to_string()));
-                }
+                Ask::Refused(_, error) => return Looked::Not(self.not_told(&error)),
                 Ask::Not(outcome) => return Looked::Not(outcome),
             }
         }
@@ -138,7 +133,9 @@ impl Tracking {
             let outcome = if halving.is_answered() { Ok(Lookup::InvalidNumber) } else { Err(error) };
             told.push((id, Answered { asked, outcome, unmapped: Vec::new() }));
         }
-        self.sort(inbound, told, refused)
+        let untold = all.into_iter().filter(|id| !told.iter().any(|(answered, _)| answered == id));
+        known.extend(untold.map(|id| (id, Lookup::NotTold)));
+        self.sort(inbound, told, known)
     }
 
     /// One call about these parcels, with a permit of its own.
