@@ -4,21 +4,27 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use forebay_intake::{Problem, Scope};
+use forebay_intake::{Principal, Problem, Scope};
 
 use crate::api::Api;
 
 macro_rules! callers {
-    ($($(#[$doc:meta])* $name:ident = $scopes:expr;)+) => {$(
+    ($($(#[$doc:meta])* $name:ident $({ $key_id:ident })? = $scopes:expr;)+) => {$(
         $(#[$doc])*
         #[derive(Debug)]
-        pub(crate) struct $name;
+        pub(crate) struct $name {
+            $(
+                /// Who it is, for the audit log.
+                pub(crate) $key_id: String,
+            )?
+        }
 
         impl FromRequestParts<Arc<Api>> for $name {
             type Rejection = Problem;
             async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-                api.keys.authenticate(&parts.headers)?.require($scopes)?;
-                Ok(Self)
+                let principal: Principal = api.keys.authenticate(&parts.headers)?;
+                principal.require($scopes)?;
+                Ok(Self { $( $key_id: principal.$key_id )? })
             }
         }
     )+};
@@ -28,23 +34,17 @@ callers! {
     /// Acts for members.
     MembersActor = &[Scope::MembersAct];
     /// Reads what concerns members, returns and parcels.
-    Reader = &[Scope::ReportsRead, Scope::MembersAct];
+    Reader = &[
+        Scope::Viewer, Scope::Warehouse, Scope::EventManager, Scope::Operator, Scope::Admin, Scope::MembersAct,
+    ];
     /// Reads what concerns the running of the system.
-    Reports = &[Scope::ReportsRead, Scope::Admin];
-}
-
-/// Administers.
-#[derive(Debug)]
-pub(crate) struct Admin {
-    /// Who it is, for the audit log.
-    pub(crate) key_id: String,
-}
-
-impl FromRequestParts<Arc<Api>> for Admin {
-    type Rejection = Problem;
-    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        let principal = api.keys.authenticate(&parts.headers)?;
-        principal.require(&[Scope::Admin])?;
-        Ok(Self { key_id: principal.key_id })
-    }
+    Reports = &[Scope::Viewer, Scope::Warehouse, Scope::EventManager, Scope::Operator, Scope::Admin];
+    /// Sees to parcels, returns and prizes.
+    Warehouse { key_id } = &[Scope::Warehouse, Scope::Operator, Scope::Admin];
+    /// Runs promotions.
+    EventManager { key_id } = &[Scope::EventManager, Scope::Admin];
+    /// Runs the system.
+    Operator { key_id } = &[Scope::Operator, Scope::Admin];
+    /// Administers.
+    Admin { key_id } = &[Scope::Admin];
 }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::api::Api;
-use crate::callers::{Admin, Reports};
+use crate::callers::{Operator, Reports};
 use crate::extract::{COMMAND_BYTES, Named, Sent};
 use crate::failure::not_found;
 use crate::page::{MOST, page};
@@ -108,7 +108,7 @@ pub(crate) async fn one(
 
 pub(crate) async fn limit(
     State(api): State<Arc<Api>>,
-    admin: Admin,
+    operator: Operator,
     Named(id): Named<String>,
     headers: HeaderMap,
     Sent(asked): Sent<LimitsAsk, COMMAND_BYTES>,
@@ -129,7 +129,7 @@ pub(crate) async fn limit(
             "is for a system with a budget of a day; set daily, too",
         ));
     }
-    let by = By { id: api.new_id(), actor: admin.key_id, reason: asked.reason };
+    let by = By { id: api.new_id(), actor: operator.key_id, reason: asked.reason };
     let (version, set) = api.ask(api.store.set_limits(&system.key, &live, Some(version), &by)).await?;
     if !set {
         return Err(changed(version));
@@ -139,7 +139,7 @@ pub(crate) async fn limit(
 
 pub(crate) async fn breaker(
     State(api): State<Arc<Api>>,
-    admin: Admin,
+    operator: Operator,
     Named(id): Named<String>,
     Sent(asked): Sent<BreakerAsk, COMMAND_BYTES>,
 ) -> Result<Response, Problem> {
@@ -153,7 +153,7 @@ pub(crate) async fn breaker(
         Some(_) => return Err(broken("/for_s", format!("must be 1 to {FORCE_MAX_S}"))),
         None => None,
     };
-    let (actor, reason) = (admin.key_id.clone(), asked.reason.clone());
+    let (actor, reason) = (operator.key_id.clone(), asked.reason.clone());
     let force = match asked.state {
         Wanted::Open => Some(Force { open: true, until, since, actor, reason }),
         Wanted::Closed => Some(Force { open: false, until, since, actor, reason }),
@@ -162,7 +162,7 @@ pub(crate) async fn breaker(
         }
         Wanted::Auto => None,
     };
-    let by = By { id: api.new_id(), actor: admin.key_id, reason: asked.reason };
+    let by = By { id: api.new_id(), actor: operator.key_id, reason: asked.reason };
     api.ask(api.store.force_breaker(&system.key, force, &by)).await?;
     api.shown(system).await
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::api::Api;
-use crate::callers::Admin;
+use crate::callers::Reports;
 use crate::extract::Asked;
 use crate::page::{limit, page};
 
@@ -59,7 +59,7 @@ impl From<Incident> for IncidentView {
 
 pub(crate) async fn list(
     State(api): State<Arc<Api>>,
-    _: Admin,
+    _: Reports,
     Asked(asked): Asked<IncidentsAsk>,
 ) -> Result<Response, Problem> {
     let limit = limit(asked.limit)?;

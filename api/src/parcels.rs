@@ -18,7 +18,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::api::Api;
-use crate::callers::{Admin, Reader, Reports};
+use crate::callers::{Reader, Reports, Warehouse};
 use crate::extract::{Asked, COMMAND_BYTES, Named, Sent};
 use crate::failure::not_found;
 use crate::page::{limit, page};
@@ -71,14 +71,14 @@ pub(crate) async fn one(
 
 pub(crate) async fn check(
     State(api): State<Arc<Api>>,
-    admin: Admin,
+    warehouse: Warehouse,
     Named((carrier, number)): Named<(CarrierCode, TrackingNumber)>,
     Sent(wish): Sent<Wish, COMMAND_BYTES>,
 ) -> Result<Response, Problem> {
     need_reason(&wish.reason)?;
     // As it is before: who waits for the answer sees it by the count of its checks.
     let parcel = api.parcel(&carrier, &number).await?;
-    let by = By { id: api.new_id(), actor: admin.key_id, reason: wish.reason };
+    let by = By { id: api.new_id(), actor: warehouse.key_id, reason: wish.reason };
     let asked = api.store.ask_check(&carrier, &number, LEASE, &by, api.clock.now());
     let check = match api.ask(asked).await? {
         CheckAsked::NotThere => return Err(not_found("parcel")),

@@ -11,7 +11,7 @@ use forebay_schemas::{ProgrammeId, Violation};
 use serde::Deserialize;
 
 use crate::api::Api;
-use crate::callers::{Admin, Reader};
+use crate::callers::{EventManager, Reader};
 use crate::extract::{Asked, Named, PROGRAMME_BYTES, Sent};
 use crate::page::{limit, page};
 
@@ -35,7 +35,7 @@ pub(crate) async fn list(
 
 pub(crate) async fn put(
     State(api): State<Arc<Api>>,
-    _: Admin,
+    _: EventManager,
     Named(programme_id): Named<ProgrammeId>,
     Sent(programme): Sent<Programme, PROGRAMME_BYTES>,
 ) -> Result<Json<Programme>, Problem> {

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use crate::api::Api;
-use crate::callers::{Admin, Reports};
+use crate::callers::{Operator, Reports};
 use crate::extract::{COMMAND_BYTES, Named, Sent};
 use crate::failure::not_found;
 use crate::page::{MOST, page};
@@ -100,7 +100,7 @@ pub(crate) async fn one(
 
 pub(crate) async fn pause(
     State(api): State<Arc<Api>>,
-    admin: Admin,
+    operator: Operator,
     Named(name): Named<String>,
     Sent(asked): Sent<PauseAsk, COMMAND_BYTES>,
 ) -> Result<Response, Problem> {
@@ -118,20 +118,20 @@ pub(crate) async fn pause(
         let detail = "Nobody works on a delay queue; pause the queue that its messages go back to.";
         return Err(Problem::new(Kind::Conflict, detail));
     }
-    let by = By { id: api.new_id(), actor: admin.key_id, reason: asked.reason };
+    let by = By { id: api.new_id(), actor: operator.key_id, reason: asked.reason };
     api.ask(api.store.pause_queue(&queue, until, &by, now)).await?;
     api.view(queue).await
 }
 
 pub(crate) async fn resume(
     State(api): State<Arc<Api>>,
-    admin: Admin,
+    operator: Operator,
     Named(name): Named<String>,
     Sent(asked): Sent<ResumeAsk, COMMAND_BYTES>,
 ) -> Result<Response, Problem> {
     let queue = api.queue(&name)?;
     need_reason(&asked.reason)?;
-    let by = By { id: api.new_id(), actor: admin.key_id, reason: asked.reason };
+    let by = By { id: api.new_id(), actor: operator.key_id, reason: asked.reason };
     let ended = api.ask(api.store.resume_queue(&queue, &by, api.clock.now())).await?;
     if ended.is_none() {
         return Err(Problem::new(Kind::Conflict, "The queue is not paused; nothing was changed."));

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::api::Api;
-use crate::callers::{Admin, Reader, Reports};
+use crate::callers::{Reader, Reports, Warehouse};
 use crate::extract::{Asked, COMMAND_BYTES, Named, Sent};
 use crate::failure::not_found;
 use crate::page::{limit, page};
@@ -103,12 +103,12 @@ pub(crate) async fn one(
 
 pub(crate) async fn resend(
     State(api): State<Arc<Api>>,
-    admin: Admin,
+    warehouse: Warehouse,
     Named(return_id): Named<ReturnId>,
     Sent(wish): Sent<Wish, COMMAND_BYTES>,
 ) -> Result<Response, Problem> {
     need_reason(&wish.reason)?;
-    let by = By { id: api.new_id(), actor: admin.key_id, reason: wish.reason };
+    let by = By { id: api.new_id(), actor: warehouse.key_id, reason: wish.reason };
     match api.ask(api.store.resend_result(&return_id, &by, api.clock.now())).await? {
         Resent::NotThere => Err(not_found("return")),
         Resent::NotPickedUp => {
@@ -126,11 +126,11 @@ pub(crate) async fn resend(
 
 pub(crate) async fn collect(
     State(api): State<Arc<Api>>,
-    admin: Admin,
+    warehouse: Warehouse,
     Sent(wish): Sent<Wish, COMMAND_BYTES>,
 ) -> Result<Response, Problem> {
     need_reason(&wish.reason)?;
-    let by = By { id: api.new_id(), actor: admin.key_id, reason: wish.reason };
+    let by = By { id: api.new_id(), actor: warehouse.key_id, reason: wish.reason };
     api.ask(api.store.ask_collection(&by, api.clock.now())).await?;
     Ok(taken(&json!({ "queue": "forebay.returns" })))
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::api::Api;
-use crate::callers::{Admin, Reports};
+use crate::callers::{Operator, Reports};
 use crate::extract::{Asked, COMMAND_BYTES, Named, Sent};
 use crate::failure::not_found;
 use crate::page::{limit, page};
@@ -86,12 +86,12 @@ pub(crate) async fn list(
 
 pub(crate) async fn drain(
     State(api): State<Arc<Api>>,
-    admin: Admin,
+    operator: Operator,
     Named(id): Named<Uuid>,
     Sent(asked): Sent<DrainAsk, COMMAND_BYTES>,
 ) -> Result<Response, Problem> {
     need_reason(&asked.reason)?;
-    let by = By { id: api.new_id(), actor: admin.key_id, reason: asked.reason };
+    let by = By { id: api.new_id(), actor: operator.key_id, reason: asked.reason };
     let now = api.clock.now();
     let worker = api.ask(api.store.drain_worker(id, &by, now)).await?;
     let worker = worker.ok_or_else(|| not_found("worker"))?;

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::ask::{ASK_BYTES, LettersAsk};
 use super::replays::dry_run;
 use crate::api::Api;
-use crate::callers::Admin;
+use crate::callers::Operator;
 use crate::extract::Sent;
 use crate::rules::broken;
 
@@ -36,7 +36,7 @@ struct Discarded {
 
 pub(crate) async fn discard(
     State(api): State<Arc<Api>>,
-    admin: Admin,
+    operator: Operator,
     Sent(mut asked): Sent<LettersAsk, ASK_BYTES>,
 ) -> Result<Response, Problem> {
     if asked.rate_per_s.is_some() || asked.canary.is_some() {
@@ -54,7 +54,7 @@ pub(crate) async fn discard(
     // What dies while this goes on was not seen by whoever asked for it.
     let until = now + chrono::Duration::microseconds(1);
     filter.until = Some(filter.until.map_or(until, |asked| asked.min(until)));
-    let by = By { id: api.new_id(), actor: admin.key_id, reason };
+    let by = By { id: api.new_id(), actor: operator.key_id, reason };
     let begun = Instant::now();
     let mut discarded = 0;
     let mut more = true;

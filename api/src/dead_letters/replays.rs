@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::ask::{ASK_BYTES, LettersAsk};
 use crate::api::Api;
-use crate::callers::{Admin, Reports};
+use crate::callers::{Operator, Reports};
 use crate::extract::{Asked, Named, Sent};
 use crate::failure::not_found;
 use crate::page::{limit, page};
@@ -104,7 +104,7 @@ pub(super) async fn dry_run(api: &Api, filter: &DeadLetterFilter) -> Result<Resp
 
 pub(crate) async fn begin(
     State(api): State<Arc<Api>>,
-    admin: Admin,
+    operator: Operator,
     Sent(mut asked): Sent<LettersAsk, ASK_BYTES>,
 ) -> Result<Response, Problem> {
     let filter = asked.filter()?;
@@ -117,7 +117,7 @@ pub(crate) async fn begin(
         return dry_run(&api, &filter).await;
     }
     let new = NewReplay { filter, rate, canary: asked.canary.unwrap_or(true) };
-    let by = By { id: api.new_id(), actor: admin.key_id, reason };
+    let by = By { id: api.new_id(), actor: operator.key_id, reason };
     let replay = api.ask(api.store.start_replay(new, &by, api.clock.now())).await?;
     let place = format!("/v1/dead-letters/replays/{}", replay.id);
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, place)], Json(ReplayView::from(replay))).into_response())
@@ -145,12 +145,12 @@ pub(crate) async fn replay(
 
 pub(crate) async fn abort(
     State(api): State<Arc<Api>>,
-    admin: Admin,
+    operator: Operator,
     Named(id): Named<Uuid>,
     Asked(AbortAsk { reason }): Asked<AbortAsk>,
 ) -> Result<Response, Problem> {
     check_reason(&reason)?;
-    let by = By { id: api.new_id(), actor: admin.key_id, reason };
+    let by = By { id: api.new_id(), actor: operator.key_id, reason };
     let aborted = api.ask(api.store.abort_replay(id, &by, api.clock.now())).await?;
     let replay = aborted.ok_or_else(|| not_found("replay"))?;
     let state = replay.progress.state;

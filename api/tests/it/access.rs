@@ -7,8 +7,8 @@ use crate::http::Request;
 use crate::world::{World, programme};
 
 const ACT: &[Scope] = &[Scope::MembersAct];
-const READ: &[Scope] = &[Scope::ReportsRead, Scope::MembersAct];
-const REPORTS: &[Scope] = &[Scope::ReportsRead, Scope::Admin];
+const READ: &[Scope] = &[Scope::Viewer, Scope::MembersAct];
+const REPORTS: &[Scope] = &[Scope::Viewer, Scope::Admin];
 const ADMIN: &[Scope] = &[Scope::Admin];
 
 /// Every route that needs a key, and the scopes that open it.
@@ -90,7 +90,7 @@ async fn each_route_opens_to_its_scopes_and_to_nobody_else() {
 #[tokio::test]
 async fn a_command_that_is_refused_access_leaves_nothing_behind() {
     let world = World::start().await;
-    for scope in [Scope::EventsWrite, Scope::ReportsRead, Scope::Admin] {
+    for scope in [Scope::EventsWrite, Scope::Viewer, Scope::Admin] {
         let request = request(&world, "POST", "/v1/programmes/autumn/check-ins");
         request.header("Authorization", &world.token(scope)).send().await.problem(403);
     }

@@ -21,7 +21,7 @@ async fn a_programme_is_put_and_then_read() {
     changed["name"] = json!("Autumn, longer");
     let answer = put(&world, "autumn", &changed).send().await;
     assert_eq!((answer.status, &answer.json()["name"]), (200, &json!("Autumn, longer")));
-    let listed = world.get(Scope::ReportsRead, "/v1/programmes").send().await.json();
+    let listed = world.get(Scope::Viewer, "/v1/programmes").send().await.json();
     assert_eq!(listed["items"][0]["name"], "Autumn, longer");
 }
 
@@ -51,7 +51,7 @@ async fn a_programme_that_breaks_its_rules_changes_nothing() {
         assert_eq!(error["pointer"], *pointer, "{problem}");
         assert!(error["detail"].as_str().unwrap().contains(detail), "{problem}");
     }
-    let listed = world.get(Scope::ReportsRead, "/v1/programmes").send().await.json();
+    let listed = world.get(Scope::Viewer, "/v1/programmes").send().await.json();
     assert_eq!(listed["items"][0]["name"], "Autumn");
 }
 

@@ -21,7 +21,7 @@ async fn post(world: &World, what: &str, body: &Value, if_match: Option<&str>) -
 }
 
 async fn shown(world: &World) -> Value {
-    world.get(Scope::ReportsRead, "/v1/carriers/sweettracker").send().await.json()
+    world.get(Scope::Viewer, "/v1/carriers/sweettracker").send().await.json()
 }
 
 async fn permits(world: &World, version: i64, want: u32) -> Permits {
@@ -40,9 +40,9 @@ async fn a_carrier_is_listed_with_what_it_bears_and_what_is_left_of_the_day() {
     let view = shown(&world).await;
     assert_eq!((&view["used_today"], &view["left_today"]), (&json!(2), &json!(88)), "{view}");
     assert_eq!(view["day_ends_at"], "2026-11-21T00:00:00Z");
-    let listed = world.get(Scope::ReportsRead, "/v1/carriers").send().await.json();
+    let listed = world.get(Scope::Viewer, "/v1/carriers").send().await.json();
     assert_eq!((listed["items"].as_array().unwrap().len(), &listed["items"][0]), (1, &view));
-    world.get(Scope::ReportsRead, "/v1/carriers/nobody").send().await.problem(404);
+    world.get(Scope::Viewer, "/v1/carriers/nobody").send().await.problem(404);
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn limits_are_set_one_by_one_and_taken_back_with_null() {
     assert_eq!(view["set"], json!({ "burst": 1, "window_ms": 2000, "daily": 50 }), "{view}");
     post(&world, "limits", &set(json!({ "daily": 60 })), Some("\"1\"")).await.problem(409);
     assert_eq!(shown(&world).await["version"], 2);
-    let log = world.get(Scope::ReportsRead, "/v1/audit-log").send().await.json();
+    let log = world.get(Scope::Viewer, "/v1/audit-log").send().await.json();
     let entry = &log["items"][0];
     assert_eq!(
         (&entry["action"], &entry["reason"]),
@@ -112,6 +112,6 @@ async fn a_breaker_is_kept_open_or_closed_for_a_while_and_let_go() {
     assert_eq!(post(&world, "breaker", &auto, None).await.json()["breaker"]["forced"], Value::Null);
     post(&world, "breaker", &json!({ "state": "open" }), None).await.problem(422);
     post(&world, "breaker", &json!({ "reason": "why", "state": "ajar" }), None).await.problem(422);
-    let log = world.get(Scope::ReportsRead, "/v1/audit-log").send().await.json();
+    let log = world.get(Scope::Viewer, "/v1/audit-log").send().await.json();
     assert_eq!(log["items"].as_array().unwrap().len(), 3, "{log}");
 }

@@ -24,7 +24,7 @@ async fn a_member_may_be_named_by_any_visible_character() {
     let odd = "a/b?c#d%2F'\"[é".replace('é', "e");
     let location = world.check_in(&odd).send().await.header("location").unwrap().to_owned();
     world.settle(1).await;
-    assert_eq!(world.get(Scope::ReportsRead, &location).send().await.json(), json!({"days": ["2026-11-20"]}));
+    assert_eq!(world.get(Scope::Viewer, &location).send().await.json(), json!({"days": ["2026-11-20"]}));
 }
 
 #[tokio::test]
@@ -60,7 +60,7 @@ async fn a_claim_repeated_under_its_key_is_one_claim() {
     assert_eq!(claim("m-1", "\"k-1\"").await, first, "quoted or bare, it is one key");
     assert_ne!(claim("m-2", "k-1").await, first, "another member's claim is another one");
     world.settle(5).await;
-    let claims = world.get(Scope::ReportsRead, "/v1/members/m-1/claims").send().await.json();
+    let claims = world.get(Scope::Viewer, "/v1/members/m-1/claims").send().await.json();
     assert_eq!(claims["items"].as_array().unwrap().len(), 1);
     assert_eq!(claims["items"][0]["claim_id"], first);
     assert_eq!(claims["more"], false);

@@ -59,7 +59,7 @@ async fn with_letters(count: u8) -> World {
 }
 
 async fn get(world: &World, path: &str) -> Value {
-    let answer = world.get(Scope::ReportsRead, path).send().await;
+    let answer = world.get(Scope::Viewer, path).send().await;
     assert_eq!(answer.status, 200, "{path}: {}", String::from_utf8_lossy(&answer.body));
     answer.json()
 }
@@ -154,7 +154,7 @@ async fn a_filter_that_can_not_be_is_a_bad_request() {
         "limit=201",
         "colour=red",
     ] {
-        world.get(Scope::ReportsRead, &format!("/v1/dead-letters?{filter}")).send().await.problem(400);
+        world.get(Scope::Viewer, &format!("/v1/dead-letters?{filter}")).send().await.problem(400);
     }
 }
 
@@ -162,7 +162,7 @@ async fn a_filter_that_can_not_be_is_a_bad_request() {
 async fn an_export_has_a_line_for_each_letter_and_can_be_gone_on_with() {
     let world = with_letters(120).await;
     let lines = async |path: &str| {
-        let answer = world.get(Scope::ReportsRead, path).send().await;
+        let answer = world.get(Scope::Viewer, path).send().await;
         assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/x-ndjson")));
         let text = String::from_utf8(answer.body.clone()).unwrap();
         text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>()
@@ -177,7 +177,7 @@ async fn an_export_has_a_line_for_each_letter_and_can_be_gone_on_with() {
     let rest = lines(&format!("/v1/dead-letters/export?code=rejected&limit=100&cursor={cursor}")).await;
     assert_eq!((first.len(), rest.len()), (100, 20));
     assert_eq!(lines("/v1/dead-letters/export?status=discarded").await.len(), 0);
-    world.get(Scope::ReportsRead, "/v1/dead-letters/export?limit=0").send().await.problem(400);
+    world.get(Scope::Viewer, "/v1/dead-letters/export?limit=0").send().await.problem(400);
 }
 
 #[tokio::test]

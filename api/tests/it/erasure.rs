@@ -24,7 +24,7 @@ async fn with_a_claim() -> World {
 }
 
 async fn read(world: &World, path: &str) -> Value {
-    world.get(Scope::ReportsRead, path).send().await.json()
+    world.get(Scope::Viewer, path).send().await.json()
 }
 
 #[tokio::test]

@@ -17,11 +17,11 @@ async fn what_is_not_there_is_not_found() {
         "/v1/parcels/cj/123456789012",
         "/v1/programmes/winter/members/m-1/days",
     ] {
-        world.get(Scope::ReportsRead, path).send().await.problem(404);
+        world.get(Scope::Viewer, path).send().await.problem(404);
     }
     let id = "/v1/dead-letters/0190a7c4-7b1e-7c3a-8f00-000000000001";
     world.get(Scope::Admin, id).send().await.problem(404);
-    let nobody = world.get(Scope::ReportsRead, "/v1/members/nobody/balance").send().await;
+    let nobody = world.get(Scope::Viewer, "/v1/members/nobody/balance").send().await;
     assert_eq!(nobody.json(), json!({"balance": 0, "blocked": false}));
 }
 
@@ -44,7 +44,7 @@ async fn what_can_not_be_an_id_is_a_bad_request() {
         "/v1/programmes?cursor=%00",
         "/v1/programmes?limt=1",
     ] {
-        let answer = world.get(Scope::ReportsRead, path).send().await;
+        let answer = world.get(Scope::Viewer, path).send().await;
         assert_eq!(answer.status, 400, "{path}");
         answer.problem(400);
     }
@@ -61,10 +61,10 @@ async fn programmes_are_listed_page_by_page() {
     }
     let second: forebay_domain::programme::Programme = serde_json::from_value(second).unwrap();
     world.store.put_programme(&second, now()).await.unwrap();
-    let page = world.get(Scope::ReportsRead, "/v1/programmes?limit=1").send().await.json();
+    let page = world.get(Scope::Viewer, "/v1/programmes?limit=1").send().await.json();
     assert_eq!(page["items"][0]["id"], "autumn");
     assert_eq!((&page["more"], &page["next_cursor"]), (&json!(true), &json!("autumn")));
-    let page = world.get(Scope::ReportsRead, "/v1/programmes?limit=1&cursor=autumn").send().await.json();
+    let page = world.get(Scope::Viewer, "/v1/programmes?limit=1&cursor=autumn").send().await.json();
     assert_eq!(page["items"][0]["id"], "winter");
     assert_eq!((&page["more"], &page["next_cursor"]), (&json!(false), &json!(null)));
 }
@@ -91,9 +91,9 @@ async fn a_return_and_its_parcel_are_read() {
         digest: Digest([1; 32]),
     };
     world.store.register_returns(vec![(identity, new)], now()).await.unwrap();
-    let found = world.get(Scope::ReportsRead, "/v1/returns/R-1").send().await.json();
+    let found = world.get(Scope::Viewer, "/v1/returns/R-1").send().await.json();
     assert_eq!((&found["order_id"], &found["tracking_number"]), (&json!("O-1"), &json!("123456789012")));
-    let parcel = world.get(Scope::ReportsRead, "/v1/parcels/cj/123456789012").send().await.json();
+    let parcel = world.get(Scope::Viewer, "/v1/parcels/cj/123456789012").send().await.json();
     assert_eq!((&parcel["parcel_id"], &parcel["adapter"]), (&found["parcel_id"], &json!("sweettracker")));
     assert_eq!(parcel["checkpoints"], json!([]));
 }

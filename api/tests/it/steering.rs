@@ -21,7 +21,7 @@ async fn post(world: &World, path: &str, body: &Value) -> Answer {
 }
 
 async fn queue(world: &World, name: &str) -> Value {
-    world.get(Scope::ReportsRead, &format!("/v1/queues/{name}")).send().await.json()
+    world.get(Scope::Viewer, &format!("/v1/queues/{name}")).send().await.json()
 }
 
 async fn works(world: &World, id: Uuid, queues: &[&str]) {
@@ -44,7 +44,7 @@ async fn every_queue_is_listed_with_what_waits_and_who_works_on_it() {
     world.check_in("m-1").send().await;
     works(&world, Uuid::from_u128(1), &["rewards", "returns"]).await;
     works(&world, Uuid::from_u128(2), &["rewards"]).await;
-    let listed = world.get(Scope::ReportsRead, "/v1/queues").send().await.json();
+    let listed = world.get(Scope::Viewer, "/v1/queues").send().await.json();
     let items = listed["items"].as_array().unwrap();
     let kinds = |kind: &str| items.iter().filter(|queue| queue["kind"] == kind).count();
     assert_eq!((kinds("work"), kinds("archive"), kinds("delay")), (4, 2, 5), "{listed}");
@@ -56,8 +56,8 @@ async fn every_queue_is_listed_with_what_waits_and_who_works_on_it() {
     assert!(rewards["oldest_at"].is_string(), "{rewards}");
     assert_eq!(&queue(&world, "rewards").await, rewards);
     assert_eq!(&queue(&world, "forebay.rewards").await, rewards);
-    world.get(Scope::ReportsRead, "/v1/queues/nothing").send().await.problem(404);
-    world.get(Scope::ReportsRead, "/v1/queues/tracking.nobody").send().await.problem(404);
+    world.get(Scope::Viewer, "/v1/queues/nothing").send().await.problem(404);
+    world.get(Scope::Viewer, "/v1/queues/tracking.nobody").send().await.problem(404);
 }
 
 #[tokio::test]
@@ -75,7 +75,7 @@ async fn a_queue_is_paused_with_a_reason_and_resumed() {
     let resumed = post(&world, "/v1/queues/results/resume", &json!({"reason": "it has moved"})).await;
     assert_eq!((resumed.status, &resumed.json()["paused"]), (200, &Value::Null));
     post(&world, "/v1/queues/results/resume", &json!({"reason": "again"})).await.problem(409);
-    let log = world.get(Scope::ReportsRead, "/v1/audit-log").send().await.json();
+    let log = world.get(Scope::Viewer, "/v1/audit-log").send().await.json();
     let told = log["items"].as_array().unwrap();
     assert_eq!((&told[0]["action"], &told[0]["reason"]), (&json!("queues.resume"), &json!("it has moved")));
     assert_eq!(
@@ -118,9 +118,9 @@ async fn an_order_that_breaks_its_rules_changes_nothing() {
     post(&world, "/v1/queues/nothing/pause", &why).await.problem(404);
     post(&world, "/v1/queues/nothing/resume", &why).await.problem(404);
     post(&world, "/v1/queues/delay.5s/pause", &why).await.problem(409);
-    let listed = world.get(Scope::ReportsRead, "/v1/queues").send().await.json();
+    let listed = world.get(Scope::Viewer, "/v1/queues").send().await.json();
     assert!(listed["items"].as_array().unwrap().iter().all(|queue| queue["paused"].is_null()), "{listed}");
-    let log = world.get(Scope::ReportsRead, "/v1/audit-log").send().await.json();
+    let log = world.get(Scope::Viewer, "/v1/audit-log").send().await.json();
     assert_eq!(log["items"], json!([]));
 }
 
@@ -137,7 +137,7 @@ async fn workers_are_listed_and_one_is_asked_to_take_no_more() {
     assert_eq!((drained.status, &drained.json()["state"]), (200, &json!("draining")));
     assert_eq!(queue(&world, "returns").await["workers"], 1, "it takes no more");
     world.clock.advance(Duration::from_secs(11));
-    let listed = world.get(Scope::ReportsRead, "/v1/workers").send().await.json();
+    let listed = world.get(Scope::Viewer, "/v1/workers").send().await.json();
     let items = listed["items"].as_array().unwrap();
     let found = |id: Uuid| items.iter().find(|worker| worker["id"] == json!(id)).unwrap();
     assert_eq!((&found(one)["state"], &found(one)["in_flight"]), (&json!("lost"), &json!(4)), "{listed}");

@@ -12,13 +12,13 @@ async fn reads_are_told_to_come_back() {
     let world = World::start().await;
     world.store.close().await;
     for (scope, path) in [
-        (Scope::ReportsRead, "/v1/programmes"),
-        (Scope::ReportsRead, "/v1/programmes/autumn/members/m-1/days"),
-        (Scope::ReportsRead, "/v1/members/m-1/balance"),
-        (Scope::ReportsRead, "/v1/members/m-1/claims"),
-        (Scope::ReportsRead, "/v1/claims/0190a7c4-7b1e-7c3a-8f00-000000000001"),
-        (Scope::ReportsRead, "/v1/returns/R-1"),
-        (Scope::ReportsRead, "/v1/parcels/cj/123456789012"),
+        (Scope::Viewer, "/v1/programmes"),
+        (Scope::Viewer, "/v1/programmes/autumn/members/m-1/days"),
+        (Scope::Viewer, "/v1/members/m-1/balance"),
+        (Scope::Viewer, "/v1/members/m-1/claims"),
+        (Scope::Viewer, "/v1/claims/0190a7c4-7b1e-7c3a-8f00-000000000001"),
+        (Scope::Viewer, "/v1/returns/R-1"),
+        (Scope::Viewer, "/v1/parcels/cj/123456789012"),
         (Scope::Admin, "/v1/dead-letters"),
         (Scope::Admin, "/v1/incidents"),
     ] {

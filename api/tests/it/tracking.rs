@@ -66,7 +66,7 @@ async fn post(world: &World, path: &str, body: &Value) -> Answer {
 }
 
 async fn get(world: &World, path: &str) -> Value {
-    let answer = world.get(Scope::ReportsRead, path).send().await;
+    let answer = world.get(Scope::Viewer, path).send().await;
     assert_eq!(answer.status, 200, "{path}: {answer:?}");
     answer.json()
 }
@@ -103,7 +103,7 @@ async fn returns_are_listed_by_state_and_order_page_by_page() {
     assert_eq!(of(&get(&world, "/v1/returns?order=O-2").await, "return_id"), ["R-2"]);
     assert_eq!(of(&get(&world, "/v1/returns?order=O-2&state=reported").await, "return_id"), [""; 0]);
     for wrong in ["limit=0", "limit=201", "state=lost", "stat=tracking", "order=", "cursor="] {
-        world.get(Scope::ReportsRead, &format!("/v1/returns?{wrong}")).send().await.problem(400);
+        world.get(Scope::Viewer, &format!("/v1/returns?{wrong}")).send().await.problem(400);
     }
 }
 
@@ -131,7 +131,7 @@ async fn parcels_are_listed_by_what_becomes_of_them_page_by_page() {
     let moving = get(&world, "/v1/parcels?status=in_transit").await;
     assert_eq!(moving["items"][0]["checkpoints"][0]["place"], "Gangnam", "the last thing that happened");
     for wrong in ["limit=0", "status=flying", "stopped=why", "cursor=x", "state=unknown"] {
-        world.get(Scope::ReportsRead, &format!("/v1/parcels?{wrong}")).send().await.problem(400);
+        world.get(Scope::Viewer, &format!("/v1/parcels?{wrong}")).send().await.problem(400);
     }
 }
 
@@ -158,7 +158,7 @@ async fn a_return_is_shown_with_its_history_its_parcel_and_its_results_way() {
         (&json!("failed"), &json!(1), &json!("status 503"))
     );
     assert_eq!(result["idempotency_key"], json!(key));
-    world.get(Scope::ReportsRead, "/v1/returns/R-9").send().await.problem(404);
+    world.get(Scope::Viewer, "/v1/returns/R-9").send().await.problem(404);
 }
 
 #[tokio::test]

@@ -21,22 +21,36 @@ const ID_CHARS: usize = 12;
 const SECRET_CHARS: usize = 43;
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// What a key may do.
+/// What a key may do: a machine's scope, or the role of a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
     /// Send the storefront's events.
     EventsWrite,
     /// Check in and claim for members.
     MembersAct,
-    /// Read.
-    ReportsRead,
-    /// Administer.
+    /// Read everything but secrets and bodies of messages.
+    Viewer,
+    /// What a warehouse does: have a parcel asked about, a result sent again, a prize shipped.
+    Warehouse,
+    /// What an event manager does: programmes, stock, check-ins, claims, points, members.
+    EventManager,
+    /// What an operator does: queues, workers, carriers, dead letters, incidents.
+    Operator,
+    /// Everything that people do, erasing included.
     Admin,
 }
 
 impl Scope {
     /// Every scope.
-    pub const ALL: &'static [Scope] = &[Self::EventsWrite, Self::MembersAct, Self::ReportsRead, Self::Admin];
+    pub const ALL: &'static [Scope] = &[
+        Self::EventsWrite,
+        Self::MembersAct,
+        Self::Viewer,
+        Self::Warehouse,
+        Self::EventManager,
+        Self::Operator,
+        Self::Admin,
+    ];
 
     /// The scope's word.
     #[must_use]
@@ -44,7 +58,10 @@ impl Scope {
         match self {
             Self::EventsWrite => "events:write",
             Self::MembersAct => "members:act",
-            Self::ReportsRead => "reports:read",
+            Self::Viewer => "viewer",
+            Self::Warehouse => "warehouse",
+            Self::EventManager => "event-manager",
+            Self::Operator => "operator",
             Self::Admin => "admin",
         }
     }
@@ -59,6 +76,10 @@ impl fmt::Display for Scope {
 impl FromStr for Scope {
     type Err = KeyFault;
     fn from_str(word: &str) -> Result<Self, KeyFault> {
+        // What machines that only read are given is the viewer's.
+        if word == "reports:read" {
+            return Ok(Self::Viewer);
+        }
         Self::ALL.iter().copied().find(|scope| scope.as_str() == word).ok_or(KeyFault::Scope)
     }
 }
@@ -73,7 +94,9 @@ pub enum KeyFault {
     #[error("a key's sha256 must be the SHA-256 of its secret as 64 hexadecimal digits")]
     Hash,
     /// A scope.
-    #[error("a key's scopes must be of events:write, members:act, reports:read and admin")]
+    #[error(
+        "a key's scopes must be of events:write, members:act, viewer, warehouse, event-manager, operator and admin"
+    )]
     Scope,
     /// No scope.
     #[error("key {0} has no scope, so that it could do nothing")]

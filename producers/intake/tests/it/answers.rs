@@ -56,7 +56,7 @@ async fn a_key_is_asked_for_and_its_scopes_are_minded() {
     let (shop, members, reports) = (
         running.token(&[Scope::EventsWrite]),
         running.token(&[Scope::MembersAct]),
-        running.token(&[Scope::ReportsRead]),
+        running.token(&[Scope::Viewer]),
     );
     for (token, body, status) in [
         (&shop, return_asked("e-1"), 202),

@@ -127,7 +127,7 @@ impl Running {
             vec![Scope::EventsWrite, Scope::MembersAct],
             vec![Scope::EventsWrite],
             vec![Scope::MembersAct],
-            vec![Scope::ReportsRead],
+            vec![Scope::Viewer],
         ];
         let (mut keys, mut tokens) = (Vec::new(), Vec::new());
         for (seed, scopes) in (1..).zip(scopes) {
