@@ -1,28 +1,23 @@
-//! The api as a whole: what it needs, its routes, its server.
+//! The api as a whole: what it needs, how it accepts, its server.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::Router;
 use axum::http::HeaderMap;
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
-use axum::{Json, Router};
 use forebay_domain::outbox::SOURCE;
 use forebay_domain::{Clock, Ids};
-use forebay_intake::{Admission, Arrival, Intake, KeyRing, Kind, Problem, frame, serve};
+use forebay_intake::{Admission, Arrival, Intake, KeyRing, Problem, frame, serve};
 use forebay_schemas::{Event, EventData};
 use forebay_store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-use crate::carriers::{self, CarrierSystem};
-use crate::queues::{self, Queues};
-use crate::{
-    audit_log, check_ins, claims, dead_letters, erasure, incidents, members, parcels, programmes, returns,
-    workers,
-};
+use crate::carriers::CarrierSystem;
+use crate::lookout::Lookout;
+use crate::member_tokens::MemberTokens;
+use crate::queues::Queues;
+use crate::routes;
 
 /// The api's bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,15 +47,17 @@ impl ApiOptions {
 pub struct Api {
     pub(crate) options: ApiOptions,
     pub(crate) queues: Queues,
+    pub(crate) lookout: Arc<Lookout>,
     pub(crate) carriers: Vec<CarrierSystem>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) keys: Arc<KeyRing>,
+    pub(crate) members: MemberTokens,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) waiting: Arc<Semaphore>,
     pub(crate) exports: Arc<Semaphore>,
     intake: Arc<Intake>,
     ids: Arc<dyn Ids>,
-    reads: Admission,
+    pub(crate) reads: Admission,
 }
 
 impl Api {
@@ -80,7 +77,9 @@ impl Api {
         let waiting = Arc::new(Semaphore::new(options.waiting));
         let exports = Arc::new(Semaphore::new(options.exports));
         let carriers = Vec::new();
-        Self { options, queues, carriers, store, keys, clock, waiting, exports, intake, ids, reads }
+        let lookout = Arc::new(Lookout::alone(queues.clone(), Arc::clone(&store), Arc::clone(&clock)));
+        let members = MemberTokens::none(Arc::clone(&clock));
+        Self { options, queues, lookout, carriers, store, keys, members, clock, waiting, exports, intake, ids, reads }
     }
 
     /// The same, which tells of these carriers' systems and steers them.
@@ -89,50 +88,21 @@ impl Api {
         Self { carriers, ..self }
     }
 
+    /// The same, which tells what this lookout sees.
+    #[must_use]
+    pub fn with_lookout(self, lookout: Arc<Lookout>) -> Self {
+        Self { lookout, ..self }
+    }
+
+    /// The same, which knows members by their tokens.
+    #[must_use]
+    pub fn with_members(self, members: MemberTokens) -> Self {
+        Self { members, ..self }
+    }
+
     /// The api's routes, framed.
     pub fn routes(self: &Arc<Self>) -> Router {
-        let reads = Router::new()
-            .route("/v1/programmes", get(programmes::list))
-            .route("/v1/programmes/{programme_id}", put(programmes::put))
-            .route("/v1/programmes/{programme_id}/members/{member_id}/days", get(members::days))
-            .route("/v1/members/{member_id}/balance", get(members::balance))
-            .route("/v1/members/{member_id}/claims", get(members::claims))
-            .route("/v1/members/{member_id}/erase", post(erasure::erase))
-            .route("/v1/claims/{claim_id}", get(claims::one))
-            .route("/v1/returns", get(returns::list))
-            .route("/v1/returns/collect", post(returns::collect))
-            .route("/v1/returns/{return_id}", get(returns::one))
-            .route("/v1/returns/{return_id}/resend", post(returns::resend))
-            .route("/v1/parcels", get(parcels::list))
-            .route("/v1/parcels/{carrier}/{number}", get(parcels::one))
-            .route("/v1/parcels/{carrier}/{number}/check", post(parcels::check))
-            .route("/v1/dead-letters", get(dead_letters::list))
-            .route("/v1/dead-letters/groups", get(dead_letters::groups))
-            .route("/v1/dead-letters/export", get(dead_letters::export))
-            .route("/v1/dead-letters/discard", post(dead_letters::discard))
-            .route("/v1/dead-letters/replays", get(dead_letters::replays).post(dead_letters::begin))
-            .route("/v1/dead-letters/replays/{id}", get(dead_letters::replay).delete(dead_letters::abort))
-            .route("/v1/dead-letters/{id}", get(dead_letters::one))
-            .route("/v1/queues", get(queues::list))
-            .route("/v1/queues/{name}", get(queues::one))
-            .route("/v1/queues/{name}/pause", post(queues::pause))
-            .route("/v1/queues/{name}/resume", post(queues::resume))
-            .route("/v1/carriers", get(carriers::list))
-            .route("/v1/carriers/{id}", get(carriers::one))
-            .route("/v1/carriers/{id}/limits", post(carriers::limit))
-            .route("/v1/carriers/{id}/breaker", post(carriers::breaker))
-            .route("/v1/workers", get(workers::list))
-            .route("/v1/workers/{id}/drain", post(workers::drain))
-            .route("/v1/audit-log", get(audit_log::list))
-            .route("/v1/incidents", get(incidents::list))
-            .layer(middleware::from_fn_with_state(Arc::clone(self), admit));
-        let routes = Router::new()
-            .route("/v1/programmes/{programme_id}/check-ins", post(check_ins::post))
-            .route("/v1/programmes/{programme_id}/claims", post(claims::post))
-            .route("/v1/version", get(version))
-            .merge(reads)
-            .with_state(Arc::clone(self));
-        frame::around(routes, Arc::clone(&self.ids))
+        frame::around(routes::router(self), Arc::clone(&self.ids))
     }
 
     /// Serves the api until `stop` is done and the requests under way have ended.
@@ -163,16 +133,4 @@ impl Api {
     pub(crate) fn arrival(&self, headers: &HeaderMap) -> Arrival {
         Arrival::now(self.clock.as_ref(), headers)
     }
-}
-
-async fn admit(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
-    let Some(_permit) = api.reads.enter() else {
-        return Problem::new(Kind::ReducedCapacity, "Too many requests are in flight; try again.")
-            .into_response();
-    };
-    next.run(request).await
-}
-
-async fn version(State(api): State<Arc<Api>>) -> Response {
-    Json(serde_json::json!({ "name": "forebay", "version": api.options.version })).into_response()
 }

@@ -43,7 +43,8 @@ const SEGMENT: &AsciiSet = &CONTROLS
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CheckInAsk {
-    member_id: MemberId,
+    /// Who checks in; a member who comes with a token need not say it.
+    member_id: Option<MemberId>,
 }
 
 #[derive(Debug, Serialize)]
@@ -64,12 +65,12 @@ struct CheckInOutcome {
 pub(crate) async fn post(
     State(api): State<Arc<Api>>,
     Arrived(arrival): Arrived,
-    _: MembersActor,
+    actor: MembersActor,
     Named(programme_id): Named<ProgrammeId>,
     wish: Wish,
     Sent(ask): Sent<CheckInAsk, COMMAND_BYTES>,
 ) -> Result<Response, Problem> {
-    let data = CheckInRequested { programme_id, member_id: ask.member_id };
+    let data = CheckInRequested { programme_id, member_id: actor.member(ask.member_id)? };
     let event_id = api.accept(&arrival, &data).await?;
     let location = format!(
         "/v1/programmes/{}/members/{}/days",

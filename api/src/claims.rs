@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::api::Api;
-use crate::callers::{MembersActor, Reader};
+use crate::callers::{ByMember, MembersActor, Reader};
 use crate::extract::{Arrived, COMMAND_BYTES, Named, Sent};
 use crate::failure::not_found;
 use crate::wait::{Waiting, Wish};
@@ -25,7 +25,8 @@ const KEY_CHARS: usize = 255;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClaimAsk {
-    member_id: MemberId,
+    /// Who claims; a member who comes with a token need not say it.
+    member_id: Option<MemberId>,
     rule_id: RuleId,
     claim_id: Option<Uuid>,
 }
@@ -39,16 +40,18 @@ struct ClaimAccepted {
 pub(crate) async fn post(
     State(api): State<Arc<Api>>,
     Arrived(arrival): Arrived,
-    _: MembersActor,
+    actor: MembersActor,
     Named(programme_id): Named<ProgrammeId>,
     wish: Wish,
     headers: HeaderMap,
     Sent(ask): Sent<ClaimAsk, COMMAND_BYTES>,
 ) -> Result<Response, Problem> {
+    let ClaimAsk { member_id, rule_id, claim_id: given } = ask;
+    let member_id = actor.member(member_id)?;
     let key = idempotency_key(&headers)?;
-    let derived = key.map(|key| claim_id(key, &programme_id, &ask));
-    let claim_id = ask.claim_id.or(derived).unwrap_or_else(|| api.new_id());
-    let data = ClaimRequested { claim_id, programme_id, rule_id: ask.rule_id, member_id: ask.member_id };
+    let derived = key.map(|key| claim_id(key, &programme_id, &rule_id, &member_id));
+    let claim_id = given.or(derived).unwrap_or_else(|| api.new_id());
+    let data = ClaimRequested { claim_id, programme_id, rule_id, member_id };
     let event_id = api.accept(&arrival, &data).await?;
     if let Some(waiting) = wish.begin(&api)
         && let Some(claim) = settled(&api, waiting, claim_id).await
@@ -67,10 +70,13 @@ pub(crate) async fn post(
 pub(crate) async fn one(
     State(api): State<Arc<Api>>,
     _: Reader,
+    ByMember(member): ByMember,
     Named(claim_id): Named<Uuid>,
 ) -> Result<Json<ClaimView>, Problem> {
     let claim = api.ask(api.store.claim(claim_id)).await?;
-    claim.map(Json).ok_or_else(|| not_found("claim, or it is not settled yet"))
+    // To a member the claims of others are not there.
+    let theirs = |claim: &ClaimView| member.is_none_or(|member| claim.member_id == member.as_str());
+    claim.filter(theirs).map(Json).ok_or_else(|| not_found("claim, or it is not settled yet"))
 }
 
 /// The claim; none when it is not settled by the end of the wait.
@@ -104,9 +110,9 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 }
 
 /// The same key, member and rule make the same claim, in whatever process.
-fn claim_id(key: &str, programme_id: &ProgrammeId, ask: &ClaimAsk) -> Uuid {
+fn claim_id(key: &str, programme_id: &ProgrammeId, rule_id: &RuleId, member_id: &MemberId) -> Uuid {
     // None of the parts can hold a line break.
-    let name = format!("{key}\n{programme_id}\n{}\n{}", ask.rule_id, ask.member_id);
+    let name = format!("{key}\n{programme_id}\n{rule_id}\n{member_id}");
     Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes())
 }
 
@@ -131,15 +137,13 @@ mod tests {
     #[test]
     fn the_same_key_is_another_claim_for_another_member_or_rule() {
         let programme = ProgrammeId::new("autumn").unwrap();
-        let ask = |member: &str, rule: &str| ClaimAsk {
-            member_id: MemberId::new(member).unwrap(),
-            rule_id: RuleId::new(rule).unwrap(),
-            claim_id: None,
+        let id = |key: &str, member: &str, rule: &str| {
+            claim_id(key, &programme, &RuleId::new(rule).unwrap(), &MemberId::new(member).unwrap())
         };
-        let one = claim_id("k", &programme, &ask("m-1", "five-days"));
-        assert_eq!(one, claim_id("k", &programme, &ask("m-1", "five-days")));
-        assert_ne!(one, claim_id("k", &programme, &ask("m-2", "five-days")));
-        assert_ne!(one, claim_id("k", &programme, &ask("m-1", "one-day")));
-        assert_ne!(one, claim_id("l", &programme, &ask("m-1", "five-days")));
+        let one = id("k", "m-1", "five-days");
+        assert_eq!(one, id("k", "m-1", "five-days"));
+        assert_ne!(one, id("k", "m-2", "five-days"));
+        assert_ne!(one, id("k", "m-1", "one-day"));
+        assert_ne!(one, id("l", "m-1", "five-days"));
     }
 }

@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use axum::extract::path::ErrorKind;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use forebay_intake::body::check_encoding;
 use forebay_intake::{Arrival, BodyLimits, Incoming, Kind, Problem};
 use forebay_schemas::Violation;
-use serde::de::DeserializeOwned;
+use serde::de::value::SeqDeserializer;
+use serde::de::{DeserializeOwned, IntoDeserializer as _};
 use serde_path_to_error::Segment;
 use tokio::time::Instant;
 
 use crate::api::Api;
+use crate::callers::{Caller, ME, MEMBER_ID};
 
 /// Largest command of a member, in bytes: a few ids.
 pub(crate) const COMMAND_BYTES: usize = 4 * 1024;
@@ -32,30 +34,60 @@ pub(crate) struct Arrived(pub(crate) Arrival);
 impl FromRequestParts<Arc<Api>> for Arrived {
     type Rejection = Infallible;
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Infallible> {
-        Ok(Self(api.arrival(&parts.headers)))
+        // The gate has looked at the clock before it looked at the caller.
+        Ok(Self(parts.extensions.get().cloned().unwrap_or_else(|| api.arrival(&parts.headers))))
     }
 }
 
-/// The ids in the path.
+/// The ids in the path. For a member who calls, `me` in the place of a member's id is their own.
 #[derive(Debug)]
 pub(crate) struct Named<T>(pub(crate) T);
 
 impl<T: DeserializeOwned + Send> FromRequestParts<Arc<Api>> for Named<T> {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
+        if let Some(ids) = with_me(parts).await {
+            let ids = ids.iter().map(String::as_str);
+            return one_or_more(ids).map(Self).map_err(|error| no_id(error.to_string()));
+        }
         let Path(ids) = Path::<T>::from_request_parts(parts, api).await.map_err(|rejection| {
-            let said = match rejection {
+            no_id(match rejection {
                 PathRejection::FailedToDeserializePathParams(failure) => match failure.into_kind() {
                     ErrorKind::Message(said) | ErrorKind::DeserializeError { message: said, .. } => said,
                     _ => String::new(),
                 },
                 _ => String::new(),
-            };
-            let detail =
-                if is_rule(&said) { said } else { "the path holds an id that can't be one".to_owned() };
-            Problem::new(Kind::InvalidRequest, detail)
+            })
         })?;
         Ok(Self(ids))
+    }
+}
+
+fn no_id(said: String) -> Problem {
+    let detail = if is_rule(&said) { said } else { "the path holds an id that can't be one".to_owned() };
+    Problem::new(Kind::InvalidRequest, detail)
+}
+
+/// The ids in the path, when one of them is `me` and there is a member behind it.
+async fn with_me(parts: &mut Parts) -> Option<Vec<String>> {
+    let Some(Caller::Member(member)) = parts.extensions.get::<Caller>() else { return None };
+    let member = member.to_string();
+    let parameters = RawPathParams::from_request_parts(parts, &()).await.ok()?;
+    let is_me = |(name, value): (&str, &str)| name == MEMBER_ID && value == ME;
+    if !parameters.iter().any(is_me) {
+        return None;
+    }
+    let id = |given: (&str, &str)| if is_me(given) { member.clone() } else { given.1.to_owned() };
+    Some(parameters.iter().map(id).collect())
+}
+
+/// One id as itself, several as a tuple.
+fn one_or_more<'i, T: DeserializeOwned>(
+    mut ids: impl ExactSizeIterator<Item = &'i str>,
+) -> Result<T, serde::de::value::Error> {
+    match (ids.len(), ids.next()) {
+        (1, Some(id)) => T::deserialize(id.into_deserializer()),
+        (_, first) => T::deserialize(SeqDeserializer::new(first.into_iter().chain(ids))),
     }
 }
 

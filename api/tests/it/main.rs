@@ -10,9 +10,13 @@ mod erasure;
 #[expect(dead_code, reason = "the client is the intake's tests'; not all of it is needed here")]
 #[path = "../../../producers/intake/tests/it/http.rs"]
 mod http;
+mod issuer_keys;
+mod members;
+mod provider;
 mod reads;
 mod steering;
 mod store_down;
+mod tokens;
 mod tracking;
 mod waiting;
 mod world;

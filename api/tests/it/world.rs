@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use forebay_api::{Api, ApiOptions, CarrierSystem, Queues};
+use forebay_api::{Api, ApiOptions, CarrierSystem, Issuer, KeySets, MemberTokens, Queues};
 use forebay_domain::breaker::BreakerPolicy;
 use forebay_domain::daily::{Daily, DayReset};
 use forebay_domain::incident::Timing;
@@ -29,6 +29,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::http::Request;
+use crate::provider::{self, AtHand, SigningKey};
 
 /// Everything of one shop.
 #[derive(Debug)]
@@ -38,6 +39,7 @@ pub(crate) struct World {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<ManualClock>,
     tokens: Vec<(Scope, String)>,
+    signing: SigningKey,
     _stop: DropGuard,
     _folder: TempDir,
 }
@@ -69,6 +71,17 @@ impl World {
     }
 
     pub(crate) async fn start_with(options: IntakeOptions) -> Self {
+        let signing = SigningKey::ed25519("world");
+        let issuer = (provider::issuer(), AtHand::of(&[&signing]) as _);
+        Self { signing, ..Self::build(options, vec![issuer]).await }
+    }
+
+    /// An api that knows the members of these issuers.
+    pub(crate) async fn start_knowing(issuers: Vec<(Issuer, Arc<dyn KeySets>)>) -> Self {
+        Self::build(IntakeOptions::default(), issuers).await
+    }
+
+    async fn build(options: IntakeOptions, issuers: Vec<(Issuer, Arc<dyn KeySets>)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::at(now()));
         let (ids, told): (Arc<dyn Ids>, Arc<dyn Clock>) = (Arc::new(RandomIds), Arc::clone(&clock) as _);
@@ -112,18 +125,25 @@ impl World {
             Arc::clone(&told),
             ids,
         );
-        let api = Arc::new(api.with_carriers(vec![carrier()]));
+        let members = MemberTokens::new(issuers, Arc::clone(&told));
+        let api = Arc::new(api.with_carriers(vec![carrier()]).with_members(members));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         tokio::spawn(async move { api.serve(listener, stopped).await });
-        Self { address, broker, store, clock, tokens, _stop: stop.drop_guard(), _folder: folder }
+        let signing = SigningKey::ed25519("nobody's");
+        Self { address, broker, store, clock, tokens, signing, _stop: stop.drop_guard(), _folder: folder }
     }
 
     pub(crate) fn token(&self, scope: Scope) -> String {
         let found = self.tokens.iter().find(|(of, _)| *of == scope);
         format!("Bearer {}", found.unwrap().1)
+    }
+
+    /// The token of a member who has just signed in.
+    pub(crate) fn member_token(&self, member: &str) -> String {
+        self.signing.token(&provider::claims(member, self.clock.as_ref()))
     }
 
     pub(crate) fn get(&self, scope: Scope, path: &str) -> Request {
@@ -192,6 +212,7 @@ fn message(decoded: Decoded) -> RewardMessage {
     let ask = match payload {
         Payload::CheckInRequested(check_in) => Ask::CheckIn(check_in, received_at),
         Payload::ClaimRequested(claim) => Ask::Claim(claim, received_at),
+        Payload::SpendRequested(spend) => Ask::Spend(spend, received_at),
         other => panic!("not a member's command: {other:?}"),
     };
     RewardMessage {

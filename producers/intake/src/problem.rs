@@ -28,9 +28,11 @@ pub enum Kind {
     InvalidRequest,
     /// No key, or one that is not known.
     InvalidKey,
+    /// A member's token that is not good, or no longer.
+    InvalidToken,
     /// A push without a signature, or with one of nobody who knows the secret.
     InvalidSignature,
-    /// The key may not do this.
+    /// The key may not do this, or it is not the member's.
     InsufficientScope,
     /// There is no such thing.
     NotFound,
@@ -57,10 +59,11 @@ pub enum Kind {
 impl Kind {
     /// Every kind.
     #[cfg(test)]
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::InvalidEnvelope,
         Self::InvalidRequest,
         Self::InvalidKey,
+        Self::InvalidToken,
         Self::InvalidSignature,
         Self::InsufficientScope,
         Self::NotFound,
@@ -80,6 +83,7 @@ impl Kind {
             Self::InvalidEnvelope => "invalid-envelope",
             Self::InvalidRequest => "invalid-request",
             Self::InvalidKey => "invalid-key",
+            Self::InvalidToken => "invalid-token",
             Self::InvalidSignature => "invalid-signature",
             Self::InsufficientScope => "insufficient-scope",
             Self::NotFound => "not-found",
@@ -100,8 +104,9 @@ impl Kind {
             Self::InvalidEnvelope => "Not a CloudEvent",
             Self::InvalidRequest => "The request can't be read",
             Self::InvalidKey => "A valid API key is needed",
+            Self::InvalidToken => "A valid token is needed",
             Self::InvalidSignature => "A valid signature is needed",
-            Self::InsufficientScope => "The key may not do this",
+            Self::InsufficientScope => "The key or token may not do this",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
             Self::RequestTimeout => "The request took too long to arrive",
@@ -120,7 +125,7 @@ impl Kind {
     pub fn status(self) -> StatusCode {
         match self {
             Self::InvalidEnvelope | Self::InvalidRequest => StatusCode::BAD_REQUEST,
-            Self::InvalidKey | Self::InvalidSignature => StatusCode::UNAUTHORIZED,
+            Self::InvalidKey | Self::InvalidToken | Self::InvalidSignature => StatusCode::UNAUTHORIZED,
             Self::InsufficientScope => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
