@@ -1,0 +1,80 @@
+//! The ledger: a transaction taken back, the books looked over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use forebay_domain::settlement::Reversed;
+use forebay_intake::{Kind, Problem};
+use forebay_store::{BOOKS_DIFFER, By, Reversal};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use crate::api::Api;
+use crate::callers::{EventManager, Reports};
+use crate::extract::{COMMAND_BYTES, Named, Sent};
+use crate::failure::{not_found, problem};
+use crate::rules::need_reason;
+
+/// How long the store may take: it reads the whole ledger.
+const STORE_DEADLINE: Duration = Duration::from_secs(120);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReverseAsk {
+    #[serde(default)]
+    reason: String,
+}
+
+pub(crate) async fn reverse(
+    State(api): State<Arc<Api>>,
+    manager: EventManager,
+    Named(txn): Named<Uuid>,
+    Sent(ask): Sent<ReverseAsk, COMMAND_BYTES>,
+) -> Result<Response, Problem> {
+    need_reason(&ask.reason)?;
+    let by = By { id: api.new_id(), actor: manager.key_id, reason: ask.reason };
+    let refused = |why: &str| Err(Problem::new(Kind::Conflict, format!("{why}; nothing was done.")));
+    match api.ask(api.store.reverse_txn(txn, &by, api.clock.now())).await? {
+        Reversal::Done(Reversed { txn_id: Some(txn_id), delta, balance_after, shortfall, .. }) => {
+            let done = json!({
+                "txn_id": txn_id, "reverses": txn, "delta": delta, "balance_after": balance_after,
+                "shortfall": shortfall,
+            });
+            Ok(Json(done).into_response())
+        }
+        Reversal::Done(Reversed { shortfall: 0, .. }) => {
+            refused("All that it granted has ended or was taken back already")
+        }
+        Reversal::Done(_) => refused("The member has spent all that it granted"),
+        Reversal::Before(by) => refused(&format!("It was taken back before, by transaction {by}")),
+        Reversal::OfReversal => refused("It takes another one back itself; correct the points instead"),
+        Reversal::OfClaim => refused("A claim granted the points; take the claim back instead"),
+        Reversal::NotThere => Err(not_found("transaction")),
+    }
+}
+
+/// Looks over the books as the nightly check does, with the incident that follows.
+pub(crate) async fn check(State(api): State<Arc<Api>>, _: Reports) -> Result<Response, Problem> {
+    let Ok(_permit) = Arc::clone(&api.exports).try_acquire_owned() else {
+        let detail = "Too many exports and checks are under way; try again.";
+        return Err(Problem::new(Kind::ReducedCapacity, detail));
+    };
+    let found = match timeout(STORE_DEADLINE, api.store.check_books()).await {
+        Ok(found) => found.map_err(|error| problem(&error))?,
+        Err(_) => {
+            let detail = "The store has not answered yet; the nightly check has more time.";
+            return Err(Problem::new(Kind::ReducedCapacity, detail));
+        }
+    };
+    let now = api.clock.now();
+    match found.incident() {
+        Some(raise) => api.ask(api.store.raise(vec![raise], now)).await?,
+        None => api.ask(api.store.resolve(&[BOOKS_DIFFER.to_owned()], now)).await?,
+    }
+    Ok(Json(json!({ "differences": found.differences(), "found": found })).into_response())
+}

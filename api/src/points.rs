@@ -1,0 +1,182 @@
+//! A member's points: spent, read, corrected.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use forebay_domain::erasure::Redaction;
+use forebay_domain::points::MOST;
+use forebay_intake::{Kind, Problem};
+use forebay_schemas::MemberId;
+use forebay_schemas::events::SpendRequested;
+use forebay_store::{Adjusted, Adjustment, By, PointsView, SpendView};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::api::Api;
+use crate::callers::{ByMember, EventManager, MembersActor, Reader};
+use crate::claims::idempotency_key;
+use crate::extract::{Arrived, Asked, COMMAND_BYTES, Named, Sent};
+use crate::failure::not_found;
+use crate::page::{limit, page};
+use crate::rules::{broken, need_reason};
+use crate::wait::{Waiting, Wish};
+
+/// Longest reference of a spending, in characters.
+const REFERENCE_CHARS: usize = 128;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SpendAsk {
+    points: i64,
+    spend_id: Option<Uuid>,
+    #[serde(rename = "ref")]
+    reference: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct SpendAccepted {
+    event_id: String,
+    spend_id: Uuid,
+}
+
+pub(crate) async fn spend(
+    State(api): State<Arc<Api>>,
+    Arrived(arrival): Arrived,
+    _: MembersActor,
+    Named(member_id): Named<MemberId>,
+    wish: Wish,
+    headers: HeaderMap,
+    Sent(ask): Sent<SpendAsk, COMMAND_BYTES>,
+) -> Result<Response, Problem> {
+    if !(1..=MOST).contains(&ask.points) {
+        return Err(broken("/points", format!("must be 1 to {MOST}")));
+    }
+    if ask.reference.as_ref().is_some_and(|reference| reference.chars().count() > REFERENCE_CHARS) {
+        return Err(broken("/ref", format!("must be {REFERENCE_CHARS} characters at most")));
+    }
+    let derived = idempotency_key(&headers)?.map(|key| named_by("spend", key, &member_id));
+    let spend_id = ask.spend_id.or(derived).unwrap_or_else(|| api.new_id());
+    let data = SpendRequested { spend_id, member_id, points: ask.points, reference: ask.reference };
+    let event_id = api.accept(&arrival, &data).await?;
+    if let Some(waiting) = wish.begin(&api)
+        && let Some(spend) = settled(&api, waiting, spend_id).await
+    {
+        return if spend.member_id == data.member_id.as_str() && spend.points == data.points {
+            Ok(wish.applied(Json(spend).into_response()))
+        } else {
+            let detail = "This spend_id belongs to another spending; nothing was changed.";
+            Err(Problem::new(Kind::Conflict, detail))
+        };
+    }
+    let location = format!("/v1/spends/{spend_id}");
+    let accepted = Json(SpendAccepted { event_id, spend_id });
+    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], accepted).into_response())
+}
+
+/// The spending; none when it is not settled by the end of the wait.
+async fn settled(api: &Api, mut waiting: Waiting, spend_id: Uuid) -> Option<SpendView> {
+    loop {
+        if let Some(spend) = waiting.ask(api.store.spend(spend_id)).await? {
+            return Some(spend);
+        }
+        if !waiting.again().await {
+            return None;
+        }
+    }
+}
+
+pub(crate) async fn one_spend(
+    State(api): State<Arc<Api>>,
+    _: Reader,
+    ByMember(member): ByMember,
+    Named(spend_id): Named<Uuid>,
+) -> Result<Json<SpendView>, Problem> {
+    let spend = api.ask(api.store.spend(spend_id)).await?;
+    // To a member the spendings of others are not there.
+    let theirs = |spend: &SpendView| member.is_none_or(|member| spend.member_id == member.as_str());
+    spend.filter(theirs).map(Json).ok_or_else(|| not_found("spending, or it is not settled yet"))
+}
+
+pub(crate) async fn points(
+    State(api): State<Arc<Api>>,
+    _: Reader,
+    Named(member_id): Named<MemberId>,
+) -> Result<Json<PointsView>, Problem> {
+    Ok(Json(api.ask(api.store.member_points(&member_id, api.clock.now())).await?))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LedgerAsk {
+    limit: Option<u32>,
+    cursor: Option<Uuid>,
+}
+
+pub(crate) async fn ledger(
+    State(api): State<Arc<Api>>,
+    _: Reader,
+    Named(member_id): Named<MemberId>,
+    Asked(asked): Asked<LedgerAsk>,
+) -> Result<Response, Problem> {
+    let limit = limit(asked.limit)?;
+    let lines = api.ask(api.store.member_ledger(&member_id, asked.cursor, limit + 1)).await?;
+    Ok(page(lines, limit, |line| Some(line.txn_id.to_string())))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AdjustAsk {
+    delta: i64,
+    #[serde(default)]
+    reason: String,
+}
+
+pub(crate) async fn adjust(
+    State(api): State<Arc<Api>>,
+    manager: EventManager,
+    Named(member_id): Named<MemberId>,
+    headers: HeaderMap,
+    Sent(ask): Sent<AdjustAsk, COMMAND_BYTES>,
+) -> Result<Response, Problem> {
+    let Some(key) = idempotency_key(&headers)? else {
+        let detail = "Send an Idempotency-Key, the same with every repeat: points are moved once a key.";
+        return Err(Problem::new(Kind::InvalidRequest, detail));
+    };
+    need_reason(&ask.reason)?;
+    if Redaction::of([member_id.to_string()]).text(&ask.reason).is_some() {
+        return Err(broken("/reason", "must not hold the member's id: the reason is kept"));
+    }
+    if ask.delta == 0 || !(-MOST..=MOST).contains(&ask.delta) {
+        return Err(broken("/delta", format!("must be -{MOST} to {MOST}, and not 0")));
+    }
+    // A key is its sender's own.
+    let key = named_by(&format!("adjust {}", manager.key_id), key, &member_id);
+    let adjustment = Adjustment { member_id, delta: ask.delta, key };
+    let by = By { id: api.new_id(), actor: manager.key_id, reason: ask.reason };
+    match api.ask(api.store.adjust_points(&adjustment, &by, api.clock.now())).await? {
+        Adjusted::Done { txn_id, balance_after, before } => Ok(Json(json!({
+            "txn_id": txn_id, "delta": adjustment.delta, "balance_after": balance_after, "repeated": before,
+        }))
+        .into_response()),
+        Adjusted::Reused => {
+            let detail = "The Idempotency-Key was used for another correction; nothing was done.";
+            Err(Problem::new(Kind::Conflict, detail))
+        }
+        Adjusted::Below { balance } => {
+            let detail =
+                format!("The member has {balance} points: it can't be that many fewer; nothing was done.");
+            Err(Problem::new(Kind::Conflict, detail))
+        }
+        Adjusted::Erased => Err(Problem::new(Kind::Conflict, "The member was erased; nothing was done.")),
+    }
+}
+
+/// The same key names the same thing of a member, in whatever process.
+fn named_by(what: &str, key: &str, member_id: &MemberId) -> Uuid {
+    // None of the parts can hold a line break.
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{what}\n{key}\n{member_id}").as_bytes())
+}

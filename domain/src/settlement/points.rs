@@ -1,0 +1,351 @@
+//! Points that move: granted in lots, spent, taken back, ended, given back, corrected by people.
+
+use chrono::{DateTime, Utc};
+use forebay_schemas::events::{
+    PointsChanged, PointsKind, RejectCode, SpendRequested, SpendSettled, SpendState,
+};
+use forebay_schemas::{MemberId, OrderId};
+use uuid::Uuid;
+
+use super::{Answer, Books, NewSpend, NewTxn, Settlement};
+use crate::ids::Ids;
+use crate::outbox::NewOutbox;
+use crate::points::{Lot, LotUse, Purse};
+
+/// Some of the points of a grant, which end together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Share {
+    pub(super) points: i64,
+    pub(super) expires_at: Option<DateTime<Utc>>,
+}
+
+/// A transaction as it stands in the ledger, and what hangs on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Booked {
+    /// Its id.
+    pub id: Uuid,
+    /// Why points moved.
+    pub kind: PointsKind,
+    /// The business fact that it books.
+    pub idem_key: String,
+    /// Whose points.
+    pub member_id: MemberId,
+    /// How many the member got; negative when taken.
+    pub delta: i64,
+    /// What it should have taken and could not.
+    pub shortfall: i64,
+    /// What it took of which lots.
+    pub uses: Vec<LotUse>,
+    /// How many of the points that it granted have ended.
+    pub expired: i64,
+}
+
+impl Booked {
+    /// The orders that it may belong to: an order's id may hold whatever stands between it and the rest of the key.
+    #[must_use]
+    pub fn orders(&self) -> Vec<OrderId> {
+        let Some(rest) = self.idem_key.strip_prefix("order:") else { return Vec::new() };
+        let ids: Vec<&str> = match self.kind {
+            PointsKind::Earn => rest.strip_suffix(":earn").into_iter().collect(),
+            _ => rest.match_indices(":refund:").map(|(at, _)| &rest[..at]).collect(),
+        };
+        ids.into_iter().filter_map(|id| OrderId::new(id).ok()).collect()
+    }
+}
+
+/// What a reversal did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reversed {
+    /// The transaction that it booked; none when there was nothing left to take.
+    pub txn_id: Option<Uuid>,
+    /// Whose points.
+    pub member_id: MemberId,
+    /// How many the member got back; negative when taken.
+    pub delta: i64,
+    /// What the member has now.
+    pub balance_after: i64,
+    /// What it should have taken and could not, because the member had spent it.
+    pub shortfall: i64,
+}
+
+/// Where points move: the books, and what is to be written of it.
+pub(super) struct Desk<'d> {
+    pub(super) books: &'d mut Books,
+    pub(super) settlement: &'d mut Settlement,
+    pub(super) now: DateTime<Utc>,
+    pub(super) ids: &'d dyn Ids,
+}
+
+impl Desk<'_> {
+    fn purse(&mut self, member_id: &MemberId) -> &mut Purse {
+        self.books.purses.entry(member_id.clone()).or_default()
+    }
+
+    /// Grants points, each share as a lot of its own, and returns the transaction.
+    pub(super) fn grant(
+        &mut self,
+        kind: PointsKind,
+        idem_key: String,
+        member_id: &MemberId,
+        shares: &[Share],
+    ) -> Uuid {
+        let txn_id = self.ids.next();
+        for share in shares {
+            self.add_lot(txn_id, member_id, share.points, share.expires_at);
+        }
+        let delta = shares.iter().map(|share| share.points).sum();
+        let moved = Moved { txn_id, kind, idem_key, reverses: None, shortfall: 0 };
+        self.book(moved, member_id, delta);
+        txn_id
+    }
+
+    /// Takes points back, within the balance: first those that `of` had granted. Returns the transaction and how many,
+    /// or none when there is nothing to take.
+    pub(super) fn take_back(
+        &mut self,
+        kind: PointsKind,
+        idem_key: String,
+        member_id: &MemberId,
+        wanted: i64,
+        of: Option<Uuid>,
+        reverses: Option<Uuid>,
+    ) -> Option<(Uuid, i64)> {
+        let taken = wanted.min(self.books.balance(member_id));
+        if taken <= 0 {
+            return None;
+        }
+        let txn_id = self.ids.next();
+        let uses = self.purse(member_id).take_back(txn_id, taken, of);
+        self.settlement.uses.extend(uses);
+        let moved = Moved { txn_id, kind, idem_key, reverses, shortfall: wanted - taken };
+        self.book(moved, member_id, -taken);
+        Some((txn_id, taken))
+    }
+
+    /// Spends all of the points, or none: then it says why.
+    fn spend(&mut self, ask: &SpendRequested) -> Result<Uuid, RejectCode> {
+        let member_id = &ask.member_id;
+        if self.books.members.get(member_id).is_some_and(|member| member.blocked) {
+            return Err(RejectCode::MemberBlocked);
+        }
+        if ask.points > self.books.balance(member_id) {
+            return Err(RejectCode::InsufficientBalance);
+        }
+        let (txn_id, now) = (self.ids.next(), self.now);
+        let uses = self.purse(member_id).spend(txn_id, ask.points, now);
+        self.settlement.uses.extend(uses.ok_or(RejectCode::InsufficientBalance)?);
+        let (kind, idem_key) = (PointsKind::Spend, format!("spend:{}", ask.spend_id));
+        self.book(Moved { txn_id, kind, idem_key, reverses: None, shortfall: 0 }, member_id, -ask.points);
+        Ok(txn_id)
+    }
+
+    fn expire(&mut self, member_id: &MemberId, lot_id: Uuid, remaining: i64) {
+        // Books that differ are for people to mend: a balance never falls below 0.
+        if remaining > self.books.balance(member_id) {
+            return;
+        }
+        let txn_id = self.ids.next();
+        let used = self.purse(member_id).empty(txn_id, lot_id);
+        self.settlement.uses.extend(used);
+        let (kind, idem_key) = (PointsKind::Expire, format!("expire:{lot_id}"));
+        self.book(Moved { txn_id, kind, idem_key, reverses: None, shortfall: 0 }, member_id, -remaining);
+    }
+
+    /// Puts what a transaction took back into its lots.
+    fn give_back(&mut self, booked: &Booked, idem_key: String) -> Uuid {
+        let (txn_id, now, ids) = (self.ids.next(), self.now, self.ids);
+        let member_id = &booked.member_id;
+        for used in &booked.uses {
+            let purse = self.purse(member_id);
+            let back = purse.put_back(txn_id, used.lot_id, used.amount, now, || ids.next());
+            self.settlement.uses.extend(back);
+        }
+        // What was taken before there were lots.
+        let unknown = -booked.delta - booked.uses.iter().map(|used| used.amount).sum::<i64>();
+        if unknown > 0 {
+            self.add_lot(txn_id, member_id, unknown, None);
+        }
+        let (kind, reverses) = (PointsKind::Reverse, Some(booked.id));
+        self.book(Moved { txn_id, kind, idem_key, reverses, shortfall: 0 }, member_id, -booked.delta);
+        txn_id
+    }
+
+    fn add_lot(
+        &mut self,
+        txn_id: Uuid,
+        member_id: &MemberId,
+        points: i64,
+        expires_at: Option<DateTime<Utc>>,
+    ) {
+        let (id, txn_id, usable_from) = (self.ids.next(), Some(txn_id), self.now);
+        let lot = Lot { id, txn_id, granted: points, remaining: points, usable_from, expires_at };
+        self.purse(member_id).grant(lot);
+    }
+
+    fn book(&mut self, moved: Moved, member_id: &MemberId, delta: i64) {
+        let balance_after = self.books.credit(member_id, delta);
+        self.settlement.balances.insert(member_id.clone(), balance_after);
+        let Moved { txn_id: id, kind, idem_key, reverses, shortfall } = moved;
+        let granted = self.purse(member_id).granted().filter(|lot| lot.txn_id == Some(id));
+        let fact = PointsChanged {
+            member_id: member_id.clone(),
+            txn_id: id,
+            kind,
+            delta,
+            balance_after,
+            expires_at: granted.filter_map(|lot| lot.expires_at).min(),
+            reverses,
+            shortfall: (shortfall > 0).then_some(shortfall),
+        };
+        self.settlement.outbox.push(NewOutbox::fact(self.ids.next().to_string(), self.now, &fact));
+        let member_id = member_id.clone();
+        let txn = NewTxn { id, kind, idem_key, member_id, delta, balance_after, reverses, shortfall };
+        self.settlement.ledger.push(txn);
+    }
+}
+
+/// A transaction about to be booked.
+struct Moved {
+    txn_id: Uuid,
+    kind: PointsKind,
+    idem_key: String,
+    reverses: Option<Uuid>,
+    shortfall: i64,
+}
+
+pub(super) fn spend(
+    books: &mut Books,
+    ask: &SpendRequested,
+    received_at: DateTime<Utc>,
+    index: usize,
+    now: DateTime<Utc>,
+    ids: &dyn Ids,
+    settlement: &mut Settlement,
+) -> Answer {
+    if !books.spends.insert(ask.spend_id) {
+        return Answer::SettledBefore;
+    }
+    let spent = Desk { books, settlement, now, ids }.spend(ask);
+    let refused = spent.err();
+    let spend = NewSpend {
+        id: ask.spend_id,
+        member_id: ask.member_id.clone(),
+        points: ask.points,
+        reference: ask.reference.clone(),
+        state: if refused.is_some() { SpendState::Refused } else { SpendState::Settled },
+        reject_code: refused,
+        txn_id: spent.ok(),
+        accepted_at: received_at,
+        ask: index,
+    };
+    let fact = SpendSettled {
+        spend_id: spend.id,
+        member_id: spend.member_id.clone(),
+        points: spend.points,
+        reference: spend.reference.clone(),
+        state: spend.state,
+        reject_code: refused,
+        txn_id: spend.txn_id,
+        balance_after: books.balance(&spend.member_id),
+    };
+    settlement.outbox.push(NewOutbox::fact(ids.next().to_string(), now, &fact));
+    settlement.spends.push(spend);
+    refused.map_or(Answer::Spent, Answer::SpendRefused)
+}
+
+/// Ends the lots whose end has come, of all members of these books: each is a transaction of its own.
+#[must_use]
+pub fn expire(books: &mut Books, now: DateTime<Utc>, ids: &dyn Ids) -> Settlement {
+    let mut settlement = Settlement::default();
+    let ended: Vec<(MemberId, Uuid, i64)> = books
+        .purses
+        .iter()
+        .flat_map(|(member_id, purse)| {
+            let ended = purse.lots().iter().filter(|lot| lot.remaining > 0 && lot.has_ended(now));
+            ended.map(|lot| (member_id.clone(), lot.id, lot.remaining))
+        })
+        .collect();
+    let mut desk = Desk { books, settlement: &mut settlement, now, ids };
+    for (member_id, lot_id, remaining) in ended {
+        desk.expire(&member_id, lot_id, remaining);
+    }
+    close(books, &mut settlement);
+    settlement
+}
+
+/// Corrects a member's points by hand. The caller has seen that the balance does not fall below 0.
+#[must_use]
+pub fn adjust(
+    books: &mut Books,
+    member_id: &MemberId,
+    delta: i64,
+    idem_key: String,
+    now: DateTime<Utc>,
+    ids: &dyn Ids,
+) -> Settlement {
+    let mut settlement = Settlement::default();
+    let mut desk = Desk { books, settlement: &mut settlement, now, ids };
+    if delta > 0 {
+        let share = Share { points: delta, expires_at: None };
+        desk.grant(PointsKind::Adjust, idem_key, member_id, &[share]);
+    } else {
+        desk.take_back(PointsKind::Adjust, idem_key, member_id, -delta, None, None);
+    }
+    close(books, &mut settlement);
+    settlement
+}
+
+/// Takes a transaction back: what it took goes back into its lots, what it granted is taken, within the balance and
+/// without what has ended or was taken back before. The books hold its member with the lots that are open or that it
+/// used, and its order, if it has one.
+#[must_use]
+pub fn reverse(
+    books: &mut Books,
+    booked: &Booked,
+    idem_key: String,
+    now: DateTime<Utc>,
+    ids: &dyn Ids,
+) -> (Reversed, Settlement) {
+    let mut settlement = Settlement::default();
+    let member_id = &booked.member_id;
+    let order = booked.orders().into_iter().find_map(|id| books.orders.get(&id).cloned());
+    let mut reversed = Reversed {
+        txn_id: None,
+        member_id: member_id.clone(),
+        delta: 0,
+        balance_after: books.balance(member_id),
+        shortfall: 0,
+    };
+    let mut desk = Desk { books, settlement: &mut settlement, now, ids };
+    if booked.delta > 0 {
+        let before = order.as_ref().map_or(0, |order| order.reversed_points);
+        let wanted = (booked.delta - before - booked.expired).max(0);
+        let own = Some(booked.id);
+        let taken = desk.take_back(PointsKind::Reverse, idem_key, member_id, wanted, own, own);
+        reversed.txn_id = taken.map(|(txn_id, _)| txn_id);
+        reversed.delta = taken.map_or(0, |(_, taken)| -taken);
+        reversed.shortfall = wanted + reversed.delta;
+    } else {
+        reversed.txn_id = Some(desk.give_back(booked, idem_key));
+        reversed.delta = -booked.delta;
+    }
+    if let (Some(mut order), Some(_)) = (order, reversed.txn_id) {
+        order.reversed_points = match booked.kind {
+            // Nothing of the order is left to be taken back.
+            PointsKind::Earn => order.earned_points,
+            _ => (order.reversed_points + booked.delta - booked.shortfall).max(0),
+        };
+        settlement.orders_changed.push(order);
+    }
+    reversed.balance_after = books.balance(member_id);
+    close(books, &mut settlement);
+    (reversed, settlement)
+}
+
+/// Writes into the settlement what has become of the lots.
+pub(super) fn close(books: &Books, settlement: &mut Settlement) {
+    for (member_id, purse) in &books.purses {
+        settlement.lots.extend(purse.granted().map(|lot| (member_id.clone(), lot.clone())));
+        settlement.lots_changed.extend(purse.changed().map(|lot| (lot.id, lot.remaining)));
+    }
+}
