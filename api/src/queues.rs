@@ -6,24 +6,23 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+use forebay_domain::drain::Drain;
+use forebay_domain::scale::Bound;
 use forebay_intake::{Kind, Problem};
 use forebay_queue::{Broker, Depth};
 use forebay_schemas::{Queue, Topology};
-use forebay_store::{By, PAGE_MAX, Pause, WorkerView};
-use futures::future::join_all;
+use forebay_store::{By, Pause};
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
 
 use crate::api::Api;
 use crate::callers::{Operator, Reports};
 use crate::extract::{COMMAND_BYTES, Named, Sent};
 use crate::failure::not_found;
+use crate::lookout::Figures;
 use crate::page::{MOST, page};
 use crate::rules::{broken, need_reason};
 
-/// How long the back end may take to tell how full a queue is; without an answer the rest is told.
-const DEPTH_DEADLINE: Duration = Duration::from_secs(2);
 /// Longest pause that ends by itself, in seconds: 30 days.
 const PAUSE_MAX_S: u32 = 30 * 24 * 3600;
 
@@ -48,8 +47,18 @@ pub(crate) struct QueueView {
     unsettled: Option<u64>,
     /// When the oldest waiting message came in, where the back end tells.
     oldest_at: Option<DateTime<Utc>>,
+    /// When it will be empty at its present pace; none while it does not shrink, and when it is.
+    empty_at: Option<DateTime<Utc>>,
+    /// Seconds until then: 0 when it is empty; none while it does not shrink, or was not looked at for long enough.
+    drain_s: Option<f64>,
+    /// Messages wait and do not get fewer.
+    growing: bool,
     /// Workers that take from it: those that are neither lost nor asked to drain.
     workers: usize,
+    /// Workers that it has work for; none when nobody knows how full it is, and for a delay queue.
+    useful_workers: Option<u32>,
+    /// Why not more: `backlog`, `quota` (of its outside system) or `left_alone`.
+    bound_by: Option<Bound>,
     /// That it is left alone.
     paused: Option<PauseView>,
 }
@@ -96,6 +105,32 @@ pub(crate) async fn one(
 ) -> Result<Response, Problem> {
     let queue = api.queue(&name)?;
     api.view(queue).await
+}
+
+/// The number of useful workers, in the shape that KEDA's metrics-api scaler reads.
+#[derive(Debug, Serialize)]
+struct ScaleView {
+    queue: String,
+    useful_workers: u32,
+    bound_by: Bound,
+    workers: usize,
+}
+
+pub(crate) async fn scale(
+    State(api): State<Arc<Api>>,
+    _: Reports,
+    Named(name): Named<String>,
+) -> Result<Response, Problem> {
+    let queue = api.queue(&name)?;
+    if matches!(queue, Queue::Delay(_)) {
+        let detail = "Nobody works on a delay queue; ask for the queue that its messages go back to.";
+        return Err(Problem::new(Kind::Conflict, detail));
+    }
+    let view = api.views(vec![queue]).await?.pop().ok_or_else(|| not_found("queue"))?;
+    // A scaler that gets no number keeps what it has, or goes to its fall-back: better than a guess.
+    let unknown = || Problem::new(Kind::ReducedCapacity, "How full the queue is can't be told at present.");
+    let (useful_workers, bound_by) = view.useful_workers.zip(view.bound_by).ok_or_else(unknown)?;
+    Ok(Json(ScaleView { queue: view.name, useful_workers, bound_by, workers: view.workers }).into_response())
 }
 
 pub(crate) async fn pause(
@@ -152,28 +187,39 @@ impl Api {
     }
 
     async fn views(&self, queues: Vec<Queue>) -> Result<Vec<QueueView>, Problem> {
-        let now = self.clock.now();
-        let mut pauses = self.ask(self.store.pauses(now)).await?;
-        let workers = self.ask(self.store.workers(PAGE_MAX)).await?;
-        let at_work = |worker: &&WorkerView| !worker.is_lost(now) && worker.drain.is_none();
-        let workers: Vec<&WorkerView> = workers.iter().filter(at_work).collect();
-        let depths = join_all(queues.iter().map(|queue| self.depth(queue))).await;
+        let known = self.ask(self.lookout.known()).await?;
+        let depths = self.lookout.depths(&queues).await;
         let view = |(queue, depth): (&Queue, Option<Depth>)| {
-            let name = queue.to_string();
-            let works = |worker: &&&WorkerView| worker.beat.queues.iter().any(|of| of.queue == name);
-            let workers = workers.iter().filter(works).count();
-            let paused = pauses.iter().position(|pause| pause.queue == name);
-            let paused = paused.map(|at| pauses.swap_remove(at).into());
-            let depth = depth.map(|depth| (depth.ready, depth.unsettled, depth.oldest));
-            let (ready, unsettled, oldest_at) =
-                depth.map_or((None, None, None), |(ready, held, oldest)| (Some(ready), held, oldest));
-            QueueView { name, kind: kind(queue), ready, unsettled, oldest_at, workers, paused }
+            let figures = self.lookout.figures(queue, depth, &known);
+            QueueView::of(queue, figures, known.now())
         };
         Ok(queues.iter().zip(depths).map(view).collect())
     }
+}
 
-    async fn depth(&self, queue: &Queue) -> Option<Depth> {
-        timeout(DEPTH_DEADLINE, self.queues.broker.depth(queue)).await.ok()?.ok()
+impl QueueView {
+    fn of(queue: &Queue, figures: Figures, now: DateTime<Utc>) -> Self {
+        let Figures { depth, drain, pause, workers, useful } = figures;
+        let (ready, unsettled, oldest_at) =
+            depth.map_or((None, None, None), |depth| (Some(depth.ready), depth.unsettled, depth.oldest));
+        let empty_at = match drain {
+            Drain::In(time) => TimeDelta::from_std(time).ok().and_then(|time| now.checked_add_signed(time)),
+            _ => None,
+        };
+        Self {
+            name: queue.to_string(),
+            kind: kind(queue),
+            ready,
+            unsettled,
+            oldest_at,
+            empty_at,
+            drain_s: drain.seconds().filter(|seconds| seconds.is_finite()),
+            growing: drain == Drain::Never,
+            workers,
+            useful_workers: useful.map(|useful| useful.workers),
+            bound_by: useful.map(|useful| useful.bound),
+            paused: pause.map(PauseView::from),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod crash;
 pub mod daily;
 pub mod dead_letter;
+pub mod drain;
 pub mod due;
 pub mod erasure;
 pub mod forecast;
@@ -19,8 +20,10 @@ pub mod outbox;
 pub mod outcome;
 pub mod pacing;
 pub mod parcel;
+pub mod points;
 pub mod programme;
 pub mod retry;
+pub mod scale;
 pub mod settlement;
 pub mod stock;
 

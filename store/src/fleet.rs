@@ -5,6 +5,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use forebay_domain::scale::Work;
 use forebay_schemas::Queue;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -49,6 +50,9 @@ pub struct WorkerQueue {
     pub queue: String,
     /// Messages of it in the worker's hands.
     pub in_flight: u32,
+    /// What its messages cost the worker; an earlier release does not tell.
+    #[serde(default)]
+    pub work: Work,
 }
 
 /// What a worker tells of itself.

@@ -7,9 +7,12 @@
 //! Rules for all methods: instants are kept to the microsecond; lists are bounded by a `limit` that the store cuts
 //! to [`PAGE_MAX`]; an [`Error`] means that nothing was written, except [`Error::Unknown`].
 
+pub mod attendance;
 pub mod audit;
 pub mod audit_log;
 pub mod breakers;
+pub mod census;
+pub mod claims;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod dead_letters;
@@ -20,19 +23,29 @@ pub mod fleet;
 pub mod inbox;
 pub mod incidents;
 pub mod lifecycle;
+pub mod members;
 pub mod outbox;
 pub mod pacing;
 pub mod parcels;
 pub mod patience;
+pub mod points;
+pub mod programmes;
 pub mod retention;
 pub mod returns;
 pub mod rewards;
 pub mod schedule;
+pub mod stock;
 pub mod tokens;
 
+pub use attendance::{
+    Attendance, AttendanceCursor, AttendanceFilter, AttendanceView, ClaimSum, DaySet, DaySummary, FunnelStep, MemberDays,
+    ProgrammeSummary, Voided,
+};
 pub use audit::{Audit, EffectKind, RewardTally, Tally};
 pub use audit_log::{AuditEntry, AuditLog, By};
 pub use breakers::{Breakers, DayUse, Outlook, Shut, Standing, SystemView};
+pub use claims::{ClaimChanged, ClaimFilter, ClaimView, Claims};
+pub use census::Census;
 pub use dead_letters::{
     Archived, Cursor, DeadLetter, DeadLetterCount, DeadLetterFilter, DeadLetterGroup, DeadLetters,
     NewDeadLetter, NewReplay, Replay, ReplayStep, Replays, Revived, Status,
@@ -44,6 +57,7 @@ pub use fleet::{Fleet, Orders, Pause, WorkerBeat, WorkerView};
 pub use inbox::{Identity, Triage, triage};
 pub use incidents::{Incidents, Told};
 pub use lifecycle::{Lifecycle, StoreStatus};
+pub use members::{Block, BlockSet, MemberRecord, Members};
 pub use outbox::{Outbox, OutboxLag, OutboxRow};
 pub use pacing::{Closed, Closing, Pacing, Permits, Wish};
 pub use parcels::{
@@ -51,10 +65,18 @@ pub use parcels::{
     PushesApplied,
 };
 pub use patience::{PATIENCE, within};
+pub use points::{
+    Adjusted, Adjustment, BOOKS_DIFFER, BooksCheck, LedgerLine, LotView, Points, PointsView, Reversal, SpendView,
+};
+pub use programmes::{ProgrammePut, ProgrammeRecord, Programmes, Seen, StateSet};
 pub use retention::{Memory, Retention};
 pub use returns::{NewParcel, NewReturn, Overdue, Resent, ReturnFilter, ReturnState, ReturnView, Returns};
-pub use rewards::{BalanceView, ClaimView, MemberDays, RewardMessage, Rewards, RewardsSettled};
+pub use rewards::{BalanceView, RewardMessage, Rewards, RewardsSettled};
 pub use schedule::{Firing, Schedule};
+pub use stock::{
+    RewardView, StockAfter, StockCursor, StockEntry, StockMovement, StockOutcome, StockSetting, StockView,
+    Stocks,
+};
 pub use tokens::{TokenState, Tokens};
 
 /// Most rows that any list answers at once.
@@ -77,12 +99,18 @@ pub enum Handled {
 pub trait Store:
     Lifecycle
     + Outbox
+    + Programmes
+    + Attendance
     + Rewards
+    + Points
+    + Claims
+    + Stocks
     + Returns
     + Parcels
     + Effects
     + Erasures
     + Incidents
+    + Members
     + DeadLetters
     + Replays
     + AuditLog
@@ -93,6 +121,7 @@ pub trait Store:
     + Tokens
     + Retention
     + Audit
+    + Census
     + Send
     + Sync
     + std::fmt::Debug
@@ -102,12 +131,18 @@ pub trait Store:
 impl<S> Store for S where
     S: Lifecycle
         + Outbox
+        + Programmes
+        + Attendance
         + Rewards
+        + Points
+        + Claims
+        + Stocks
         + Returns
         + Parcels
         + Effects
         + Erasures
         + Incidents
+        + Members
         + DeadLetters
         + Replays
         + AuditLog
@@ -118,6 +153,7 @@ impl<S> Store for S where
         + Tokens
         + Retention
         + Audit
+        + Census
         + Send
         + Sync
         + std::fmt::Debug

@@ -1,217 +1,161 @@
 //! The closed list of metrics. Nothing else registers one; labels are bounded by construction (queue names, codes,
-//! adapters), never an order's, a member's or a parcel's id.
+//! adapters), never an order's, a member's or a parcel's id. `docs/metrics.md` is generated from it.
 
-use prometheus::{
-    Encoder, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts,
-    Registry, TextEncoder,
-};
+use prometheus::core::Collector as _;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{Encoder, Registry, TextEncoder};
+
+use crate::health::Check;
+use crate::list::metrics;
 
 /// Seconds from fast handlers to slow carriers.
 const SECONDS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
-/// Seconds from the storefront's request to the last effect.
+/// Seconds from what happened in the storefront to its effect: at once, after a burst, after an outage.
 const AGES: &[f64] =
-    &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 86_400.0];
+    &[0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0];
 /// Messages in a batch.
 const SIZES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0];
 
-/// Every metric of one process. Cheap to clone; all clones count together.
-#[derive(Debug, Clone)]
-pub struct Metrics {
-    registry: Registry,
-    /// Events that came in. `type`, `result` (`accepted` or a code).
-    pub events_received: IntCounterVec,
-    /// Requests answered by the intake. `status`.
-    pub intake_requests: IntCounterVec,
-    /// Seconds that an accepting request took.
-    pub intake_seconds: HistogramVec,
-    /// Messages settled by a worker. `queue`, `result` (`done`, `duplicate`, `retry`, `defer`, `dead`, `lost`).
-    pub messages: IntCounterVec,
-    /// Failed attempts. `queue`, `code`.
-    pub retries: IntCounterVec,
-    /// Messages that died. `queue`, `code`.
-    pub dead: IntCounterVec,
-    /// Seconds that a handler took for a batch. `queue`.
-    pub handler_seconds: HistogramVec,
-    /// Messages in a handled batch. `queue`.
-    pub batch_size: HistogramVec,
-    /// Seconds from when we took an event to when it was settled (critical time). `queue`.
-    pub critical_seconds: HistogramVec,
-    /// Messages in a handler's hands. `queue`.
-    pub in_flight: IntGaugeVec,
-    /// 1 while this process leaves a queue alone, as ordered. `queue`.
-    pub queue_closed: IntGaugeVec,
-    /// Messages ready in a queue. `queue`.
-    pub queue_ready: GaugeVec,
-    /// Age in seconds of the oldest message in a queue, where it is known. `queue`.
-    pub queue_oldest_seconds: GaugeVec,
-    /// Calls to the outside. `system`, `result` (`ok` or a code).
-    pub outbound_calls: IntCounterVec,
-    /// Seconds that a call to the outside took. `system`.
-    pub outbound_seconds: HistogramVec,
-    /// Seconds that a call waited for its permit. `system`.
-    pub permit_wait_seconds: HistogramVec,
-    /// Wishes for permits. `system`, `result` (`granted`, `probe`, `refused`).
-    pub permits: IntCounterVec,
-    /// Calls that are left of the day for what is planned, where there is a budget. `system`.
-    pub quota_left: IntGaugeVec,
-    /// 1 while a system asked to be left alone, or its budget of the day is used up. `system`.
-    pub gate_closed: IntGaugeVec,
-    /// How a breaker stands: 0 closed, 1 half-open, 2 open. `system`.
-    pub breaker_state: IntGaugeVec,
-    /// Carrier codes that have no status of ours. `adapter`.
-    pub unmapped_codes: IntCounterVec,
-    /// Pushes of carriers' systems as they came in. `system`, `result`: `taken`, `no_such_hook`, `unsigned`,
-    /// `wrong_signature`, `unreadable`, `too_large`, `not_stored`.
-    pub pushes: IntCounterVec,
-    /// What pushes told of parcels. `adapter`, `result`: `merged`, `late` (older than what was known), `to_look_up`,
-    /// `not_followed`.
-    pub pushed_parcels: IntCounterVec,
-    /// Outbox rows published.
-    pub outbox_published: IntCounter,
-    /// Outbox rows due.
-    pub outbox_due: Gauge,
-    /// Age in seconds of the oldest due outbox row.
-    pub outbox_oldest_seconds: Gauge,
-    /// Notices sent. `sink`, `result` (`ok` or a code).
-    pub notices: IntCounterVec,
-    /// Firings of the schedule. `job`, `result` (`fired`, `elsewhere`, `failed`).
-    pub schedule_firings: IntCounterVec,
-    /// Letters of replays. `result` (`published`, `skipped`, `done`, `failed`).
-    pub replays: IntCounterVec,
-    /// Dead letters that wait for somebody to see to them. `queue`, `code`.
-    pub dead_letters_open: GaugeVec,
-    /// Rows removed because they were old. `memory` (`inbox`, `effects`, `firings`, `incidents`, `open_dead_letters`,
-    /// `closed_dead_letters`, `replays`, `audit_log`, `workers`).
-    pub forgotten: IntCounterVec,
+metrics! {
+    /// Events that came in.
+    events_received: IntCounterVec = "events_received_total" [TYPE, RECEIVED];
+    /// Requests answered by the intake.
+    intake_requests: IntCounterVec = "intake_requests_total" [STATUS];
+    /// Time of an accepting request.
+    intake_seconds: HistogramVec = "intake_seconds" [] SECONDS;
     /// Events that went into the spool.
-    pub spooled: IntCounter,
+    spooled: IntCounter = "spooled_total" [];
     /// Events in the spool that are still to be published.
-    pub spool_events: Gauge,
+    spool_events: Gauge = "spool_events" [];
     /// Bytes that the spool's events take.
-    pub spool_bytes: Gauge,
-    /// Age in seconds of the spool's oldest event.
-    pub spool_oldest_seconds: Gauge,
-    /// 1, labelled with the version.
-    pub build_info: IntGaugeVec,
+    spool_bytes: Gauge = "spool_bytes" [];
+    /// Age of the spool's oldest event.
+    spool_oldest_seconds: Gauge = "spool_oldest_seconds" [];
+
+    /// Messages settled by a worker.
+    messages: IntCounterVec = "messages_processed_total" [QUEUE, SETTLED];
+    /// Failed attempts.
+    retries: IntCounterVec = "retries_total" [QUEUE, CODE];
+    /// Messages that died.
+    dead: IntCounterVec = "dead_letters_total" [DEAD_QUEUE, CODE];
+    /// Dead letters that wait for somebody to see to them.
+    dead_letters_open: GaugeVec = "dead_letters_open" [DEAD_QUEUE, CODE];
+    /// Letters of replays.
+    replays: IntCounterVec = "replayed_letters_total" [REPLAYED];
+    /// Time of a handler for a batch.
+    handler_seconds: HistogramVec = "handler_seconds" [QUEUE] SECONDS;
+    /// Messages in a handled batch.
+    batch_size: HistogramVec = "batch_size" [QUEUE] SIZES;
+    /// Critical time: from when it happened, as its author says (the event's `time`), to when its effect was settled.
+    /// For a command that follows from another effect it counts from that.
+    critical_seconds: HistogramVec = "critical_seconds" [QUEUE] AGES;
+    /// Age at delivery: how long a message waited for its first attempt.
+    delivery_age_seconds: HistogramVec = "delivery_age_seconds" [QUEUE] AGES;
+    /// Messages in a handler's hands.
+    in_flight: IntGaugeVec = "in_flight" [QUEUE];
+
+    /// Messages ready in a queue.
+    queue_ready: GaugeVec = "queue_ready" [QUEUE];
+    /// Age of the oldest message in a queue, where the back end tells it; RabbitMQ does not.
+    queue_oldest_seconds: GaugeVec = "queue_oldest_seconds" [QUEUE];
+    /// Time since a queue was last seen empty, or since this process looks at it; 0 while it is empty.
+    queue_nonempty_seconds: GaugeVec = "queue_nonempty_seconds" [QUEUE];
+    /// Time until a queue is empty at its present pace: 0 when it is, +Inf while it does not shrink.
+    queue_drain_seconds: GaugeVec = "queue_drain_seconds" [QUEUE];
+    /// Within this time a backlog is to be gone (`work.drain_within_s`).
+    drain_within_seconds: Gauge = "drain_within_seconds" [];
+    /// Workers that take from a queue: neither lost nor drained.
+    queue_workers: IntGaugeVec = "queue_workers" [QUEUE];
+    /// Workers that a queue has work for: as many as its backlog needs, no more than its outside system's quota keeps
+    /// busy; 1 while that is left alone.
+    useful_workers: IntGaugeVec = "useful_workers" [QUEUE];
+    /// 1 while this process leaves a queue alone, as ordered.
+    queue_closed: IntGaugeVec = "queue_closed" [QUEUE];
+
+    /// Calls to the outside.
+    outbound_calls: IntCounterVec = "outbound_calls_total" [SYSTEM, CALLED];
+    /// Time of a call to the outside.
+    outbound_seconds: HistogramVec = "outbound_seconds" [SYSTEM] SECONDS;
+    /// Time that a call waited for its permit.
+    permit_wait_seconds: HistogramVec = "permit_wait_seconds" [SYSTEM] SECONDS;
+    /// Wishes for permits.
+    permits: IntCounterVec = "permits_total" [SYSTEM, PERMITTED];
+    /// Planned calls that are left of the day, where there is a budget.
+    quota_left: IntGaugeVec = "quota_left" [SYSTEM];
+    /// Planned calls of a whole day, where there is a budget.
+    quota_daily: IntGaugeVec = "quota_daily" [SYSTEM];
+    /// 1 while a system asked to be left alone, or its budget of the day is used up.
+    gate_closed: IntGaugeVec = "gate_closed" [SYSTEM];
+    /// How a breaker stands: 0 closed, 1 half-open, 2 open.
+    breaker_state: IntGaugeVec = "breaker_state" [SYSTEM];
+    /// Carrier codes that have no status of ours.
+    unmapped_codes: IntCounterVec = "carrier_unmapped_codes_total" [ADAPTER];
+    /// Pushes of carriers' systems as they came in.
+    pushes: IntCounterVec = "pushes_total" [HOOK, PUSHED];
+    /// Parcels that pushes told of; `late` is older than what was known.
+    pushed_parcels: IntCounterVec = "pushed_parcels_total" [ADAPTER, PUSH_MERGED];
+
+    /// Outbox rows published.
+    outbox_published: IntCounter = "outbox_published_total" [];
+    /// Outbox rows due.
+    outbox_due: Gauge = "outbox_due" [];
+    /// Age of the oldest due outbox row.
+    outbox_oldest_seconds: Gauge = "outbox_oldest_seconds" [];
+
+    /// Open incidents.
+    incidents_open: IntGaugeVec = "incidents_open" [RULE, SEVERITY];
+    /// Notices sent; whatever is not `ok` did not get through.
+    notices: IntCounterVec = "notices_total" [SINK, NOTICED];
+    /// Firings of the schedule.
+    schedule_firings: IntCounterVec = "schedule_firings_total" [JOB, FIRED];
+    /// Rows removed because they were old.
+    forgotten: IntCounterVec = "forgotten_rows_total" [MEMORY];
+
+    /// Returns, by state.
+    returns: IntGaugeVec = "returns" [STATE];
+    /// Parcels, by status.
+    parcels: IntGaugeVec = "parcels" [STATE];
+    /// Claims, by state.
+    claims: IntGaugeVec = "claims" [STATE];
+    /// What is left of a reward's stock.
+    stock_left: IntGaugeVec = "stock_left" [REWARD];
+
+    /// 1 for each thing that a role needs and has, 0 for one that it lacks: what `/readyz` says.
+    ready: IntGaugeVec = "ready" [CHECK];
+    /// When something that a process does again and again was last done, in seconds since 1970.
+    last_done: GaugeVec = "last_done_timestamp_seconds" [TASK];
+    /// 1, labelled with the release.
+    build_info: IntGaugeVec = "build_info" [VERSION];
 }
 
 impl Metrics {
-    /// All metrics at zero, in a registry of their own.
+    /// All metrics at zero, in a registry of their own, beside what the library tells of the process itself.
     ///
     /// # Panics
     /// When two metrics of this list have one name, which every test would show.
     #[must_use]
     pub fn new(version: &str) -> Self {
         let registry = Registry::new();
-        let metrics =
-            Self::build(&registry).expect("the metrics of the closed list have distinct, valid names");
+        let metrics = Self::build(registry).expect("the metrics of the closed list have distinct, valid names");
+        let process = metrics.registry.register(Box::new(ProcessCollector::for_self()));
+        process.expect("the list has no name that begins with process_");
         metrics.build_info.with_label_values(&[version]).set(1);
         metrics
     }
 
-    fn build(r: &Registry) -> prometheus::Result<Self> {
-        Ok(Self {
-            registry: r.clone(),
-            events_received: counters(
-                r,
-                "events_received_total",
-                "Events that came in.",
-                &["type", "result"],
-            )?,
-            intake_requests: counters(
-                r,
-                "intake_requests_total",
-                "Requests answered by the intake.",
-                &["status"],
-            )?,
-            intake_seconds: histogram(r, "intake_seconds", "Time of an accepting request.", &[], SECONDS)?,
-            messages: counters(r, "messages_processed_total", "Messages settled.", &["queue", "result"])?,
-            retries: counters(r, "retries_total", "Failed attempts.", &["queue", "code"])?,
-            dead: counters(r, "dead_letters_total", "Messages that died.", &["queue", "code"])?,
-            handler_seconds: histogram(r, "handler_seconds", "Time of a handler.", &["queue"], SECONDS)?,
-            batch_size: histogram(r, "batch_size", "Messages in a handled batch.", &["queue"], SIZES)?,
-            critical_seconds: histogram(r, "critical_seconds", "From taken to settled.", &["queue"], AGES)?,
-            in_flight: int_gauges(r, "in_flight", "Messages in a handler's hands.", &["queue"])?,
-            queue_closed: int_gauges(
-                r,
-                "queue_closed",
-                "1 while a queue is left alone, as ordered.",
-                &["queue"],
-            )?,
-            queue_ready: gauges(r, "queue_ready", "Messages ready in a queue.", &["queue"])?,
-            queue_oldest_seconds: gauges(
-                r,
-                "queue_oldest_seconds",
-                "Age of the oldest message.",
-                &["queue"],
-            )?,
-            outbound_calls: counters(
-                r,
-                "outbound_calls_total",
-                "Calls to the outside.",
-                &["system", "result"],
-            )?,
-            outbound_seconds: histogram(r, "outbound_seconds", "Time of a call.", &["system"], SECONDS)?,
-            permit_wait_seconds: histogram(
-                r,
-                "permit_wait_seconds",
-                "Wait for a permit.",
-                &["system"],
-                SECONDS,
-            )?,
-            permits: counters(r, "permits_total", "Wishes for permits.", &["system", "result"])?,
-            quota_left: int_gauges(r, "quota_left", "Planned calls left of the day.", &["system"])?,
-            gate_closed: int_gauges(r, "gate_closed", "1 while a system is left alone.", &["system"])?,
-            breaker_state: int_gauges(r, "breaker_state", "0 closed, 1 half-open, 2 open.", &["system"])?,
-            unmapped_codes: counters(
-                r,
-                "carrier_unmapped_codes_total",
-                "Codes without a status.",
-                &["adapter"],
-            )?,
-            pushes: counters(r, "pushes_total", "Pushes of carriers' systems.", &["system", "result"])?,
-            pushed_parcels: counters(
-                r,
-                "pushed_parcels_total",
-                "Parcels that pushes told of.",
-                &["adapter", "result"],
-            )?,
-            outbox_published: counter(r, "outbox_published_total", "Outbox rows published.")?,
-            outbox_due: gauge(r, "outbox_due", "Outbox rows due.")?,
-            outbox_oldest_seconds: gauge(r, "outbox_oldest_seconds", "Age of the oldest due outbox row.")?,
-            notices: counters(r, "notices_total", "Notices sent.", &["sink", "result"])?,
-            schedule_firings: counters(
-                r,
-                "schedule_firings_total",
-                "Firings of the schedule.",
-                &["job", "result"],
-            )?,
-            replays: counters(r, "replayed_letters_total", "Dead letters of replays.", &["result"])?,
-            dead_letters_open: gauges(
-                r,
-                "dead_letters_open",
-                "Dead letters that wait for somebody.",
-                &["queue", "code"],
-            )?,
-            forgotten: counters(
-                r,
-                "forgotten_rows_total",
-                "Rows removed because they were old.",
-                &["memory"],
-            )?,
-            spooled: counter(r, "spooled_total", "Events that went into the spool.")?,
-            spool_events: gauge(r, "spool_events", "Events in the spool.")?,
-            spool_bytes: gauge(r, "spool_bytes", "Bytes that the spool's events take.")?,
-            spool_oldest_seconds: gauge(r, "spool_oldest_seconds", "Age of the spool's oldest event.")?,
-            build_info: int_gauges(r, "build_info", "1, labelled with the version.", &["version"])?,
-        })
+    /// Tells what the roles need.
+    pub(crate) fn tell(&self, checks: &[Check]) {
+        self.ready.reset();
+        for check in checks {
+            self.ready.with_label_values(&[&check.name]).set(i64::from(check.ok));
+        }
     }
 
     /// Failed attempts so far, over all queues and codes.
     #[must_use]
     pub fn retried(&self) -> u64 {
-        let families = prometheus::core::Collector::collect(&self.retries);
+        let families = self.retries.collect();
         families.iter().flat_map(|f| f.get_metric()).map(|m| m.get_counter().get_value() as u64).sum()
     }
 
@@ -225,53 +169,6 @@ impl Metrics {
     }
 }
 
-fn opts(name: &str, help: &str) -> Opts {
-    Opts::new(name, help).namespace("forebay")
-}
-
-fn counters(r: &Registry, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
-    let metric = IntCounterVec::new(opts(name, help), labels)?;
-    r.register(Box::new(metric.clone()))?;
-    Ok(metric)
-}
-
-fn counter(r: &Registry, name: &str, help: &str) -> prometheus::Result<IntCounter> {
-    let metric = IntCounter::with_opts(opts(name, help))?;
-    r.register(Box::new(metric.clone()))?;
-    Ok(metric)
-}
-
-fn gauge(r: &Registry, name: &str, help: &str) -> prometheus::Result<Gauge> {
-    let metric = Gauge::with_opts(opts(name, help))?;
-    r.register(Box::new(metric.clone()))?;
-    Ok(metric)
-}
-
-fn gauges(r: &Registry, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {
-    let metric = GaugeVec::new(opts(name, help), labels)?;
-    r.register(Box::new(metric.clone()))?;
-    Ok(metric)
-}
-
-fn int_gauges(r: &Registry, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
-    let metric = IntGaugeVec::new(opts(name, help), labels)?;
-    r.register(Box::new(metric.clone()))?;
-    Ok(metric)
-}
-
-fn histogram(
-    r: &Registry,
-    name: &str,
-    help: &str,
-    labels: &[&str],
-    buckets: &[f64],
-) -> prometheus::Result<HistogramVec> {
-    let opts = HistogramOpts::new(name, help).namespace("forebay").buckets(buckets.to_vec());
-    let metric = HistogramVec::new(opts, labels)?;
-    r.register(Box::new(metric.clone()))?;
-    Ok(metric)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,5 +179,24 @@ mod tests {
         one.outbox_published.inc();
         assert!(one.render().contains("forebay_outbox_published_total 1"));
         assert!(two.render().contains("forebay_outbox_published_total 0"));
+    }
+
+    #[test]
+    fn the_process_tells_of_its_memory_and_processor_time() {
+        let rendered = Metrics::new("1").render();
+        for name in ["process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds"] {
+            assert!(rendered.contains(&format!("\n{name} ")), "{name}: {rendered}");
+        }
+    }
+
+    #[test]
+    fn counters_end_in_total_histograms_have_growing_buckets_and_nothing_else_has_any() {
+        for metric in METRICS {
+            let counter = metric.kind == crate::list::Kind::Counter;
+            assert_eq!(metric.name.ends_with("_total"), counter, "{}", metric.name);
+            let histogram = metric.kind == crate::list::Kind::Histogram;
+            assert_eq!(!metric.buckets.is_empty(), histogram, "{}", metric.name);
+            assert!(metric.buckets.is_sorted_by(|a, b| a < b), "{}", metric.name);
+        }
     }
 }

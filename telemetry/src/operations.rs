@@ -42,7 +42,8 @@ async fn readyz(State((_, health)): Shared) -> Response {
     answer(health.readiness())
 }
 
-async fn render(State((metrics, _)): Shared) -> impl IntoResponse {
+async fn render(State((metrics, health)): Shared) -> impl IntoResponse {
+    metrics.tell(&health.readiness());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render())
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use forebay_domain::scale::Work;
 use forebay_intake::Scope;
 use forebay_store::WorkerBeat;
 use forebay_store::fleet::{WorkerQueue, WorkerState};
@@ -10,6 +11,9 @@ use uuid::Uuid;
 
 use crate::http::{Answer, Request};
 use crate::world::{World, now};
+
+/// Half a second of a worker for a message.
+const WORK: Work = Work { pace_milli: 0, cost_us: 500_000, calls_milli: 0 };
 
 async fn post(world: &World, path: &str, body: &Value) -> Answer {
     Request::new(world.address, "POST", path)
@@ -25,7 +29,11 @@ async fn queue(world: &World, name: &str) -> Value {
 }
 
 async fn works(world: &World, id: Uuid, queues: &[&str]) {
-    let queues = queues.iter().map(|name| WorkerQueue { queue: format!("forebay.{name}"), in_flight: 2 });
+    let queues = queues.iter().map(|name| WorkerQueue {
+        queue: format!("forebay.{name}"),
+        in_flight: 2,
+        work: WORK,
+    });
     let beat = WorkerBeat {
         id,
         host: "host-1".into(),

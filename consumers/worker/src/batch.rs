@@ -8,13 +8,14 @@ use forebay_domain::crash::{Admission, CrashPolicy};
 use forebay_domain::retry::{RetryPolicy, Verdict, park, unpark};
 use forebay_domain::{Clock, Outcome};
 use forebay_queue::{Consumer, Delivery, Message, Receipt, Settlement};
-use forebay_schemas::{Code, Event, Queue, Tier, Trail};
+use forebay_schemas::{Code, Queue, Tier, Trail};
 use forebay_telemetry::Metrics;
 use rand::seq::SliceRandom as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::handler::{Failure, RawHandler};
+use crate::instants::Instants;
 use crate::orders::StandingOrders;
 
 /// The longest pause between two tries while what every message needs is away.
@@ -124,6 +125,9 @@ impl Bench {
     /// Lets a delivery through to the handler, or says how it is settled without one.
     fn admit(&self, delivery: Delivery, now: DateTime<Utc>) -> Entry {
         let mut trail = unpark(delivery.message.trail(), now);
+        if trail.first_seen.is_none() && trail.replay == 0 && !delivery.redelivered {
+            self.count_age(&delivery.message, now);
+        }
         trail.first_seen.get_or_insert(now);
         // A dead letter keeps the queue that it died in.
         if self.queue != Queue::Dead {
@@ -266,13 +270,23 @@ impl Bench {
                 tracing::info!(queue = %self.queue, id = %message.id, %code, error, "to be tried again");
             }
             Outcome::Done => {
-                let taken = message.timestamp.or_else(|| Event::decode(&message.body).ok()?.recorded_time);
-                if let Some(taken) = taken {
-                    let seconds = (now - taken).as_seconds_f64().max(0.0);
+                let told = Instants::read(&message.body);
+                if let Some(happened) = told.time.or(message.timestamp).or(told.recordedtime) {
+                    // An author's clock may be ahead of ours.
+                    let seconds = (now - happened).as_seconds_f64().max(0.0);
                     self.metrics.critical_seconds.with_label_values(&[&self.label]).observe(seconds);
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Counts how long a message waited for its first attempt.
+    fn count_age(&self, message: &Message, now: DateTime<Utc>) {
+        let taken = message.timestamp.or_else(|| Instants::read(&message.body).recordedtime);
+        if let Some(taken) = taken {
+            let seconds = (now - taken).as_seconds_f64().max(0.0);
+            self.metrics.delivery_age_seconds.with_label_values(&[&self.label]).observe(seconds);
         }
     }
 

@@ -6,6 +6,8 @@
 pub mod batch;
 pub mod decoding;
 pub mod handler;
+mod instants;
+mod measure;
 pub mod orders;
 pub mod run;
 pub mod steward;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use forebay_domain::Clock;
+use forebay_domain::scale::Work;
 use forebay_schemas::Queue;
 use forebay_store::fleet::{WorkerQueue, WorkerState};
 use forebay_store::{Orders, Store, WorkerBeat, within};
@@ -14,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::measure::Measure;
 use crate::orders::StandingOrders;
 use crate::systems::{Bars, Systems, Watched};
 
@@ -53,6 +55,7 @@ pub struct Steward {
     orders: watch::Sender<StandingOrders>,
     systems: Systems,
     bars: Bars,
+    measure: Measure,
 }
 
 impl Steward {
@@ -67,7 +70,11 @@ impl Steward {
         queues: &[Queue],
     ) -> Self {
         let Identity { id, host, version, role } = identity;
-        let queues = queues.iter().map(|queue| WorkerQueue { queue: queue.to_string(), in_flight: 0 });
+        let queues = queues.iter().map(|queue| WorkerQueue {
+            queue: queue.to_string(),
+            in_flight: 0,
+            work: Work::default(),
+        });
         let me = WorkerBeat {
             id,
             host,
@@ -91,13 +98,26 @@ impl Steward {
             orders,
             systems,
             bars: Bars::default(),
+            measure: Measure::default(),
         }
     }
 
     /// The same, which leaves the queues of these outside systems alone while those are.
     #[must_use]
-    pub fn watching(self, watched: Vec<Watched>) -> Self {
+    pub fn watching(mut self, watched: Vec<Watched>) -> Self {
+        for Watched { queue, key, .. } in &watched {
+            self.measure.calls(queue.to_string(), key.clone());
+        }
         Self { systems: Systems::of(watched), ..self }
+    }
+
+    /// The same, which tells what messages cost where so many batches are worked on side by side.
+    #[must_use]
+    pub fn measuring(mut self, lanes: Vec<(Queue, usize)>) -> Self {
+        for (queue, lanes) in lanes {
+            self.measure.lanes(queue.to_string(), u32::try_from(lanes).unwrap_or(u32::MAX));
+        }
+        self
     }
 
     /// The orders, as they come.
@@ -129,6 +149,7 @@ impl Steward {
                 let drain = heard.drain || self.last.as_ref().is_some_and(|last| last.drain);
                 self.last = Some(Orders { drain, ..heard });
                 self.deaf = false;
+                self.metrics.last_done.with_label_values(&["steward"]).set(now.timestamp() as f64);
             }
             Err(error) => {
                 if !self.deaf {
@@ -172,7 +193,7 @@ impl Steward {
 
     async fn tell(&mut self) {
         let before = self.me.clone();
-        for WorkerQueue { queue, in_flight } in &mut self.me.queues {
+        for WorkerQueue { queue, in_flight, .. } in &mut self.me.queues {
             let held = self.metrics.in_flight.with_label_values(&[queue.as_str()]).get();
             *in_flight = u32::try_from(held.max(0)).unwrap_or(u32::MAX);
         }
@@ -185,8 +206,13 @@ impl Steward {
             _ if idle => WorkerState::Drained,
             _ => WorkerState::Draining,
         };
-        let news = self.me != before || self.told_at.is_none_or(|at| at.elapsed() >= TELL_EVERY);
-        if news {
+        let due = self.told_at.is_none_or(|at| at.elapsed() >= TELL_EVERY);
+        if due {
+            for WorkerQueue { queue, work, .. } in &mut self.me.queues {
+                *work = self.measure.look(queue, &self.metrics, Instant::now());
+            }
+        }
+        if due || self.me != before {
             match within(PATIENCE, self.store.beat(&self.me, self.clock.now())).await {
                 Ok(()) => self.told_at = Some(Instant::now()),
                 Err(error) => {

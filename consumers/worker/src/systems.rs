@@ -131,4 +131,8 @@ fn count(metrics: &Metrics, watched: &Watched, view: Option<&SystemView>) {
     if let Some(left) = left {
         metrics.quota_left.with_label_values(label).set(i64::from(left));
     }
+    let terms = view.map_or(watched.terms, |view| watched.terms.with(&view.live));
+    if let Some(most) = terms.most_for(Purpose::Routine) {
+        metrics.quota_daily.with_label_values(label).set(i64::from(most));
+    }
 }

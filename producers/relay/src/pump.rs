@@ -110,6 +110,7 @@ impl Relay {
         let rows =
             within(PATIENCE, self.store.outbox_take(self.options.batch, self.options.lease, now)).await?;
         self.health.ready(Check::ok("relay"));
+        self.metrics.last_done.with_label_values(&["relay"]).set(now.timestamp() as f64);
         if rows.is_empty() {
             return Ok(0);
         }

@@ -1,13 +1,18 @@
 //! The schedule: clock in, outbox rows out. Each job fires once a slot over any number of processes, because the
 //! slot is a key in the store.
 
+mod bookkeeper;
 mod budget;
 pub mod cleaner;
+pub mod figures;
 pub mod jobs;
 pub mod planner;
 pub mod replayer;
+mod shelves;
 
+pub use bookkeeper::Bookkeeper;
 pub use cleaner::{Cleaner, Keep};
+pub use figures::Figures;
 pub use jobs::{Jobs, JobsOptions};
 pub use planner::{Planner, Tracked};
 pub use replayer::Replayer;

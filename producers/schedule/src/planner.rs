@@ -89,6 +89,7 @@ impl Planner {
         let now = self.clock.now();
         let systems = self.store.systems().await?;
         self.health.ready(Check::ok("planner"));
+        self.metrics.last_done.with_label_values(&["planner"]).set(now.timestamp() as f64);
         let mut planned = 0;
         for tracked in &self.tracked {
             let known = systems.iter().find(|view| view.key == tracked.key).cloned();

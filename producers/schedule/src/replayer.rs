@@ -44,9 +44,13 @@ impl Replayer {
         let mut looked: Option<Instant> = None;
         while !stop.is_cancelled() {
             let pause = match within(PATIENCE, self.pass(&mut looked)).await {
-                Ok(true) => continue,
-                Ok(false) => {
+                Ok(more) => {
                     self.health.ready(Check::ok("replayer"));
+                    let now = self.clock.now().timestamp() as f64;
+                    self.metrics.last_done.with_label_values(&["replayer"]).set(now);
+                    if more {
+                        continue;
+                    }
                     IDLE
                 }
                 Err(error) => {

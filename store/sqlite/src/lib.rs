@@ -4,10 +4,13 @@
 //! it writes. Sets travel as one JSON text a statement: a handful of statements for a set of 500. The tables have the
 //! names of the PostgreSQL store's, and the files of this crate those of that one's.
 
+mod attendance;
 mod audit;
 mod audit_log;
 mod breakers;
+mod census;
 mod checks;
+mod claims;
 mod dead_letters;
 mod effects;
 mod erasure;
@@ -17,19 +20,25 @@ mod inbox;
 mod incidents;
 mod lifecycle;
 mod lists;
+mod members;
 mod outbox;
 mod pacing;
 mod parcels;
+mod points;
+mod points_check;
+mod points_load;
+mod points_write;
 mod programmes;
 mod pushes;
 mod retention;
 mod returns;
+mod reversals;
 mod rewards;
 mod rewards_load;
 mod rewards_write;
 mod rows;
 mod schedule;
-
+mod stock;
 mod store;
 mod tokens;
 mod wishes;

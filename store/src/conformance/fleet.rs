@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use forebay_domain::scale::Work;
 use forebay_schemas::Queue;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -12,6 +13,7 @@ use crate::fleet::{WorkerQueue, WorkerState};
 use crate::{By, Memory, Pause, Store, WorkerBeat};
 
 fn worker(n: u128) -> WorkerBeat {
+    let work = Work { pace_milli: 9_000, cost_us: 250, calls_milli: 100 };
     WorkerBeat {
         id: Uuid::from_u128(n),
         host: format!("host-{n}"),
@@ -19,7 +21,7 @@ fn worker(n: u128) -> WorkerBeat {
         role: "work".into(),
         started_at: later(n as u64),
         state: WorkerState::Running,
-        queues: vec![WorkerQueue { queue: "forebay.returns".into(), in_flight: 3 }],
+        queues: vec![WorkerQueue { queue: "forebay.returns".into(), in_flight: 3, work }],
     }
 }
 
@@ -38,7 +40,7 @@ pub async fn a_worker_is_listed_as_it_last_told_of_itself(harness: &dyn Harness)
     store.beat(&worker(2), later(2)).await.unwrap();
     let busy = WorkerBeat {
         state: WorkerState::Draining,
-        queues: vec![WorkerQueue { queue: "forebay.dead".into(), in_flight: 7 }],
+        queues: vec![WorkerQueue { queue: "forebay.dead".into(), in_flight: 7, work: Work::default() }],
         ..worker(1)
     };
     store.beat(&busy, later(5)).await.unwrap();

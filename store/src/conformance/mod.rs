@@ -8,6 +8,7 @@
 
 pub mod audit;
 pub mod breakers;
+pub mod census;
 pub mod dead_letters;
 pub mod effects;
 pub mod erasure;
@@ -15,6 +16,7 @@ pub mod fleet;
 pub mod incidents;
 pub mod lifecycle;
 pub mod lists;
+pub mod members;
 pub mod outbox;
 pub mod pacing;
 pub mod parcels;
@@ -50,9 +52,6 @@ pub trait Harness: Send + Sync {
     /// a harness.
     async fn store(&self) -> Arc<dyn Store>;
 
-    /// Blocks a member in that store, or lifts the block; the contract has no way to do it yet.
-    async fn block(&self, member: &MemberId, blocked: bool);
-
     /// Every column of every table in which this text stands as a word of its own, as `table.column`, sorted. What
     /// the store holds is looked through, not what the contract tells of it.
     async fn mentions(&self, text: &str) -> Vec<String>;
@@ -84,6 +83,10 @@ macro_rules! store_conformance_tests {
                 people_force_a_breaker_and_let_it_go,
                 other_credentials_are_tried_at_once,
             ]
+            census: [
+                an_empty_store_counts_nothing,
+                claims_stock_and_open_incidents_are_counted_by_their_words,
+            ]
             dead_letters: [
                 a_dead_letter_is_kept_whole,
                 copies_of_a_message_are_one_dead_letter,
@@ -92,6 +95,7 @@ macro_rules! store_conformance_tests {
                 groups_are_counted_newest_first,
                 each_condition_of_a_filter_holds,
                 dead_letters_are_paged_newest_first,
+                words_with_a_number_are_found_in_full_among_very_many,
                 odd_text_of_a_dead_letter_does_not_hold_up_its_set,
                 archivers_at_once_keep_each_dead_letter_once,
                 what_is_discarded_is_told_with_who_and_why,
@@ -140,6 +144,11 @@ macro_rules! store_conformance_tests {
                 a_page_of_returns_stays_where_it_is_while_others_come,
                 parcels_are_listed_page_by_page_with_the_last_checkpoint,
                 lists_are_cut_to_the_page,
+            ]
+            members: [
+                a_blocked_member_neither_checks_in_nor_claims,
+                a_block_tells_since_when_and_why_and_stands_in_the_audit_log,
+                a_blocked_member_who_is_erased_leaves_no_reason_behind,
             ]
             outbox: [
                 a_row_is_read_as_it_was_written,
@@ -257,7 +266,6 @@ macro_rules! store_conformance_tests {
                 a_claim_after_the_window_is_refused,
                 a_claim_with_too_few_days_is_refused_and_a_later_one_granted,
                 a_member_claims_no_more_often_than_the_rule_allows,
-                a_blocked_member_neither_checks_in_nor_claims,
                 a_claim_id_is_settled_once_whatever_message_carries_it,
                 facts_of_a_set_are_in_the_outbox,
                 concurrent_workers_settle_each_message_once,
@@ -377,24 +385,19 @@ pub fn programme() -> Programme {
         claim_until: at("2026-12-15T00:00:00Z"),
         state: ProgrammeState::Active,
         points_per_1000_minor: 10,
+        points_valid_days: None,
         rules: vec![
-            Rule {
-                id: RuleId::new("one-day").unwrap(),
-                reward: mug(10, 2),
-                days_required: 1,
-                max_per_member: 1,
-            },
-            Rule {
-                id: RuleId::new("five-days").unwrap(),
-                reward: Reward {
+            Rule::new(RuleId::new("one-day").unwrap(), mug(10, 2), 1),
+            Rule::new(
+                RuleId::new("five-days").unwrap(),
+                Reward {
                     id: RewardId::new("points-5000").unwrap(),
                     name: "5,000 points".into(),
                     kind: RewardKind::Points { points: 5000 },
                     stock: None,
                 },
-                days_required: 5,
-                max_per_member: 1,
-            },
+                5,
+            ),
         ],
     }
 }
