@@ -105,6 +105,15 @@ pub struct SlackRef {
     pub ts: String,
 }
 
+/// The rule of the daily report of what is low on stock.
+pub const STOCK_DIGEST: &str = "stock_digest";
+
+/// A report is told once and is over with that: it is neither updated, nor repeated, nor resolved by anybody.
+#[must_use]
+pub fn is_report(rule: &str) -> bool {
+    rule == STOCK_DIGEST
+}
+
 /// When people are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
@@ -188,7 +197,7 @@ fn opened(raise: &Raise, now: DateTime<Utc>, id: Uuid, tell_at: DateTime<Utc>) -
         revision: 1,
         first_seen: now,
         last_seen: now,
-        resolved_at: None,
+        resolved_at: is_report(raise.rule).then_some(now),
         told_at: None,
         told_revision: 0,
         tell_due_at: Some(tell_at),
@@ -275,6 +284,14 @@ mod tests {
         assert_eq!(again.tell_at, None, "one telling is on its way already");
         let worse = raised(Some(same.incident), &raise(Severity::Critical), later, Uuid::nil(), &timing);
         assert_eq!(worse.tell_at, Some(later));
+    }
+
+    #[test]
+    fn a_report_is_told_and_is_over() {
+        let report = Raise { rule: STOCK_DIGEST, ..raise(Severity::Info) };
+        let Change { incident, tell_at } = raised(None, &report, now(), Uuid::nil(), &Timing::default());
+        assert_eq!(incident.resolved_at, Some(now()));
+        assert_eq!(tell_at, Some(now() + Timing::default().group_wait));
     }
 
     #[test]

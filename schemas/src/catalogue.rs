@@ -24,6 +24,7 @@ pub enum Payload {
     OrderRefunded(events::OrderRefunded),
     CheckInRequested(events::CheckInRequested),
     ClaimRequested(events::ClaimRequested),
+    SpendRequested(events::SpendRequested),
     CollectReturns(events::CollectReturns),
     CheckParcels(events::CheckParcels),
     ParcelPushed(events::ParcelPushed),
@@ -146,6 +147,7 @@ fn payload(kind: EventType, data: &str) -> Result<Payload, Refusal> {
         EventType::OrderRefunded => Payload::OrderRefunded(read(data)?),
         EventType::CheckInRequested => Payload::CheckInRequested(read(data)?),
         EventType::ClaimRequested => Payload::ClaimRequested(read(data)?),
+        EventType::SpendRequested => Payload::SpendRequested(read(data)?),
         EventType::CollectReturns => Payload::CollectReturns(read(data)?),
         EventType::CheckParcels => Payload::CheckParcels(read(data)?),
         EventType::ParcelPushed => Payload::ParcelPushed(read(data)?),
@@ -153,9 +155,14 @@ fn payload(kind: EventType, data: &str) -> Result<Payload, Refusal> {
         EventType::TellIncident => Payload::TellIncident(read(data)?),
         EventType::CheckedIn
         | EventType::ClaimSettled
+        | EventType::ClaimFulfilled
+        | EventType::ClaimReversed
         | EventType::PointsChanged
+        | EventType::SpendSettled
+        | EventType::PointsExpiring
         | EventType::StockLow
         | EventType::StockOut
+        | EventType::StockChanged
         | EventType::ParcelStatusChanged
         | EventType::ReturnPickedUp => {
             return Err(Refusal::one(Code::Rejected, "/type", "is a fact of ours; it can't be sent to us"));
@@ -175,6 +182,7 @@ pub fn data_schema(kind: EventType) -> Value {
         EventType::OrderRefunded => of::<events::OrderRefunded>(),
         EventType::CheckInRequested => of::<events::CheckInRequested>(),
         EventType::ClaimRequested => of::<events::ClaimRequested>(),
+        EventType::SpendRequested => of::<events::SpendRequested>(),
         EventType::CollectReturns => of::<events::CollectReturns>(),
         EventType::CheckParcels => of::<events::CheckParcels>(),
         EventType::ParcelPushed => of::<events::ParcelPushed>(),
@@ -182,9 +190,14 @@ pub fn data_schema(kind: EventType) -> Value {
         EventType::TellIncident => of::<events::TellIncident>(),
         EventType::CheckedIn => of::<events::CheckedIn>(),
         EventType::ClaimSettled => of::<events::ClaimSettled>(),
+        EventType::ClaimFulfilled => of::<events::ClaimFulfilled>(),
+        EventType::ClaimReversed => of::<events::ClaimReversed>(),
         EventType::PointsChanged => of::<events::PointsChanged>(),
+        EventType::SpendSettled => of::<events::SpendSettled>(),
+        EventType::PointsExpiring => of::<events::PointsExpiring>(),
         EventType::StockLow => of::<events::StockLow>(),
         EventType::StockOut => of::<events::StockOut>(),
+        EventType::StockChanged => of::<events::StockChanged>(),
         EventType::ParcelStatusChanged => of::<events::ParcelStatusChanged>(),
         EventType::ReturnPickedUp => of::<events::ReturnPickedUp>(),
     }

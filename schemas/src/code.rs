@@ -80,6 +80,8 @@ codes! {
     Credentials = "credentials",
     /// What the message refers to is not here yet.
     NotYetKnown = "not_yet_known",
+    /// A stock would be less than what was given out and is held back.
+    StockBelowCommitted = "stock_below_committed",
 }
 
 impl std::fmt::Display for Code {

@@ -65,6 +65,8 @@ event_types! {
     CheckInRequested = "member.check_in.requested.v1", Member;
     /// A member claims a reward.
     ClaimRequested = "reward.claim.requested.v1", Member;
+    /// A member spends points.
+    SpendRequested = "points.spend.requested.v1", Member;
     /// Read new returns from the shop.
     CollectReturns = "return.collection.due.v1", Command;
     /// Ask the carrier about parcels.
@@ -79,12 +81,22 @@ event_types! {
     CheckedIn = "member.checked_in.v1", Fact;
     /// A claim was granted or refused.
     ClaimSettled = "reward.claim.settled.v1", Fact;
+    /// A granted reward was shipped.
+    ClaimFulfilled = "reward.claim.fulfilled.v1", Fact;
+    /// A granted claim was taken back.
+    ClaimReversed = "reward.claim.reversed.v1", Fact;
     /// A member's points changed.
     PointsChanged = "points.changed.v1", Fact;
+    /// Points were spent, or not.
+    SpendSettled = "points.spend.settled.v1", Fact;
+    /// Points of a member end soon.
+    PointsExpiring = "points.expiring.v1", Fact;
     /// A reward's stock fell to its threshold.
     StockLow = "reward.stock.low.v1", Fact;
     /// A reward's stock is used up.
     StockOut = "reward.stock.out.v1", Fact;
+    /// A reward's stock was changed, other than by a claim that was granted.
+    StockChanged = "reward.stock.changed.v1", Fact;
     /// A parcel entered a state for the first time.
     ParcelStatusChanged = "parcel.status.changed.v1", Fact;
     /// The parcel of a return was picked up.
@@ -98,18 +110,25 @@ impl EventType {
     pub fn queue(self) -> Option<Queue> {
         match self {
             Self::ReturnRequested | Self::CollectReturns => Some(Queue::Returns),
-            Self::OrderPaid | Self::OrderRefunded | Self::CheckInRequested | Self::ClaimRequested => {
-                Some(Queue::Rewards)
-            }
+            Self::OrderPaid
+            | Self::OrderRefunded
+            | Self::CheckInRequested
+            | Self::ClaimRequested
+            | Self::SpendRequested => Some(Queue::Rewards),
             Self::SendResult => Some(Queue::Results),
             Self::TellIncident => Some(Queue::Notices),
+            Self::ParcelPushed => Some(Queue::Pushes),
             Self::CheckParcels
-            | Self::ParcelPushed
             | Self::CheckedIn
             | Self::ClaimSettled
+            | Self::ClaimFulfilled
+            | Self::ClaimReversed
             | Self::PointsChanged
+            | Self::SpendSettled
+            | Self::PointsExpiring
             | Self::StockLow
             | Self::StockOut
+            | Self::StockChanged
             | Self::ParcelStatusChanged
             | Self::ReturnPickedUp => None,
         }

@@ -35,9 +35,9 @@ pub struct RewardTally {
     pub total: Option<i64>,
     /// Given out, as the stock row says; none when it never runs out.
     pub issued: Option<i64>,
-    /// Claims granted, counted.
+    /// Claims granted and not taken back, counted.
     pub granted: i64,
-    /// Movements, counted.
+    /// Movements of claims, counted, less those that reversals brought back.
     pub movements: i64,
 }
 

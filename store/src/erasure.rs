@@ -60,6 +60,8 @@ pub const TEXTS: &[(&str, &str, &[&str])] = &[
     ("replay", "id", &["filter", "reason"]),
     ("audit_entry", "id", &["subject", "reason", "before", "after"]),
     ("effect", "key", &["error"]),
+    ("stock_change", "id", &["reason"]),
+    ("claim", "id", &["review"]),
 ];
 
 /// The member's id as it stands in a column of [`TEXTS`]: what is searched is kept in small letters.

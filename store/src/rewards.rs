@@ -1,13 +1,10 @@
-//! Check-ins, claims, points, stock: settled in sets.
+//! Check-ins, claims, orders: settled in sets.
 
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDate, Utc};
-use forebay_domain::programme::Programme;
+use chrono::{DateTime, Utc};
 use forebay_domain::settlement::{Answer, Ask};
-use forebay_domain::stock::Stock;
-use forebay_schemas::{MemberId, ProgrammeId};
+use forebay_schemas::MemberId;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::Handled;
 use crate::error::Error;
@@ -31,13 +28,6 @@ pub struct RewardsSettled {
     pub answers: Vec<Option<Answer>>,
 }
 
-/// A member's days in a programme.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MemberDays {
-    /// Days that count, ascending, at most 400.
-    pub days: Vec<NaiveDate>,
-}
-
 /// A member's points.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BalanceView {
@@ -45,22 +35,6 @@ pub struct BalanceView {
     pub balance: i64,
     /// The member may neither check in nor claim.
     pub blocked: bool,
-}
-
-/// A claim, for reading.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "as in `settlement::NewClaim`")]
-pub struct ClaimView {
-    pub claim_id: Uuid,
-    pub programme_id: String,
-    pub rule_id: String,
-    pub reward_id: Option<String>,
-    pub member_id: String,
-    pub state: String,
-    pub reject_code: Option<String>,
-    pub days_seen: i64,
-    pub accepted_at: DateTime<Utc>,
-    pub settled_at: DateTime<Utc>,
 }
 
 /// Rewards.
@@ -76,26 +50,6 @@ pub trait Rewards {
         now: DateTime<Utc>,
     ) -> Result<RewardsSettled, Error>;
 
-    /// Creates a programme with its rules, rewards and first stock, or changes its names, state, dates and rules.
-    /// Stock of a reward that exists is left alone. Refused when its time zone or day start differs and there is
-    /// attendance.
-    async fn put_programme(&self, programme: &Programme, now: DateTime<Utc>) -> Result<(), Error>;
-
-    /// Every programme, by id.
-    async fn programmes(&self) -> Result<Vec<Programme>, Error>;
-
-    /// A member's days in a programme.
-    async fn member_days(&self, programme: &ProgrammeId, member: &MemberId) -> Result<MemberDays, Error>;
-
     /// A member's points; zero for one never seen.
     async fn member_balance(&self, member: &MemberId) -> Result<BalanceView, Error>;
-
-    /// A member's newest claims.
-    async fn member_claims(&self, member: &MemberId, limit: u32) -> Result<Vec<ClaimView>, Error>;
-
-    /// One claim, if it is settled.
-    async fn claim(&self, id: Uuid) -> Result<Option<ClaimView>, Error>;
-
-    /// Every stock at or below its threshold, by reward id.
-    async fn low_stock(&self) -> Result<Vec<Stock>, Error>;
 }

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
+use forebay_schemas::events::OrderPaid;
 use forebay_schemas::{MemberId, OrderId, ProgrammeId, RefundId, RewardId, RuleId};
 use uuid::Uuid;
 
 use super::Ask;
 use crate::erasure::is_erased;
+use crate::points::Purse;
 use crate::programme::Programme;
 use crate::stock::Stock;
 
@@ -33,6 +35,10 @@ pub struct Order {
     pub earned_points: i64,
     /// Points that its refunds should have taken back so far.
     pub reversed_points: i64,
+    /// The transaction by which it earned them; only known where a refund asks for it.
+    pub earn_txn: Option<Uuid>,
+    /// How many of them have ended; only known where a refund asks for it.
+    pub expired_points: i64,
 }
 
 /// The part of the store that a set of asks can see, read under its locks.
@@ -46,7 +52,9 @@ pub struct Books {
     pub erased: BTreeSet<MemberId>,
     /// The days that count, of the members named in the programmes named.
     pub days: BTreeMap<(ProgrammeId, MemberId), BTreeSet<NaiveDate>>,
-    /// The slots taken by live (granted) claims, of the members named under the rules named.
+    /// Days that were taken from them.
+    pub voided: BTreeMap<(ProgrammeId, MemberId), BTreeSet<NaiveDate>>,
+    /// The slots taken by live claims (granted and not taken back), of the members named under the rules named.
     pub slots: BTreeMap<(ProgrammeId, RuleId, MemberId), BTreeSet<u32>>,
     /// Those of the claims named that exist.
     pub claims: BTreeSet<Uuid>,
@@ -54,6 +62,10 @@ pub struct Books {
     pub orders: BTreeMap<OrderId, Order>,
     /// Those of the refunds named that exist.
     pub refunds: BTreeSet<(OrderId, RefundId)>,
+    /// Those of the spendings named that exist.
+    pub spends: BTreeSet<Uuid>,
+    /// The open lots of the members that points may be taken from.
+    pub purses: BTreeMap<MemberId, Purse>,
     /// The stock of the rewards that the claims named are for; a reward without a row never runs out.
     pub stock: BTreeMap<RewardId, Stock>,
 }
@@ -73,6 +85,10 @@ pub struct Needs {
     pub orders: BTreeSet<OrderId>,
     /// Refunds that may exist.
     pub refunds: BTreeSet<(OrderId, RefundId)>,
+    /// Spendings that may exist.
+    pub spends: BTreeSet<Uuid>,
+    /// Members whose lots are needed. Refunds name theirs by their order.
+    pub purses: BTreeSet<MemberId>,
     /// (programme, rule) that are claimed: the stock of their rewards is needed.
     pub rules: BTreeSet<(ProgrammeId, RuleId)>,
 }
@@ -103,9 +119,30 @@ impl Needs {
                     needs.orders.insert(a.order_id.clone());
                     needs.refunds.insert((a.order_id.clone(), a.refund_id.clone()));
                 }
+                Ask::Spend(a, _) => {
+                    needs.members.insert(a.member_id.clone());
+                    needs.purses.insert(a.member_id.clone());
+                    needs.spends.insert(a.spend_id);
+                }
+            }
+        }
+        // An order of this very set may be refunded in it.
+        let refunded: BTreeSet<OrderId> = needs.refunds.iter().map(|(order, _)| order.clone()).collect();
+        for ask in asks {
+            if let Ask::Paid(OrderPaid { order_id, member_id: Some(member_id), .. }) = ask
+                && refunded.contains(order_id)
+            {
+                needs.purses.insert(member_id.clone());
             }
         }
         needs
+    }
+
+    /// The members whose lots are needed, now that the orders are known.
+    #[must_use]
+    pub fn purses(&self, orders: &BTreeMap<OrderId, Order>) -> BTreeSet<MemberId> {
+        let refunded = self.refunds.iter().filter_map(|(order, _)| orders.get(order)?.member_id.clone());
+        refunded.chain(self.purses.iter().cloned()).collect()
     }
 
     /// The rewards whose stock the claims need, in sorted order.
@@ -123,6 +160,12 @@ impl Books {
     #[must_use]
     pub fn is_erased(&self, member: &MemberId) -> bool {
         is_erased(member) || self.erased.contains(member)
+    }
+
+    /// What a member has.
+    #[must_use]
+    pub fn balance(&self, member: &MemberId) -> i64 {
+        self.members.get(member).map_or(0, |account| account.balance)
     }
 
     /// Adds to a member's points and returns what the member has now.

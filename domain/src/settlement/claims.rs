@@ -2,15 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use forebay_schemas::events::{
-    ClaimRequested, ClaimSettled, ClaimState, PointsChanged, PointsKind, RejectCode, StockLow, StockOut,
+    ClaimRequested, ClaimSettled, ClaimState, PointsKind, RejectCode,
 };
 
-use super::{Answer, Books, NewClaim, NewMovement, NewTxn, Settlement};
+use super::points::{Desk, Share};
+use super::{Answer, Books, NewClaim, NewMovement, Settlement};
 use crate::ids::Ids;
-use crate::incident::{Raise, Severity};
 use crate::outbox::NewOutbox;
 use crate::programme::{ProgrammeState, RewardKind, Rule};
-use crate::stock::{Crossing, Stock};
 
 pub(super) fn answer(
     books: &mut Books,
@@ -25,15 +24,14 @@ pub(super) fn answer(
         return Answer::SettledBefore;
     }
     let rule = books.programmes.get(&ask.programme_id).and_then(|p| p.rule(&ask.rule_id)).cloned();
-    let (days_seen, judged) = judge(books, ask, rule.as_ref(), received_at);
-    let refused = judged.err();
+    let Judgement { days_seen, slot, refused } = judgement(books, ask, received_at);
     let claim = NewClaim {
         id: ask.claim_id,
         programme_id: ask.programme_id.clone(),
         rule_id: ask.rule_id.clone(),
         reward_id: rule.as_ref().map(|r| r.reward.id.clone()),
         member_id: ask.member_id.clone(),
-        slot: judged.unwrap_or(0),
+        slot: slot.unwrap_or(0),
         state: if refused.is_some() { ClaimState::Rejected } else { ClaimState::Granted },
         reject_code: refused,
         days_seen,
@@ -41,6 +39,7 @@ pub(super) fn answer(
         ask: index,
     };
     if let (None, Some(rule)) = (refused, &rule) {
+        take(books, &claim);
         grant(books, &claim, rule, now, ids, settlement);
     }
     let fact = ClaimSettled {
@@ -57,45 +56,60 @@ pub(super) fn answer(
     refused.map_or(Answer::Granted, Answer::Refused)
 }
 
-/// How many days counted, and the slot that the claim gets or why it gets none. Stock is taken here, last, once
-/// nothing else stands against the claim.
-fn judge(
-    books: &mut Books,
-    ask: &ClaimRequested,
-    rule: Option<&Rule>,
-    received_at: DateTime<Utc>,
-) -> (u32, Result<u32, RejectCode>) {
-    let (Some(programme), Some(rule)) = (books.programmes.get(&ask.programme_id), rule) else {
-        return (0, Err(RejectCode::UnknownRule));
+/// What would become of a claim, and what it rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Judgement {
+    /// How many days count.
+    pub days_seen: u32,
+    /// Which of the member's claims under the rule it would be, from 1; none when it is refused.
+    pub slot: Option<u32>,
+    /// Why it is refused.
+    pub refused: Option<RejectCode>,
+}
+
+/// What would become of a claim that is received then. Nothing is changed, so that it can also be asked without
+/// making the claim; stock comes last, once nothing else stands against it. `books` holds what
+/// [`Needs::of`](super::Needs::of) the claim names.
+#[must_use]
+pub fn judgement(books: &Books, ask: &ClaimRequested, received_at: DateTime<Utc>) -> Judgement {
+    let refused = |days_seen, code| Judgement { days_seen, slot: None, refused: Some(code) };
+    let Some(programme) = books.programmes.get(&ask.programme_id) else {
+        return refused(0, RejectCode::UnknownRule);
     };
+    let Some(rule) = programme.rule(&ask.rule_id) else { return refused(0, RejectCode::UnknownRule) };
     let key = (ask.programme_id.clone(), ask.member_id.clone());
-    let days_seen = books.days.get(&key).map_or(0, |d| programme.counted(d, programme.day_of(received_at)));
+    let days_seen = books.days.get(&key).map_or(0, |d| programme.counted(rule, d, programme.day_of(received_at)));
     if matches!(programme.state, ProgrammeState::Draft | ProgrammeState::Paused) {
-        return (days_seen, Err(RejectCode::ProgrammeNotActive));
+        return refused(days_seen, RejectCode::ProgrammeNotActive);
     }
-    if received_at > programme.claim_until {
-        return (days_seen, Err(RejectCode::ClaimWindowClosed));
+    if received_at > programme.claim_until_of(rule) {
+        return refused(days_seen, RejectCode::ClaimWindowClosed);
     }
     if books.members.get(&ask.member_id).is_some_and(|m| m.blocked) {
-        return (days_seen, Err(RejectCode::MemberBlocked));
+        return refused(days_seen, RejectCode::MemberBlocked);
     }
     if days_seen < rule.days_required {
-        return (days_seen, Err(RejectCode::NotEnoughDays));
+        return refused(days_seen, RejectCode::NotEnoughDays);
     }
-    let taken = books
-        .slots
-        .entry((ask.programme_id.clone(), ask.rule_id.clone(), ask.member_id.clone()))
-        .or_default();
-    let Some(slot) = (1..=rule.max_per_member).find(|slot| !taken.contains(slot)) else {
-        return (days_seen, Err(RejectCode::AlreadyClaimed));
+    let taken = books.slots.get(&(ask.programme_id.clone(), ask.rule_id.clone(), ask.member_id.clone()));
+    let free = |slot: &u32| taken.is_none_or(|taken| !taken.contains(slot));
+    let Some(slot) = (1..=rule.max_per_member).find(free) else {
+        return refused(days_seen, RejectCode::AlreadyClaimed);
     };
-    if let Some(stock) = books.stock.get_mut(&rule.reward.id)
-        && !stock.issue()
-    {
-        return (days_seen, Err(RejectCode::OutOfStock));
+    if books.stock.get(&rule.reward.id).is_some_and(|stock| !stock.has_one()) {
+        return refused(days_seen, RejectCode::OutOfStock);
     }
-    taken.insert(slot);
-    (days_seen, Ok(slot))
+    Judgement { days_seen, slot: Some(slot), refused: None }
+}
+
+/// Takes what a granted claim takes: its slot, and one out of the stock.
+fn take(books: &mut Books, claim: &NewClaim) {
+    let key = (claim.programme_id.clone(), claim.rule_id.clone(), claim.member_id.clone());
+    books.slots.entry(key).or_default().insert(claim.slot);
+    if let Some(stock) = claim.reward_id.as_ref().and_then(|reward| books.stock.get_mut(reward)) {
+        let given = stock.issue();
+        debug_assert!(given, "it was judged that one is left");
+    }
 }
 
 fn grant(
@@ -107,76 +121,18 @@ fn grant(
     settlement: &mut Settlement,
 ) {
     if let RewardKind::Points { points } = rule.reward.kind {
-        let balance_after = books.credit(&claim.member_id, points);
-        settlement.balances.insert(claim.member_id.clone(), balance_after);
-        let txn = NewTxn {
-            id: ids.next(),
-            kind: PointsKind::ClaimGrant,
-            idem_key: format!("claim:{}", claim.id),
-            member_id: claim.member_id.clone(),
-            delta: points,
-            balance_after,
-        };
-        settlement.outbox.push(NewOutbox::fact(ids.next().to_string(), now, &points_changed(&txn)));
-        settlement.ledger.push(txn);
+        let expires_at = books.programmes.get(&claim.programme_id).and_then(|p| p.points_end(now));
+        let (key, shares) = (format!("claim:{}", claim.id), [Share { points, expires_at }]);
+        let mut desk = Desk { books, settlement, now, ids };
+        desk.grant(PointsKind::ClaimGrant, key, &claim.member_id, &shares);
     }
     let Some(stock) = books.stock.get_mut(&rule.reward.id) else { return };
     settlement.movements.push(NewMovement { reward_id: rule.reward.id.clone(), claim_id: claim.id });
     if !settlement.stock_changed.contains(&rule.reward.id) {
         settlement.stock_changed.push(rule.reward.id.clone());
     }
-    match stock.crossing() {
-        Some(Crossing::Low) => {
-            let fact = StockLow {
-                reward_id: stock.reward_id.clone(),
-                remaining: stock.remaining(),
-                total: stock.total,
-                low_at: stock.low_at,
-            };
-            settlement.outbox.push(NewOutbox::fact(ids.next().to_string(), now, &fact));
-            settlement.incidents.push(stock_incident(stock));
-        }
-        Some(Crossing::Out) => {
-            let fact = StockOut { reward_id: stock.reward_id.clone(), total: stock.total };
-            settlement.outbox.push(NewOutbox::fact(ids.next().to_string(), now, &fact));
-            settlement.incidents.push(stock_incident(stock));
-        }
-        None => {}
-    }
-}
-
-pub(super) fn points_changed(txn: &NewTxn) -> PointsChanged {
-    PointsChanged {
-        member_id: txn.member_id.clone(),
-        txn_id: txn.id,
-        kind: txn.kind,
-        delta: txn.delta,
-        balance_after: txn.balance_after,
-    }
-}
-
-/// The incident that tells of a reward's low or used-up stock; also raised by the daily check.
-#[must_use]
-pub fn stock_incident(stock: &Stock) -> Raise {
-    let left = stock.remaining();
-    let out = left <= 0;
-    Raise {
-        fingerprint: format!("stock/{}", stock.reward_id),
-        rule: if out { "stock_out" } else { "stock_low" },
-        severity: if out { Severity::Critical } else { Severity::Warning },
-        title: if out {
-            format!("{}: out of stock", stock.name)
-        } else {
-            format!("{}: {left} of {} left", stock.name, stock.total)
-        },
-        impact: if out {
-            "Claims for it are refused as out_of_stock; check-ins count on, and members may claim after a restock."
-                .to_owned()
-        } else {
-            "Claims go on until the last one is given out; nothing is oversold.".to_owned()
-        },
-        action: format!("Add stock to the reward `{}`, or end its rule.", stock.reward_id),
-        sample: format!("{} of {} given out, told at {} left", stock.issued, stock.total, stock.low_at),
-        count: 1,
+    if let Some((fact, raise)) = stock.told_crossing(now, ids) {
+        settlement.outbox.push(fact);
+        settlement.incidents.push(raise);
     }
 }

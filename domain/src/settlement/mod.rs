@@ -2,25 +2,35 @@
 //! [`Settlement`]. A business refusal is a result, never a failure.
 
 mod books;
+mod check_ins;
 mod claims;
+mod fulfilment;
 mod orders;
+mod points;
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use forebay_schemas::events::{
-    CheckInRequested, CheckedIn, ClaimRequested, ClaimState, OrderPaid, OrderRefunded, PointsKind, RejectCode,
+    CheckInRequested, ClaimRequested, ClaimState, OrderPaid, OrderRefunded, PointsKind, RejectCode,
+    SpendRequested, SpendState,
 };
 use forebay_schemas::{MemberId, OrderId, ProgrammeId, RefundId, RewardId, RuleId};
 use uuid::Uuid;
 
 pub use books::{Books, Member, Needs, Order};
-pub use claims::stock_incident;
+pub use check_ins::{MemberProgress, NotCounted, RuleProgress, needs_review};
+pub use claims::{Judgement, judgement};
+pub use fulfilment::{
+    Hindrance, Reach, Shipment, Stage, Standing, Step, Unshipped, reversal, unshipped_fingerprint,
+};
+pub use points::{Booked, Reversed, adjust, expire, reverse};
 
 use crate::erasure::is_erased;
 use crate::ids::Ids;
 use crate::incident::Raise;
 use crate::outbox::NewOutbox;
+use crate::points::{Lot, LotUse};
 
 /// What a reward message asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +43,8 @@ pub enum Ask {
     Paid(OrderPaid),
     /// A refund.
     Refunded(OrderRefunded),
+    /// Points to be spent, asked for then.
+    Spend(SpendRequested, DateTime<Utc>),
 }
 
 impl Ask {
@@ -44,6 +56,7 @@ impl Ask {
             Self::Claim(ask, _) => Some(&ask.member_id),
             Self::Paid(ask) => ask.member_id.as_ref(),
             Self::Refunded(_) => None,
+            Self::Spend(ask, _) => Some(&ask.member_id),
         }
     }
 
@@ -61,18 +74,24 @@ pub enum Answer {
     CheckedIn(NaiveDate),
     /// The day counted before; nothing changed.
     CheckedInBefore(NaiveDate),
+    /// The day was taken from the member and stays so; nothing changed.
+    DayVoided(NaiveDate),
     /// The check-in can't count: no such programme, not running, outside its days, member blocked.
     CheckInRefused(RejectCode),
     /// The claim was granted.
     Granted,
     /// The claim was refused.
     Refused(RejectCode),
-    /// The claim or the order was settled before under another message; nothing changed.
+    /// The claim, the order or the spending was settled before under another message; nothing changed.
     SettledBefore,
     /// The order was booked and earned so many points.
     Earned(i64),
     /// The refund was booked and took so many points back.
     TakenBack(i64),
+    /// The points are spent.
+    Spent,
+    /// They can't be: nothing was taken.
+    SpendRefused(RejectCode),
     /// It refers to an order that is not here yet; nothing was written.
     NotYetKnown,
     /// The member was erased; nothing was written about them.
@@ -145,6 +164,10 @@ pub struct NewTxn {
     pub delta: i64,
     /// What the member has afterwards.
     pub balance_after: i64,
+    /// The transaction that it takes back.
+    pub reverses: Option<Uuid>,
+    /// What it should have taken and could not, because the member had spent it.
+    pub shortfall: i64,
 }
 
 impl NewTxn {
@@ -154,6 +177,10 @@ impl NewTxn {
         match self.kind {
             PointsKind::Earn | PointsKind::ClaimGrant => "sys:issuance",
             PointsKind::Refund => "sys:clawback",
+            PointsKind::Spend => "sys:spent",
+            PointsKind::Expire => "sys:expired",
+            PointsKind::Reverse => "sys:reversal",
+            PointsKind::Adjust => "sys:adjustment",
         }
     }
 }
@@ -165,6 +192,33 @@ pub struct NewRefund {
     pub order_id: OrderId,
     /// The refund.
     pub refund_id: RefundId,
+    /// Points that it took back.
+    pub taken: i64,
+    /// Points that it should have taken and could not.
+    pub shortfall: i64,
+    /// Index of the ask that made it.
+    pub ask: usize,
+}
+
+/// Points that were to be spent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewSpend {
+    /// The spending.
+    pub id: Uuid,
+    /// The member.
+    pub member_id: MemberId,
+    /// How many points.
+    pub points: i64,
+    /// What for, in the shop's words.
+    pub reference: Option<String>,
+    /// What became of it.
+    pub state: SpendState,
+    /// Why it was refused.
+    pub reject_code: Option<RejectCode>,
+    /// The transaction; none when it was refused.
+    pub txn_id: Option<Uuid>,
+    /// When it was received.
+    pub accepted_at: DateTime<Utc>,
     /// Index of the ask that made it.
     pub ask: usize,
 }
@@ -182,6 +236,14 @@ pub struct Settlement {
     pub movements: Vec<NewMovement>,
     /// Ledger transactions to insert, each with its two entries.
     pub ledger: Vec<NewTxn>,
+    /// Lots to insert, as they are at the end of the set.
+    pub lots: Vec<(MemberId, Lot)>,
+    /// Older lots of which something else is left now: how much.
+    pub lots_changed: Vec<(Uuid, i64)>,
+    /// What transactions took of lots.
+    pub uses: Vec<LotUse>,
+    /// Spendings to insert.
+    pub spends: Vec<NewSpend>,
     /// Orders to insert: those that no earlier order row has; index of the ask that made it.
     pub orders: Vec<(Order, usize)>,
     /// Orders whose `reversed_points` changed, afterwards (they existed before this set).
@@ -206,66 +268,29 @@ pub fn settle(books: &mut Books, asks: &[Ask], now: DateTime<Utc>, ids: &dyn Ids
     for (index, ask) in asks.iter().enumerate() {
         let gone = ask.member().is_some_and(|member| books.is_erased(member));
         let answer = match ask {
-            Ask::CheckIn(..) | Ask::Claim(..) if gone => Answer::Erased,
+            Ask::CheckIn(..) | Ask::Claim(..) | Ask::Spend(..) if gone => Answer::Erased,
             // The shop's order is booked all the same, as a guest's: a refund may follow it.
             Ask::Paid(paid) if gone => {
                 let paid = OrderPaid { member_id: None, ..paid.clone() };
                 orders::paid(books, &paid, index, now, ids, &mut settlement)
             }
             Ask::CheckIn(check_in, received_at) => {
-                check_in_answer(books, check_in, *received_at, index, now, ids, &mut settlement)
+                check_ins::answer(books, check_in, *received_at, index, now, ids, &mut settlement)
             }
             Ask::Claim(claim, received_at) => {
                 claims::answer(books, claim, *received_at, index, now, ids, &mut settlement)
             }
             Ask::Paid(paid) => orders::paid(books, paid, index, now, ids, &mut settlement),
             Ask::Refunded(refund) => orders::refunded(books, refund, index, now, ids, &mut settlement),
+            Ask::Spend(spend, received_at) => {
+                points::spend(books, spend, *received_at, index, now, ids, &mut settlement)
+            }
         };
         settlement.answers.push(answer);
     }
+    points::close(books, &mut settlement);
     settlement.incidents = Raise::gathered(std::mem::take(&mut settlement.incidents));
     settlement
-}
-
-fn check_in_answer(
-    books: &mut Books,
-    ask: &CheckInRequested,
-    received_at: DateTime<Utc>,
-    index: usize,
-    now: DateTime<Utc>,
-    ids: &dyn Ids,
-    settlement: &mut Settlement,
-) -> Answer {
-    let Some(programme) = books.programmes.get(&ask.programme_id) else {
-        return Answer::CheckInRefused(RejectCode::UnknownRule);
-    };
-    let on_date = programme.day_of(received_at);
-    if !programme.takes(on_date) {
-        return Answer::CheckInRefused(RejectCode::ProgrammeNotActive);
-    }
-    if books.members.get(&ask.member_id).is_some_and(|m| m.blocked) {
-        return Answer::CheckInRefused(RejectCode::MemberBlocked);
-    }
-    let days = books.days.entry((ask.programme_id.clone(), ask.member_id.clone())).or_default();
-    if !days.insert(on_date) {
-        return Answer::CheckedInBefore(on_date);
-    }
-    let count = u32::try_from(days.len()).unwrap_or(u32::MAX);
-    settlement.attendance.push(NewAttendance {
-        programme_id: ask.programme_id.clone(),
-        member_id: ask.member_id.clone(),
-        on_date,
-        received_at,
-        ask: index,
-    });
-    let fact = CheckedIn {
-        programme_id: ask.programme_id.clone(),
-        member_id: ask.member_id.clone(),
-        on_date,
-        count,
-    };
-    settlement.outbox.push(NewOutbox::fact(ids.next().to_string(), now, &fact));
-    Answer::CheckedIn(on_date)
 }
 
 #[cfg(test)]

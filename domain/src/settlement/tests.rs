@@ -18,6 +18,7 @@ fn books() -> Books {
         low_at: 2,
         low_armed: true,
         out_armed: true,
+        version: 0,
     };
     Books {
         programmes: BTreeMap::from([(programme.id.clone(), programme)]),

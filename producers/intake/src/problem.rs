@@ -42,6 +42,8 @@ pub enum Kind {
     RequestTimeout,
     /// It is in conflict with what is there.
     Conflict,
+    /// It was changed since the caller saw it.
+    PreconditionFailed,
     /// The body, an event or a batch is too large.
     TooLarge,
     /// The content type or encoding is not taken.
@@ -50,6 +52,8 @@ pub enum Kind {
     InvalidEvent,
     /// What was sent is well formed and breaks the rules of its kind.
     InvalidContent,
+    /// The caller does not say what it has seen.
+    PreconditionRequired,
     /// It can't be done at present; nothing was done; try again.
     ReducedCapacity,
     /// Our fault.
@@ -59,7 +63,7 @@ pub enum Kind {
 impl Kind {
     /// Every kind.
     #[cfg(test)]
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 18] = [
         Self::InvalidEnvelope,
         Self::InvalidRequest,
         Self::InvalidKey,
@@ -70,10 +74,12 @@ impl Kind {
         Self::MethodNotAllowed,
         Self::RequestTimeout,
         Self::Conflict,
+        Self::PreconditionFailed,
         Self::TooLarge,
         Self::UnsupportedMediaType,
         Self::InvalidEvent,
         Self::InvalidContent,
+        Self::PreconditionRequired,
         Self::ReducedCapacity,
         Self::Internal,
     ];
@@ -90,10 +96,12 @@ impl Kind {
             Self::MethodNotAllowed => "method-not-allowed",
             Self::RequestTimeout => "request-timeout",
             Self::Conflict => "conflict",
+            Self::PreconditionFailed => "precondition-failed",
             Self::TooLarge => "too-large",
             Self::UnsupportedMediaType => "unsupported-media-type",
             Self::InvalidEvent => "invalid-event",
             Self::InvalidContent => "invalid-content",
+            Self::PreconditionRequired => "precondition-required",
             Self::ReducedCapacity => "temporary-reduced-capacity",
             Self::Internal => "internal",
         }
@@ -111,10 +119,12 @@ impl Kind {
             Self::MethodNotAllowed => "Method not allowed",
             Self::RequestTimeout => "The request took too long to arrive",
             Self::Conflict => "In conflict with what is there",
+            Self::PreconditionFailed => "Changed since it was read",
             Self::TooLarge => "Too large",
             Self::UnsupportedMediaType => "This content is not taken here",
             Self::InvalidEvent => "The event breaks its rules",
             Self::InvalidContent => "The content breaks its rules",
+            Self::PreconditionRequired => "Say what you have read",
             Self::ReducedCapacity => "Not possible at present",
             Self::Internal => "Internal error",
         }
@@ -131,9 +141,11 @@ impl Kind {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict => StatusCode::CONFLICT,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::InvalidEvent | Self::InvalidContent => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
             Self::ReducedCapacity => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }

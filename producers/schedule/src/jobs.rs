@@ -1,4 +1,4 @@
-//! Jobs of the clock: collecting returns, the daily look at the stock, repeating what is still open, sending results
+//! Jobs of the clock: collecting returns, the daily looks at stock and claims (`shelves.rs`), repeating what is still open, sending results
 //! that stay away.
 
 use std::sync::Arc;
@@ -7,7 +7,6 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use forebay_domain::incident::{Raise, Timing};
-use forebay_domain::settlement::stock_incident;
 use forebay_domain::{Clock, NewOutbox};
 use forebay_schemas::events::{CollectReturns, SendResult, TellIncident};
 use forebay_schemas::{Queue, ReturnId, Route};
@@ -16,6 +15,8 @@ use forebay_telemetry::{Check, Health, Metrics};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::shelves;
+
 /// When the jobs fire.
 #[derive(Debug, Clone, Copy)]
 pub struct JobsOptions {
@@ -23,8 +24,11 @@ pub struct JobsOptions {
     pub collect_every: Option<Duration>,
     /// The shop's zone.
     pub tz: Tz,
-    /// The time of day, in the shop's zone, of the daily look at the stock.
+    /// The time of day of the daily report of low stock, in each programme's zone, and of the look for claims that
+    /// wait to be shipped, in the shop's.
     pub stock_check_at: NaiveTime,
+    /// After how many days a granted product that was not shipped is told.
+    pub unshipped_after_days: u32,
     /// When open incidents are told again.
     pub timing: Timing,
 }
@@ -54,7 +58,7 @@ pub struct Jobs {
 #[derive(Debug, Default)]
 struct Seen {
     collection: Option<String>,
-    stock: Option<String>,
+    shelves: shelves::Seen,
     overdue: OverdueLook,
 }
 
@@ -79,6 +83,14 @@ impl Jobs {
         Self { store, clock, metrics, health, options }
     }
 
+    pub(crate) fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
+    pub(crate) fn options(&self) -> &JobsOptions {
+        &self.options
+    }
+
     /// Fires jobs until `stop`. A slot that was missed while nobody ran is fired late, once.
     pub async fn run(&self, stop: CancellationToken) {
         let mut seen = Seen::default();
@@ -86,7 +98,10 @@ impl Jobs {
         while !stop.is_cancelled() {
             let now = self.clock.now();
             match within(PATIENCE, self.tick(&mut seen, now)).await {
-                Ok(()) => self.health.ready(Check::ok("schedule")),
+                Ok(()) => {
+                    self.health.ready(Check::ok("schedule"));
+                    self.metrics.last_done.with_label_values(&["clock"]).set(now.timestamp() as f64);
+                }
                 Err(error) => {
                     self.health.ready(Check::failed("schedule", error.to_string()));
                     tracing::warn!(%error, "the schedule can't fire at present");
@@ -116,24 +131,13 @@ impl Jobs {
                 seen.collection = Some(slot);
             }
         }
-        if let Some(slot) = stock_slot(&self.options, now)
-            && seen.stock.as_ref() != Some(&slot)
-        {
-            self.check_stock(&slot, now).await?;
-            seen.stock = Some(slot);
-        }
-        Ok(())
+        self.look_at_shelves(&mut seen.shelves, now).await
     }
 
     async fn collect(&self, slot: &str, now: DateTime<Utc>) -> Result<(), Error> {
         let command = CollectReturns { because_of: format!("schedule {slot}") };
         let row = NewOutbox::command(format!("collect-{slot}"), Route::Work(Queue::Returns), now, &command);
         self.fire("collect-returns", slot, vec![row], vec![], now).await
-    }
-
-    async fn check_stock(&self, slot: &str, now: DateTime<Utc>) -> Result<(), Error> {
-        let raises = self.store.low_stock().await?.iter().map(stock_incident).collect();
-        self.fire("stock-check", slot, vec![], raises, now).await
     }
 
     /// Sends results again that were on their way when a backup was taken and are in no queue any more: each once a
@@ -176,7 +180,7 @@ impl Jobs {
         Ok(())
     }
 
-    async fn fire(
+    pub(crate) async fn fire(
         &self,
         job: &'static str,
         slot: &str,
@@ -197,25 +201,9 @@ fn collection_slot(every: Duration, now: DateTime<Utc>) -> String {
     (now.timestamp() - now.timestamp().rem_euclid(every)).to_string()
 }
 
-/// The date of the last time of day at which the stock is looked at, in the shop's zone; none before the first of
-/// today, so that a process that starts in the night does not send yesterday's look.
-fn stock_slot(options: &JobsOptions, now: DateTime<Utc>) -> Option<String> {
-    let local = now.with_timezone(&options.tz);
-    (local.time() >= options.stock_check_at).then(|| local.date_naive().to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn options() -> JobsOptions {
-        JobsOptions {
-            collect_every: Some(Duration::from_secs(300)),
-            tz: chrono_tz::Asia::Seoul,
-            stock_check_at: NaiveTime::from_hms_opt(9, 0, 0).unwrap(),
-            timing: Timing::default(),
-        }
-    }
 
     #[test]
     fn two_processes_compute_the_same_collection_slot_within_an_interval() {
@@ -223,14 +211,5 @@ mod tests {
         let slot = |s| collection_slot(Duration::from_secs(300), at(s));
         assert_eq!(slot(0), slot(299));
         assert_ne!(slot(0), slot(300));
-    }
-
-    #[test]
-    fn the_stock_is_looked_at_once_a_day_in_the_shops_zone() {
-        let at = |text: &str| stock_slot(&options(), text.parse().unwrap());
-        assert_eq!(at("2026-11-20T23:59:59Z"), None, "08:59:59 in Seoul");
-        assert_eq!(at("2026-11-21T00:00:00Z").as_deref(), Some("2026-11-21"));
-        assert_eq!(at("2026-11-21T14:59:59Z").as_deref(), Some("2026-11-21"));
-        assert_eq!(at("2026-11-21T15:00:00Z"), None, "a new day began in Seoul");
     }
 }

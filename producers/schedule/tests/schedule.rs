@@ -11,6 +11,8 @@ use forebay_domain::daily::{Daily, DayReset, Purpose};
 use forebay_domain::incident::Timing;
 use forebay_domain::limits::Terms;
 use forebay_domain::pacing::Quota;
+use forebay_domain::programme::Programme;
+use forebay_domain::settlement::Shipment;
 use forebay_domain::{Clock, ManualClock, RandomIds};
 use forebay_schedule::{Cleaner, Jobs, JobsOptions, Keep, Planner, Tracked};
 use forebay_sqlite::Db;
@@ -19,7 +21,7 @@ use forebay_store::conformance::{
     parcels::{check, picked_up},
     returns::{adapter, register, return_id},
 };
-use forebay_store::{Intent, Lifecycle, Permits, Store, Wish};
+use forebay_store::{By, Intent, Lifecycle, Permits, Store, Wish};
 use forebay_store_sqlite::SqliteStore;
 use forebay_telemetry::{Health, Metrics};
 use tempfile::TempDir;
@@ -72,6 +74,7 @@ impl Scene {
             collect_every: Some(Duration::from_secs(300)),
             tz: chrono_tz::Asia::Seoul,
             stock_check_at: NaiveTime::from_hms_opt(9, 0, 0).unwrap(),
+            unshipped_after_days: 7,
             timing: Timing::default(),
         };
         Jobs::new(Arc::clone(&self.store), self.told(), self.metrics.clone(), Health::default(), options)
@@ -135,6 +138,64 @@ async fn returns_are_collected_once_a_slot_over_two_processes() {
     scene.clock.advance(Duration::from_secs(300));
     side_by_side!([scene.jobs(), scene.jobs()], async { elsewhere.get() == 2 });
     assert_eq!(scene.sent().await.len(), 2, "the next slot");
+}
+
+/// A programme in a zone, whose reward has so many of 10 left that one is low.
+fn programme(id: &str, tz: chrono_tz::Tz, total: i64) -> Programme {
+    let mut programme = conformance::programme_with_mugs(total, 2);
+    (programme.id, programme.tz) = (id.parse().unwrap(), tz);
+    for rule in &mut programme.rules {
+        rule.reward.id = format!("{id}-{}", rule.reward.id).parse().unwrap();
+    }
+    programme
+}
+
+#[tokio::test]
+async fn what_is_low_is_reported_once_a_day_by_the_clock_of_each_programme_over_two_processes() {
+    let scene = Scene::new().await;
+    let seoul = programme("seoul", chrono_tz::Asia::Seoul, 1);
+    let lisbon = programme("lisbon", chrono_tz::Europe::Lisbon, 0);
+    let well = programme("well", chrono_tz::Asia::Seoul, 50);
+    for programme in [&seoul, &lisbon, &well] {
+        scene.store.put_programme(programme, scene.now()).await.unwrap();
+    }
+    let firings = |result| scene.metrics.schedule_firings.with_label_values(&["stock-digest", result]);
+    let (fired, elsewhere) = (firings("fired"), firings("elsewhere"));
+    // 09:30 in Seoul, half past midnight in Lisbon.
+    side_by_side!([scene.jobs(), scene.jobs()], async { elsewhere.get() == 2 });
+    assert_eq!(fired.get(), 2, "both programmes of Seoul, once");
+    let told = async || {
+        let rows = scene.store.outbox_take(500, Duration::ZERO, scene.now() + DAY).await.unwrap();
+        rows.iter().filter(|row| row.kind == "incident.changed.v1").count()
+    };
+    assert_eq!(told().await, 1, "what is well is not told");
+    assert_eq!(scene.store.open_incidents(10).await.unwrap(), [], "a report is over when it is written");
+    scene.clock.advance(Duration::from_secs(9 * 3600));
+    side_by_side!([scene.jobs(), scene.jobs()], async { elsewhere.get() >= 3 && fired.get() == 3 });
+    assert_eq!(told().await, 2, "Lisbon's at nine there");
+}
+
+#[tokio::test]
+async fn claims_that_wait_too_long_are_told_until_they_are_shipped_and_never_cancelled() {
+    let scene = Scene::new().await;
+    scene.store.put_programme(&conformance::programme(), scene.now()).await.unwrap();
+    let set = vec![conformance::check_in("c", 1, conformance::now()), conformance::claim(1, 1, "one-day")];
+    scene.store.settle_rewards(set, scene.now()).await.unwrap();
+    let fired = scene.metrics.schedule_firings.with_label_values(&["claims-unshipped", "fired"]);
+    side_by_side!([scene.jobs()], async { fired.get() == 1 });
+    assert_eq!(scene.store.open_incidents(10).await.unwrap(), []);
+    scene.clock.advance(8 * DAY);
+    side_by_side!([scene.jobs(), scene.jobs()], async { fired.get() == 2 });
+    let open = scene.store.open_incidents(10).await.unwrap();
+    assert_eq!(open.len(), 1, "{open:?}");
+    assert_eq!(open[0].raise.title, "A mug: 1 granted and not shipped for 7 days");
+    let id = uuid::Uuid::from_u128(1);
+    assert_eq!(scene.store.claim(id).await.unwrap().unwrap().state, "granted");
+    let shipment = Shipment { carrier: "cj".parse().unwrap(), tracking_number: "600000000001".parse().unwrap() };
+    let by = By { id: uuid::Uuid::from_u128(9), actor: "w".into(), reason: "packed".into() };
+    scene.store.ship_claim(id, &shipment, false, &by, scene.now()).await.unwrap();
+    scene.clock.advance(Duration::from_secs(60));
+    side_by_side!([scene.jobs()], async { scene.store.open_incidents(10).await.unwrap().is_empty() });
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
-//! Check-ins, claims, points and stock.
+//! Check-ins, claims and points.
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -86,7 +86,7 @@ impl ClaimState {
     }
 }
 
-/// Why a claim was refused: a result, not a failure.
+/// Why a claim or a spending was refused: a result, not a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RejectCode {
@@ -104,6 +104,8 @@ pub enum RejectCode {
     OutOfStock,
     /// The member is blocked.
     MemberBlocked,
+    /// The member has too few points that can be spent.
+    InsufficientBalance,
 }
 
 impl RejectCode {
@@ -118,6 +120,7 @@ impl RejectCode {
             Self::AlreadyClaimed => "already_claimed",
             Self::OutOfStock => "out_of_stock",
             Self::MemberBlocked => "member_blocked",
+            Self::InsufficientBalance => "insufficient_balance",
         }
     }
 }
@@ -160,6 +163,30 @@ pub enum PointsKind {
     ClaimGrant,
     /// A refund took them back.
     Refund,
+    /// The member spent them.
+    Spend,
+    /// Their end has come.
+    Expire,
+    /// Another transaction was taken back.
+    Reverse,
+    /// A person corrected them.
+    Adjust,
+}
+
+impl std::str::FromStr for PointsKind {
+    type Err = &'static str;
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        let all = [
+            Self::Earn,
+            Self::ClaimGrant,
+            Self::Refund,
+            Self::Spend,
+            Self::Expire,
+            Self::Reverse,
+            Self::Adjust,
+        ];
+        all.into_iter().find(|kind| kind.as_str() == word).ok_or("not a kind of transaction")
+    }
 }
 
 impl PointsKind {
@@ -170,6 +197,10 @@ impl PointsKind {
             Self::Earn => "earn",
             Self::ClaimGrant => "claim_grant",
             Self::Refund => "refund",
+            Self::Spend => "spend",
+            Self::Expire => "expire",
+            Self::Reverse => "reverse",
+            Self::Adjust => "adjust",
         }
     }
 }
@@ -187,47 +218,20 @@ pub struct PointsChanged {
     pub delta: i64,
     /// What the member has now.
     pub balance_after: i64,
+    /// When points that were granted end, the first of them; absent when they do not, and when points were taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<DateTime<Utc>>,
+    /// The transaction that was taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverses: Option<Uuid>,
+    /// How many should have been taken and were spent already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shortfall: Option<i64>,
 }
 
 impl EventData for PointsChanged {
     const TYPE: EventType = EventType::PointsChanged;
     fn subject(&self) -> String {
         format!("member/{}", self.member_id)
-    }
-}
-
-/// A reward's stock fell to its threshold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct StockLow {
-    /// The reward.
-    pub reward_id: RewardId,
-    /// What is left.
-    pub remaining: i64,
-    /// All there ever was.
-    pub total: i64,
-    /// The threshold.
-    pub low_at: i64,
-}
-
-impl EventData for StockLow {
-    const TYPE: EventType = EventType::StockLow;
-    fn subject(&self) -> String {
-        format!("reward/{}", self.reward_id)
-    }
-}
-
-/// A reward's stock is used up.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct StockOut {
-    /// The reward.
-    pub reward_id: RewardId,
-    /// All there ever was.
-    pub total: i64,
-}
-
-impl EventData for StockOut {
-    const TYPE: EventType = EventType::StockOut;
-    fn subject(&self) -> String {
-        format!("reward/{}", self.reward_id)
     }
 }

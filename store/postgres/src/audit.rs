@@ -35,11 +35,12 @@ const SUMS: &str = "
            (select count(*) from incident) as incidents";
 
 const REWARDS: &str = "
-    select r.id, s.total, s.issued, coalesce(c.n, 0), coalesce(m.n, 0)
+    select r.id, s.total, s.issued, coalesce(c.n, 0), coalesce(m.n, 0) + coalesce(b.n, 0)
     from reward r left join stock s on s.reward_id = r.id
-    left join (select reward_id, count(*) as n from claim where state = 'granted' group by reward_id) c
+    left join (select reward_id, count(*) as n from claim where state = 'granted' and reversed_at is null group by reward_id) c
         on c.reward_id = r.id
     left join (select reward_id, count(*) as n from movement group by reward_id) m on m.reward_id = r.id
+    left join (select reward_id, sum(delta_issued)::int8 as n from stock_change group by reward_id) b on b.reward_id = r.id
     order by r.id";
 
 #[async_trait]

@@ -2,15 +2,12 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use forebay_domain::programme::Programme;
 use forebay_domain::settlement::{Answer, Ask, Needs, settle};
-use forebay_domain::stock::Stock;
-use forebay_schemas::{MemberId, ProgrammeId};
+use forebay_schemas::MemberId;
 use forebay_store::{
-    BalanceView, ClaimView, Error, Handled, MemberDays, RewardMessage, Rewards, RewardsSettled, Triage,
+    BalanceView, Error, Handled, RewardMessage, Rewards, RewardsSettled, Triage,
 };
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use crate::attempt::Tries;
 use crate::error::Stop;
@@ -68,31 +65,7 @@ impl Rewards for PostgresStore {
         }
     }
 
-    async fn put_programme(&self, programme: &Programme, now: DateTime<Utc>) -> Result<(), Error> {
-        self.write_programme(programme, now).await
-    }
-
-    async fn programmes(&self) -> Result<Vec<Programme>, Error> {
-        self.read_programmes().await
-    }
-
-    async fn member_days(&self, programme: &ProgrammeId, member: &MemberId) -> Result<MemberDays, Error> {
-        self.read_days(programme, member).await
-    }
-
     async fn member_balance(&self, member: &MemberId) -> Result<BalanceView, Error> {
         self.read_balance(member).await
-    }
-
-    async fn member_claims(&self, member: &MemberId, limit: u32) -> Result<Vec<ClaimView>, Error> {
-        self.read_claims_of(member, limit).await
-    }
-
-    async fn claim(&self, id: Uuid) -> Result<Option<ClaimView>, Error> {
-        self.read_claim(id).await
-    }
-
-    async fn low_stock(&self) -> Result<Vec<Stock>, Error> {
-        self.read_low_stock().await
     }
 }

@@ -14,13 +14,13 @@ use uuid::Uuid;
 
 use crate::error::Stop;
 use crate::rows::{narrow, read};
-use crate::{erasure, programmes};
+use crate::{erasure, points_load, programmes};
 
 /// Locks and reads everything that these asks name: orders, then members, then what hangs on them, then stock, which
 /// many workers want at once and which is therefore held shortest.
 pub(crate) async fn load(conn: &mut PgConnection, needs: &Needs) -> Result<Books, Stop> {
     let mut books = Books { programmes: programmes::all(conn).await?, ..Books::default() };
-    lock_orders(conn, needs, &mut books).await?;
+    lock_orders(conn, &needs.orders, &mut books).await?;
     let of_orders = books.orders.values().filter_map(|order| order.member_id.clone());
     let members: BTreeSet<MemberId> = needs.members.iter().cloned().chain(of_orders).collect();
     lock_members(conn, &members, &mut books).await?;
@@ -28,33 +28,46 @@ pub(crate) async fn load(conn: &mut PgConnection, needs: &Needs) -> Result<Books
     load_days(conn, needs, &mut books).await?;
     load_claims(conn, needs, &mut books).await?;
     load_refunds(conn, needs, &mut books).await?;
+    points_load::load(conn, needs, &mut books).await?;
     let rewards = needs.rewards(&books.programmes);
     lock_stock(conn, &rewards, &mut books).await?;
     Ok(books)
 }
 
-async fn lock_orders(conn: &mut PgConnection, needs: &Needs, books: &mut Books) -> Result<(), Stop> {
-    if needs.orders.is_empty() {
+pub(crate) async fn lock_orders(
+    conn: &mut PgConnection,
+    orders: &BTreeSet<OrderId>,
+    books: &mut Books,
+) -> Result<(), Stop> {
+    if orders.is_empty() {
         return Ok(());
     }
     let rows: Vec<(String, Option<String>, i64, i64, i64)> = sqlx::query_as(
         "select id, member_id, amount_minor, earned_points, reversed_points
          from shop_order where id = any($1) order by id for update",
     )
-    .bind(needs.orders.iter().map(OrderId::as_str).collect::<Vec<_>>())
+    .bind(orders.iter().map(OrderId::as_str).collect::<Vec<_>>())
     .fetch_all(conn)
     .await?;
     for (id, member_id, amount_minor, earned_points, reversed_points) in rows {
         let id = read("shop_order", "id", OrderId::new(id))?;
         let member_id = member_id.map(MemberId::new).transpose();
         let member_id = read("shop_order", "member_id", member_id)?;
-        let order = Order { id: id.clone(), member_id, amount_minor, earned_points, reversed_points };
+        let order = Order {
+            id: id.clone(),
+            member_id,
+            amount_minor,
+            earned_points,
+            reversed_points,
+            earn_txn: None,
+            expired_points: 0,
+        };
         books.orders.insert(id, order);
     }
     Ok(())
 }
 
-async fn lock_members(
+pub(crate) async fn lock_members(
     conn: &mut PgConnection,
     members: &BTreeSet<MemberId>,
     books: &mut Books,
@@ -73,6 +86,11 @@ async fn lock_members(
             .bind(&ids)
             .fetch_all(conn)
             .await?;
+    hold_members(rows, books)
+}
+
+/// Puts rows of members (id, balance, blocked), which are locked, into the books.
+pub(crate) fn hold_members(rows: Vec<(String, i64, bool)>, books: &mut Books) -> Result<(), Stop> {
     for (id, balance, blocked) in rows {
         books.members.insert(read("member", "id", MemberId::new(id))?, Member { balance, blocked });
     }
@@ -80,7 +98,7 @@ async fn lock_members(
 }
 
 /// Asked once the members are locked: an erasure holds the same lock.
-async fn find_erased(
+pub(crate) async fn find_erased(
     conn: &mut PgConnection,
     members: &BTreeSet<MemberId>,
     books: &mut Books,
@@ -97,24 +115,29 @@ async fn find_erased(
     Ok(())
 }
 
-async fn load_days(conn: &mut PgConnection, needs: &Needs, books: &mut Books) -> Result<(), Stop> {
+pub(crate) async fn load_days(
+    conn: &mut PgConnection,
+    needs: &Needs,
+    books: &mut Books,
+) -> Result<(), Stop> {
     if needs.days.is_empty() {
         return Ok(());
     }
-    let rows: Vec<(String, String, NaiveDate)> = sqlx::query_as(
-        "select n.programme_id, n.member_id, a.on_date
+    let rows: Vec<(String, String, NaiveDate, bool)> = sqlx::query_as(
+        "select n.programme_id, n.member_id, a.on_date, a.voided
          from unnest($1::text[], $2::text[]) as n (programme_id, member_id), lateral (
-            select on_date from attendance where programme_id = n.programme_id and member_id = n.member_id offset 0
+            select on_date, voided_at is not null as voided from attendance where programme_id = n.programme_id and member_id = n.member_id offset 0
          ) a",
     )
     .bind(needs.days.iter().map(|(programme, _)| programme.as_str()).collect::<Vec<_>>())
     .bind(needs.days.iter().map(|(_, member)| member.as_str()).collect::<Vec<_>>())
     .fetch_all(conn)
     .await?;
-    for (programme, member, on_date) in rows {
+    for (programme, member, on_date, voided) in rows {
         let programme = read("attendance", "programme_id", ProgrammeId::new(programme))?;
         let member = read("attendance", "member_id", MemberId::new(member))?;
-        books.days.entry((programme, member)).or_default().insert(on_date);
+        let days = if voided { &mut books.voided } else { &mut books.days };
+        days.entry((programme, member)).or_default().insert(on_date);
     }
     Ok(())
 }
@@ -130,11 +153,20 @@ async fn load_claims(conn: &mut PgConnection, needs: &Needs, books: &mut Books) 
         .fetch_all(&mut *conn)
         .await?;
     books.claims.extend(known);
+    load_slots(conn, needs, books).await
+}
+
+/// The slots that live claims of the members named have taken.
+pub(crate) async fn load_slots(
+    conn: &mut PgConnection,
+    needs: &Needs,
+    books: &mut Books,
+) -> Result<(), Stop> {
     let rows: Vec<(String, String, String, i64)> = sqlx::query_as(
         "select n.programme_id, n.rule_id, n.member_id, c.slot
          from unnest($1::text[], $2::text[], $3::text[]) as n (programme_id, rule_id, member_id), lateral (
             select slot from claim where member_id = n.member_id and programme_id = n.programme_id
-                                     and rule_id = n.rule_id and state = 'granted' offset 0
+                                     and rule_id = n.rule_id and state = 'granted' and reversed_at is null offset 0
          ) c",
     )
     .bind(needs.slots.iter().map(|(programme, ..)| programme.as_str()).collect::<Vec<_>>())
@@ -181,7 +213,7 @@ async fn lock_stock(
         return Ok(());
     }
     let rows: Vec<StockRow> = sqlx::query_as(
-        "select s.reward_id, r.name, s.total, s.reserved, s.issued, s.low_at, s.low_armed, s.out_armed
+        "select s.reward_id, r.name, s.total, s.reserved, s.issued, s.low_at, s.low_armed, s.out_armed, s.version
          from stock s join reward r on r.id = s.reward_id
          where s.reward_id = any($1) order by s.reward_id for update of s",
     )
@@ -195,12 +227,12 @@ async fn lock_stock(
     Ok(())
 }
 
-/// Reward, name, total, reserved, issued, low at, low armed, out armed.
-pub(crate) type StockRow = (String, String, i64, i64, i64, i64, bool, bool);
+/// Reward, name, total, reserved, issued, low at, low armed, out armed, version.
+pub(crate) type StockRow = (String, String, i64, i64, i64, i64, bool, bool, i64);
 
 /// The stock that a row holds.
 pub(crate) fn stock_of(row: StockRow) -> Result<Stock, forebay_store::Error> {
-    let (reward_id, name, total, reserved, issued, low_at, low_armed, out_armed) = row;
+    let (reward_id, name, total, reserved, issued, low_at, low_armed, out_armed, version) = row;
     let reward_id = read("stock", "reward_id", RewardId::new(reward_id))?;
-    Ok(Stock { reward_id, name, total, reserved, issued, low_at, low_armed, out_armed })
+    Ok(Stock { reward_id, name, total, reserved, issued, low_at, low_armed, out_armed, version })
 }

@@ -1,27 +1,30 @@
 //! Loads the books that a set of reward messages names.
 
+use std::collections::BTreeSet;
+
 use chrono::NaiveDate;
 use forebay_domain::settlement::{Ask, Books, Member, Needs, Order};
 use forebay_domain::stock::Stock;
-use forebay_schemas::MemberId;
+use forebay_schemas::{MemberId, OrderId};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
 use crate::error::Fault;
 use crate::rows::{Reading, hex, json};
-use crate::{erasure, programmes};
+use crate::{erasure, points_load, programmes};
 
 /// Everything that these asks name. What they do not name is not asked for.
 pub(crate) async fn load(conn: &mut SqliteConnection, asks: &[Ask]) -> Result<Books, Fault> {
     let needs = Needs::of(asks);
     let mut books = Books { programmes: programmes::all(conn).await?, ..Books::default() };
     if !needs.orders.is_empty() {
-        orders(conn, &needs, &mut books).await?;
+        orders(conn, &needs.orders, &mut books).await?;
     }
     if !needs.refunds.is_empty() {
         refunds(conn, &needs, &mut books).await?;
     }
     members(conn, &needs, &mut books).await?;
+    points_load::load(conn, &needs, &mut books).await?;
     if !needs.days.is_empty() {
         days(conn, &needs, &mut books).await?;
     }
@@ -33,12 +36,19 @@ pub(crate) async fn load(conn: &mut SqliteConnection, asks: &[Ask]) -> Result<Bo
     Ok(books)
 }
 
-async fn orders(conn: &mut SqliteConnection, needs: &Needs, books: &mut Books) -> Result<(), Fault> {
+pub(crate) async fn orders(
+    conn: &mut SqliteConnection,
+    orders: &BTreeSet<OrderId>,
+    books: &mut Books,
+) -> Result<(), Fault> {
+    if orders.is_empty() {
+        return Ok(());
+    }
     let rows = sqlx::query(
         "select id, member_id, amount_minor, earned_points, reversed_points from shop_order
          where id in (select value from json_each(?))",
     )
-    .bind(json(&needs.orders)?)
+    .bind(json(orders)?)
     .fetch_all(conn)
     .await?;
     for row in &rows {
@@ -49,6 +59,8 @@ async fn orders(conn: &mut SqliteConnection, needs: &Needs, books: &mut Books) -
             amount_minor: row.get("amount_minor")?,
             earned_points: row.get("earned_points")?,
             reversed_points: row.get("reversed_points")?,
+            earn_txn: None,
+            expired_points: 0,
         };
         books.orders.insert(order.id.clone(), order);
     }
@@ -74,24 +86,34 @@ async fn refunds(conn: &mut SqliteConnection, needs: &Needs, books: &mut Books) 
 async fn members(conn: &mut SqliteConnection, needs: &Needs, books: &mut Books) -> Result<(), Fault> {
     let mut named = needs.members.clone();
     named.extend(books.orders.values().filter_map(|order| order.member_id.clone()));
+    accounts(conn, &named, books).await?;
+    let erased = erasure::among(conn, named.iter().map(MemberId::as_str)).await?;
+    books.erased.extend(named.into_iter().filter(|member| erased.contains(member.as_str())));
+    Ok(())
+}
+
+/// What these members have.
+pub(crate) async fn accounts(
+    conn: &mut SqliteConnection,
+    members: &BTreeSet<MemberId>,
+    books: &mut Books,
+) -> Result<(), Fault> {
     let rows =
         sqlx::query("select id, balance, blocked from member where id in (select value from json_each(?))")
-            .bind(json(&named)?)
-            .fetch_all(&mut *conn)
+            .bind(json(members)?)
+            .fetch_all(conn)
             .await?;
     for row in &rows {
         let row = Reading::of("member", row);
         let member = Member { balance: row.get("balance")?, blocked: row.get("blocked")? };
         books.members.insert(row.parsed("id")?, member);
     }
-    let erased = erasure::among(conn, named.iter().map(MemberId::as_str)).await?;
-    books.erased.extend(named.into_iter().filter(|member| erased.contains(member.as_str())));
     Ok(())
 }
 
-async fn days(conn: &mut SqliteConnection, needs: &Needs, books: &mut Books) -> Result<(), Fault> {
+pub(crate) async fn days(conn: &mut SqliteConnection, needs: &Needs, books: &mut Books) -> Result<(), Fault> {
     let rows = sqlx::query(
-        "select a.programme_id, a.member_id, a.on_date from json_each(?) n cross join attendance a
+        "select a.programme_id, a.member_id, a.on_date, a.voided_at from json_each(?) n cross join attendance a
          on a.programme_id = n.value ->> 0 and a.member_id = n.value ->> 1",
     )
     .bind(json(&needs.days)?)
@@ -100,7 +122,9 @@ async fn days(conn: &mut SqliteConnection, needs: &Needs, books: &mut Books) -> 
     for row in &rows {
         let row = Reading::of("attendance", row);
         let day: NaiveDate = row.date("on_date")?;
-        books.days.entry((row.parsed("programme_id")?, row.parsed("member_id")?)).or_default().insert(day);
+        let voided = row.get::<Option<i64>>("voided_at")?.is_some();
+        let days = if voided { &mut books.voided } else { &mut books.days };
+        days.entry((row.parsed("programme_id")?, row.parsed("member_id")?)).or_default().insert(day);
     }
     Ok(())
 }
@@ -117,11 +141,15 @@ async fn claims(conn: &mut SqliteConnection, needs: &Needs, books: &mut Books) -
     Ok(())
 }
 
-async fn slots(conn: &mut SqliteConnection, needs: &Needs, books: &mut Books) -> Result<(), Fault> {
+pub(crate) async fn slots(
+    conn: &mut SqliteConnection,
+    needs: &Needs,
+    books: &mut Books,
+) -> Result<(), Fault> {
     let rows = sqlx::query(
         "select c.programme_id, c.rule_id, c.member_id, c.slot from json_each(?) n cross join claim c
          on c.programme_id = n.value ->> 0 and c.rule_id = n.value ->> 1 and c.member_id = n.value ->> 2
-            and c.state = 'granted'",
+            and c.state = 'granted' and c.reversed_at is null",
     )
     .bind(json(&needs.slots)?)
     .fetch_all(conn)
@@ -134,7 +162,11 @@ async fn slots(conn: &mut SqliteConnection, needs: &Needs, books: &mut Books) ->
     Ok(())
 }
 
-async fn stocks(conn: &mut SqliteConnection, needs: &Needs, books: &mut Books) -> Result<(), Fault> {
+pub(crate) async fn stocks(
+    conn: &mut SqliteConnection,
+    needs: &Needs,
+    books: &mut Books,
+) -> Result<(), Fault> {
     let rows = sqlx::query(
         "select s.*, r.name from stock s join reward r on r.id = s.reward_id
          where s.reward_id in (select value from json_each(?))",
@@ -161,5 +193,6 @@ pub(crate) fn stock(row: &SqliteRow) -> Result<Stock, Fault> {
         low_at: row.get("low_at")?,
         low_armed: row.get("low_armed")?,
         out_armed: row.get("out_armed")?,
+        version: row.get("version")?,
     })
 }

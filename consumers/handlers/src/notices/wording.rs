@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use forebay_domain::incident::{Incident, Severity};
+use forebay_domain::incident::{Incident, Severity, is_report};
 
 /// The parts of the words that depend on the installation.
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ pub enum Phase {
     Updated,
     /// It is over.
     Resolved,
-    /// It was over before anybody heard of it: nothing is told.
+    /// It was over before anybody heard of it, or is a report that was told: nothing is told.
     Quiet,
 }
 
@@ -31,6 +31,10 @@ impl Phase {
     #[must_use]
     pub fn of(incident: &Incident) -> Self {
         match (incident.resolved_at, incident.told_at) {
+            // A report is over as soon as it is written, and told once all the same.
+            (_, told) if is_report(&incident.raise.rule) => {
+                if told.is_none() { Self::Opened } else { Self::Quiet }
+            }
             (Some(_), None) => Self::Quiet,
             (Some(_), Some(_)) => Self::Resolved,
             (None, None) => Self::Opened,
@@ -70,7 +74,7 @@ impl Wording {
             ("First seen", self.time(incident.first_seen)),
             ("Last seen", self.time(incident.last_seen)),
         ];
-        if incident.resolved_at.is_some() {
+        if incident.resolved_at.is_some() && !is_report(&incident.raise.rule) {
             facts.push(("Lasted", duration(incident)));
         }
         facts

@@ -1,0 +1,264 @@
+//! Claims as people look for them and see to them: listed, shipped, taken back, kept.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, TimeDelta, Utc};
+use forebay_domain::settlement::{Hindrance, Reach, Shipment, Stage};
+use forebay_intake::{Kind, Problem};
+use forebay_schemas::{CarrierCode, MemberId, ProgrammeId, RewardId, RuleId, TrackingNumber};
+use forebay_store::{By, ClaimChanged, ClaimFilter, ClaimView, Error, Store};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::api::Api;
+use crate::callers::{Admin, EventManager, Reports, Warehouse};
+use crate::csv::{self, Cell};
+use crate::extract::{Asked, COMMAND_BYTES, Named, Sent};
+use crate::failure::not_found;
+use crate::idempotency::replayed;
+use crate::page::{limit, page};
+use crate::rules::{broken, need_reason};
+
+/// Claims that an export reads at once.
+const EXPORT_PAGE: u32 = 500;
+const COLUMNS: &[&str] = &[
+    "claim_id", "programme_id", "rule_id", "reward_id", "member_id", "state", "reject_code", "days_seen", "accepted_at",
+    "settled_at", "fulfilled_at", "carrier", "tracking_number", "reversed_at", "review",
+];
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ClaimsAsk {
+    programme: Option<ProgrammeId>,
+    rule: Option<RuleId>,
+    reward: Option<RewardId>,
+    member: Option<MemberId>,
+    state: Option<Stage>,
+    /// Products that were granted and not shipped.
+    #[serde(default)]
+    to_ship: bool,
+    /// Of these, those that wait too long.
+    #[serde(default)]
+    overdue: bool,
+    #[serde(default)]
+    needs_review: bool,
+    from: Option<DateTime<Utc>>,
+    to: Option<DateTime<Utc>>,
+    limit: Option<u32>,
+    cursor: Option<Uuid>,
+}
+
+impl ClaimsAsk {
+    fn filter(self, api: &Api) -> ClaimFilter {
+        let due = api.clock.now() - TimeDelta::days(i64::from(api.options.unshipped_after_days));
+        let late = self.overdue.then_some(due);
+        ClaimFilter {
+            programme_id: self.programme,
+            rule_id: self.rule,
+            reward_id: self.reward,
+            member_id: self.member,
+            stage: self.state,
+            needs_review: self.needs_review,
+            to_ship: self.to_ship || self.overdue,
+            from: self.from,
+            to: [self.to, late].into_iter().flatten().min(),
+        }
+    }
+}
+
+pub(crate) async fn list(
+    State(api): State<Arc<Api>>,
+    _: Reports,
+    headers: HeaderMap,
+    Asked(asked): Asked<ClaimsAsk>,
+) -> Result<Response, Problem> {
+    let limit = limit(asked.limit)?;
+    let cursor = asked.cursor;
+    let filter = asked.filter(&api);
+    let mut claims = api.ask(api.store.list_claims(&filter, cursor, limit + 1)).await?;
+    if !csv::is_wanted(&headers) {
+        return Ok(page(claims, limit, |claim| Some(claim.claim_id.to_string())));
+    }
+    let more = claims.len() > limit as usize;
+    claims.truncate(limit as usize);
+    let next = claims.last().filter(|_| more).map(|claim| claim.claim_id.to_string());
+    let rows: Vec<_> = claims.into_iter().map(row).collect();
+    Ok(csv::page("claims", cursor.is_none().then_some(COLUMNS), &rows, next.as_deref()))
+}
+
+pub(crate) async fn export(
+    State(api): State<Arc<Api>>,
+    _: Reports,
+    Asked(asked): Asked<ClaimsAsk>,
+) -> Result<Response, Problem> {
+    let rows = Exported { store: Arc::clone(&api.store), after: asked.cursor, filter: asked.filter(&api) };
+    csv::download(&api, "claims", COLUMNS, rows).await
+}
+
+struct Exported {
+    store: Arc<dyn Store>,
+    filter: ClaimFilter,
+    after: Option<Uuid>,
+}
+
+impl csv::Rows for Exported {
+    async fn next(&mut self) -> Result<Vec<Vec<Cell>>, Error> {
+        let claims = self.store.list_claims(&self.filter, self.after, EXPORT_PAGE).await?;
+        self.after = claims.last().map(|claim| claim.claim_id).or(self.after);
+        Ok(claims.into_iter().map(row).collect())
+    }
+}
+
+fn row(claim: ClaimView) -> Vec<Cell> {
+    vec![
+        claim.claim_id.to_string().into(),
+        claim.programme_id.into(),
+        claim.rule_id.into(),
+        claim.reward_id.into(),
+        claim.member_id.into(),
+        claim.state.into(),
+        claim.reject_code.into(),
+        claim.days_seen.into(),
+        claim.accepted_at.into(),
+        claim.settled_at.into(),
+        claim.fulfilled_at.into(),
+        claim.carrier.into(),
+        claim.tracking_number.into(),
+        claim.reversed_at.into(),
+        claim.review.into(),
+    ]
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ShipAsk {
+    carrier: CarrierCode,
+    tracking_number: TrackingNumber,
+    /// The number that it has was wrong.
+    #[serde(default)]
+    replace: bool,
+    #[serde(default)]
+    reason: String,
+}
+
+pub(crate) async fn ship(
+    State(api): State<Arc<Api>>,
+    warehouse: Warehouse,
+    Named(claim_id): Named<Uuid>,
+    Sent(ask): Sent<ShipAsk, COMMAND_BYTES>,
+) -> Result<Response, Problem> {
+    need_reason(&ask.reason)?;
+    let number = (api.numbers)(&ask.carrier, &ask.tracking_number);
+    let tracking_number = number.map_err(|fault| broken("/tracking_number", fault))?;
+    let shipment = Shipment { carrier: ask.carrier, tracking_number };
+    let by = By { id: api.new_id(), actor: warehouse.key_id, reason: ask.reason };
+    let changed = api.store.ship_claim(claim_id, &shipment, ask.replace, &by, api.clock.now());
+    answer(api.ask(changed).await?)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReverseAsk {
+    #[serde(default)]
+    reason: String,
+    /// What it took can be given out again; otherwise it is written off.
+    #[serde(default = "yes")]
+    restock: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Only what was not shipped.
+pub(crate) async fn cancel(
+    State(api): State<Arc<Api>>,
+    manager: EventManager,
+    Named(claim_id): Named<Uuid>,
+    Sent(ask): Sent<ReverseAsk, COMMAND_BYTES>,
+) -> Result<Response, Problem> {
+    take_back(&api, claim_id, manager.key_id, Reach::NotShipped, ask).await
+}
+
+/// Also what was shipped, for an admin.
+pub(crate) async fn reverse(
+    State(api): State<Arc<Api>>,
+    manager: EventManager,
+    admin: Result<Admin, Problem>,
+    Named(claim_id): Named<Uuid>,
+    Sent(ask): Sent<ReverseAsk, COMMAND_BYTES>,
+) -> Result<Response, Problem> {
+    let (reach, problem) = match admin {
+        Ok(_) => (Reach::Shipped, None),
+        Err(problem) => (Reach::NotShipped, Some(problem)),
+    };
+    match take_back(&api, claim_id, manager.key_id, reach, ask).await {
+        // Whoever may do less than that is told so, and not that it can't be.
+        Err(refused) if refused.kind() == Kind::Conflict => {
+            let claim = api.ask(api.store.claim(claim_id)).await?;
+            let shipped = claim.is_some_and(|claim| claim.state == Stage::Fulfilled.as_str());
+            Err(problem.filter(|_| shipped).unwrap_or(refused))
+        }
+        answer => answer,
+    }
+}
+
+async fn take_back(
+    api: &Api,
+    claim_id: Uuid,
+    actor: String,
+    reach: Reach,
+    ask: ReverseAsk,
+) -> Result<Response, Problem> {
+    need_reason(&ask.reason)?;
+    let by = By { id: api.new_id(), actor, reason: ask.reason };
+    let changed = api.store.reverse_claim(claim_id, reach, ask.restock, &by, api.clock.now());
+    answer(api.ask(changed).await?)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeepAsk {
+    #[serde(default)]
+    reason: String,
+}
+
+/// Somebody has looked at it again, and it stands.
+pub(crate) async fn keep(
+    State(api): State<Arc<Api>>,
+    manager: EventManager,
+    Named(claim_id): Named<Uuid>,
+    Sent(ask): Sent<KeepAsk, COMMAND_BYTES>,
+) -> Result<Response, Problem> {
+    need_reason(&ask.reason)?;
+    let by = By { id: api.new_id(), actor: manager.key_id, reason: ask.reason };
+    answer(api.ask(api.store.keep_claim(claim_id, &by, api.clock.now())).await?)
+}
+
+fn answer(changed: ClaimChanged) -> Result<Response, Problem> {
+    match changed {
+        ClaimChanged::NotThere => Err(not_found("claim, or it is not settled yet")),
+        ClaimChanged::Hindered(hindrance) => {
+            let detail = format!("{}; nothing was done.", said(hindrance));
+            Err(Problem::new(Kind::Conflict, detail))
+        }
+        ClaimChanged::Before(claim) => Ok(replayed(Json(claim).into_response())),
+        ClaimChanged::Done(claim) => Ok(Json(claim).into_response()),
+    }
+}
+
+fn said(hindrance: Hindrance) -> &'static str {
+    match hindrance {
+        Hindrance::Rejected => "It was refused: nothing was given out",
+        Hindrance::Reversed => "It was taken back",
+        Hindrance::NotAProduct => "It is for points: there is nothing to ship",
+        Hindrance::ShippedOtherwise => {
+            "It was shipped already, under another number; with \"replace\" this one takes its place"
+        }
+        Hindrance::Shipped => "It was shipped already: an admin can reverse it",
+    }
+}

@@ -1,0 +1,299 @@
+//! Rewards and their stock: looked at, changed with a reason, and what happened to it.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use chrono::DateTime;
+use forebay_intake::{Kind, Problem};
+use forebay_schemas::events::StockChangeKind;
+use forebay_schemas::{Code, RewardId};
+use forebay_store::{
+    By, Error, RewardView, StockAfter, StockCursor, StockEntry, StockMovement, StockOutcome, StockSetting,
+    StockView, Store,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::api::Api;
+use crate::callers::{EventManager, Reader, Reports};
+use crate::csv::{self, Cell};
+use crate::extract::{Asked, COMMAND_BYTES, Named, Sent};
+use crate::failure::not_found;
+use crate::idempotency::{need_key, replayed, reused};
+use crate::page::{limit, page};
+use crate::rules::{broken, need_reason};
+
+/// Entries that an export reads at once.
+const EXPORT_PAGE: u32 = 500;
+/// Most that a stock may hold: so that sums stay far from the end of what a number holds.
+const MOST: i64 = 1_000_000_000_000;
+const COLUMNS: &[&str] = &["at", "kind", "delta", "left", "total", "claim_id", "actor", "reason", "id"];
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RewardsAsk {
+    limit: Option<u32>,
+    cursor: Option<RewardId>,
+}
+
+pub(crate) async fn rewards(
+    State(api): State<Arc<Api>>,
+    _: Reader,
+    Asked(asked): Asked<RewardsAsk>,
+) -> Result<Response, Problem> {
+    let limit = limit(asked.limit)?;
+    let rewards = api.ask(api.store.rewards(asked.cursor.as_ref(), limit + 1)).await?;
+    Ok(page(rewards, limit, |reward| Some(reward.reward_id.clone())))
+}
+
+pub(crate) async fn one(
+    State(api): State<Arc<Api>>,
+    _: Reader,
+    Named(reward_id): Named<RewardId>,
+) -> Result<Response, Problem> {
+    let RewardView { stock, reward_id, name, .. } = api.reward(&reward_id).await?;
+    let stock = stock.ok_or_else(no_stock)?;
+    let version = stock.version;
+    Ok(tagged(Json(Shown { reward_id, name, stock }).into_response(), version))
+}
+
+/// A stock, as it is shown.
+#[derive(Debug, Serialize)]
+struct Shown {
+    reward_id: String,
+    name: String,
+    #[serde(flatten)]
+    stock: StockView,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MoveAsk {
+    kind: StockChangeKind,
+    delta: i64,
+    #[serde(default)]
+    reason: String,
+}
+
+/// By so many.
+pub(crate) async fn change(
+    State(api): State<Arc<Api>>,
+    manager: EventManager,
+    Named(reward_id): Named<RewardId>,
+    headers: HeaderMap,
+    Sent(ask): Sent<MoveAsk, COMMAND_BYTES>,
+) -> Result<Response, Problem> {
+    let key = need_key(&headers)?.to_owned();
+    need_reason(&ask.reason)?;
+    let MoveAsk { kind, delta, reason } = ask;
+    match kind {
+        StockChangeKind::Set | StockChangeKind::Reversal => {
+            return Err(broken("/kind", "must be receive, correct or return"));
+        }
+        StockChangeKind::Receive | StockChangeKind::Return if !(1..=MOST).contains(&delta) => {
+            return Err(broken("/delta", format!("must be 1 to {MOST}; to take away, the kind is correct")));
+        }
+        _ if delta == 0 || delta.abs() > MOST => {
+            return Err(broken("/delta", format!("must not be 0, and {MOST} at most")));
+        }
+        _ => {}
+    }
+    let movement = StockMovement { reward_id, kind, delta, key };
+    let by = By { id: api.new_id(), actor: manager.key_id, reason };
+    answer(api.ask(api.store.move_stock(&movement, &by, api.clock.now())).await?)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetAsk {
+    total: i64,
+    low_at: Option<i64>,
+    #[serde(default)]
+    reason: String,
+}
+
+/// To so many, by somebody who has seen what there was.
+pub(crate) async fn set(
+    State(api): State<Arc<Api>>,
+    manager: EventManager,
+    Named(reward_id): Named<RewardId>,
+    headers: HeaderMap,
+    Sent(ask): Sent<SetAsk, COMMAND_BYTES>,
+) -> Result<Response, Problem> {
+    let Some(tag) = headers.get(header::IF_MATCH) else {
+        let detail = "Send If-Match with the ETag of the stock that you have seen.";
+        return Err(Problem::new(Kind::PreconditionRequired, detail));
+    };
+    need_reason(&ask.reason)?;
+    let within = |n: i64| (0..=MOST).contains(&n);
+    if !within(ask.total) {
+        return Err(broken("/total", format!("must be 0 to {MOST}")));
+    }
+    if !ask.low_at.is_none_or(within) {
+        return Err(broken("/low_at", format!("must be 0 to {MOST}")));
+    }
+    let seen = tag.to_str().ok().and_then(|tag| tag.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok());
+    // What is none of our tags is not the present one.
+    let version = seen.unwrap_or(-1);
+    let setting = StockSetting { reward_id, total: ask.total, low_at: ask.low_at, version };
+    let by = By { id: api.new_id(), actor: manager.key_id, reason: ask.reason };
+    answer(api.ask(api.store.set_stock(&setting, &by, api.clock.now())).await?)
+}
+
+fn answer(outcome: StockOutcome) -> Result<Response, Problem> {
+    let shown = |after: StockAfter| {
+        let version = after.version;
+        tagged(Json(after).into_response(), version)
+    };
+    match outcome {
+        StockOutcome::Done(after) => Ok(shown(after)),
+        StockOutcome::Before(after) => Ok(replayed(shown(after))),
+        StockOutcome::NotThere => Err(no_stock()),
+        StockOutcome::KeyReused => Err(reused()),
+        StockOutcome::Stale(now) => {
+            let detail = "The stock was changed since you saw it; nothing was done.";
+            let problem = Problem::new(Kind::PreconditionFailed, detail);
+            Err(match HeaderValue::try_from(etag(now.version)) {
+                Ok(tag) => problem.header(header::ETAG, tag),
+                Err(_) => problem,
+            })
+        }
+        StockOutcome::BelowCommitted(now) => {
+            let committed = now.issued + now.reserved;
+            let detail = format!(
+                "{committed} of {} were given out or are held back, and no total can be below that; nothing was done.",
+                now.total
+            );
+            Err(Problem::new(Kind::Conflict, detail).code(Code::StockBelowCommitted))
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HistoryAsk {
+    limit: Option<u32>,
+    cursor: Option<Place>,
+}
+
+/// A cursor: microseconds and an id.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Place(StockCursor);
+
+impl TryFrom<String> for Place {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let read = || {
+            let (at, id) = text.split_once('_')?;
+            let at = DateTime::from_timestamp_micros(at.parse().ok()?)?;
+            Some(Self(StockCursor { at, id: id.parse().ok()? }))
+        };
+        read().ok_or("a cursor must be one that a page has given")
+    }
+}
+
+fn place(entry: &StockEntry) -> String {
+    format!("{}_{}", entry.at.timestamp_micros(), entry.id)
+}
+
+pub(crate) async fn history(
+    State(api): State<Arc<Api>>,
+    _: Reports,
+    Named(reward_id): Named<RewardId>,
+    headers: HeaderMap,
+    Asked(asked): Asked<HistoryAsk>,
+) -> Result<Response, Problem> {
+    let limit = limit(asked.limit)?;
+    let after = asked.cursor.map(|place| place.0);
+    let mut entries = api.ask(api.store.stock_history(&reward_id, after, limit + 1)).await?;
+    if entries.is_empty() {
+        // Nothing may mean that there is no such reward.
+        api.reward(&reward_id).await?;
+    }
+    if !csv::is_wanted(&headers) {
+        return Ok(page(entries, limit, |entry| Some(place(entry))));
+    }
+    let more = entries.len() > limit as usize;
+    entries.truncate(limit as usize);
+    let next = entries.last().filter(|_| more).map(place);
+    let rows: Vec<_> = entries.into_iter().map(row).collect();
+    Ok(csv::page("stock-history", after.is_none().then_some(COLUMNS), &rows, next.as_deref()))
+}
+
+pub(crate) async fn export(
+    State(api): State<Arc<Api>>,
+    _: Reports,
+    Named(reward_id): Named<RewardId>,
+) -> Result<Response, Problem> {
+    api.reward(&reward_id).await?;
+    let rows = Exported { store: Arc::clone(&api.store), reward_id, after: None };
+    csv::download(&api, "stock-history", COLUMNS, rows).await
+}
+
+struct Exported {
+    store: Arc<dyn Store>,
+    reward_id: RewardId,
+    after: Option<StockCursor>,
+}
+
+impl csv::Rows for Exported {
+    async fn next(&mut self) -> Result<Vec<Vec<Cell>>, Error> {
+        let entries = self.store.stock_history(&self.reward_id, self.after, EXPORT_PAGE).await?;
+        self.after = entries.last().map(StockCursor::from).or(self.after);
+        Ok(entries.into_iter().map(row).collect())
+    }
+}
+
+fn row(entry: StockEntry) -> Vec<Cell> {
+    vec![
+        entry.at.into(),
+        entry.kind.into(),
+        entry.delta.into(),
+        entry.left.into(),
+        entry.total.into(),
+        entry.claim_id.map(|id| id.to_string()).into(),
+        entry.actor.into(),
+        entry.reason.into(),
+        entry.id.to_string().into(),
+    ]
+}
+
+impl Api {
+    async fn reward(&self, id: &RewardId) -> Result<RewardView, Problem> {
+        let found = self.ask(self.store.reward(id)).await?;
+        found.ok_or_else(|| not_found("reward"))
+    }
+}
+
+fn no_stock() -> Problem {
+    not_found("stock: there is no such reward, or it never runs out")
+}
+
+fn etag(version: i64) -> String {
+    format!("\"{version}\"")
+}
+
+fn tagged(mut response: Response, version: i64) -> Response {
+    if let Ok(tag) = HeaderValue::try_from(etag(version)) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_reads_back_and_what_is_none_is_refused() {
+        let place = Place::try_from("1700000000000001_00000000-0000-0000-0000-000000000007".to_owned()).unwrap();
+        assert_eq!((place.0.at.timestamp_micros(), place.0.id.as_u128()), (1_700_000_000_000_001, 7));
+        for text in ["", "x", "1_2", "_00000000-0000-0000-0000-000000000007"] {
+            assert!(Place::try_from(text.to_owned()).is_err(), "{text}");
+        }
+    }
+}

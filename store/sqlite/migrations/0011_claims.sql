@@ -1,0 +1,57 @@
+-- Claims after they were settled, and changes of stock that people make.
+
+-- `state` stays what it was settled as; what came after it stands in columns of its own. A claim that was shipped goes
+-- on holding its slot; one that was taken back does not.
+alter table claim add column fulfilled_at integer check (fulfilled_at is null or state = 'granted');
+alter table claim add column carrier text;
+alter table claim add column tracking_number text;
+alter table claim add column reversed_at integer check (reversed_at is null or state = 'granted');
+-- Why somebody should look at it again, since when.
+alter table claim add column review text;
+alter table claim add column review_at integer;
+
+drop index claim_one_a_slot;
+create unique index claim_one_live on claim (member_id, programme_id, rule_id, slot)
+    where state = 'granted' and reversed_at is null;
+create index claim_newest on claim (settled_at desc, id desc);
+create index claim_granted on claim (reward_id, settled_at desc, id desc)
+    where state = 'granted' and fulfilled_at is null and reversed_at is null;
+create index claim_in_review on claim (settled_at desc, id desc) where review_at is not null and reversed_at is null;
+create index movement_of_reward on movement (reward_id, created_at desc, claim_id desc);
+
+-- Grows with every change that people make, and with no claim.
+alter table stock add column version integer not null default 0;
+
+-- Changes of stock other than by a claim that is granted. Append only; an erasure may take a name out of a reason.
+create table stock_change (
+    id blob not null primary key check (length(id) = 16),
+    reward_id text not null references reward,
+    kind text not null check (kind in ('receive', 'correct', 'return', 'set', 'reversal')),
+    delta_total integer not null,
+    delta_issued integer not null,
+    -- What there was after it.
+    total integer not null,
+    remaining integer not null,
+    low_at integer not null,
+    version integer not null,
+    claim_id blob references claim,
+    -- The key by which a repeat is known, of this actor.
+    idem_key text,
+    actor text not null,
+    reason text not null,
+    at integer not null,
+    unique (actor, idem_key),
+    check ((kind = 'reversal') = (claim_id is not null))
+) strict, without rowid;
+create index stock_change_of_reward on stock_change (reward_id, at desc, id desc);
+
+create trigger stock_change_no_delete before delete on stock_change
+begin select raise(abort, 'table stock_change is append only'); end;
+create trigger stock_change_no_update before update on stock_change
+when new.reason not like '%forebay:erased%'
+    or (old.id, old.reward_id, old.kind, old.delta_total, old.delta_issued, old.total, old.remaining, old.low_at,
+        old.version, old.claim_id, old.idem_key, old.actor, old.at)
+       is not
+       (new.id, new.reward_id, new.kind, new.delta_total, new.delta_issued, new.total, new.remaining, new.low_at,
+        new.version, new.claim_id, new.idem_key, new.actor, new.at)
+begin select raise(abort, 'table stock_change is append only'); end;
