@@ -57,6 +57,12 @@ impl Address {
         Ok(Self { uri })
     }
 
+    /// The virtual host.
+    #[must_use]
+    pub fn vhost(&self) -> &str {
+        &self.uri.vhost
+    }
+
     /// For the one place that connects.
     pub(crate) fn uri(&self) -> AMQPUri {
         self.uri.clone()

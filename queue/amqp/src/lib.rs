@@ -30,9 +30,11 @@ mod stall;
 mod stats;
 mod subscription;
 mod topology;
+mod users;
 mod waiting;
 
 pub use address::{Address, InvalidAddress};
 pub use broker::AmqpBroker;
 pub use options::{Options, StallOptions, TopologyOptions};
 pub use stats::{Figures, Stats};
+pub use users::{USERS, User};

@@ -7,3 +7,4 @@ mod proxy;
 mod supply;
 #[path = "../support/mod.rs"]
 mod support;
+mod users;

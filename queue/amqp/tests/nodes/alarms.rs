@@ -32,7 +32,7 @@ impl Drop for Alarm {
     }
 }
 
-fn rabbitmqctl(arguments: [&str; 2]) {
+pub(crate) fn rabbitmqctl(arguments: [&str; 2]) {
     let mut command = std::process::Command::new(setting("FOREBAY_TEST_RABBITMQCTL"));
     let output = command.args(arguments).output().expect("rabbitmqctl runs");
     assert!(output.status.success(), "{output:?}");

@@ -7,6 +7,7 @@ mod own_broker;
 mod restarts;
 #[path = "../support/mod.rs"]
 mod support;
+mod timeout;
 mod traffic;
 
 use tokio::sync::{Mutex, MutexGuard};
