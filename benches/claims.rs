@@ -29,7 +29,7 @@ pub(crate) async fn open_programme(store: &dyn Store) {
         kind: RewardKind::Product { sku: "MUG-1".to_owned() },
         stock: Some(stock),
     };
-    let rule = Rule { id: RuleId::new(RULE).unwrap(), reward, days_required: 1, max_per_member: 1 };
+    let rule = Rule::new(RuleId::new(RULE).unwrap(), reward, 1);
     let programme = Programme {
         id: ProgrammeId::new(PROGRAMME).unwrap(),
         name: "Autumn".to_owned(),
@@ -42,6 +42,7 @@ pub(crate) async fn open_programme(store: &dyn Store) {
         claim_until: now + Duration::days(60),
         state: ProgrammeState::Active,
         points_per_1000_minor: 0,
+        points_valid_days: None,
         rules: vec![rule],
     };
     store.put_programme(&programme, now).await.unwrap();

@@ -1,5 +1,6 @@
 //! `POST /v1/programmes/{programme_id}/check-ins`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -7,11 +8,10 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, NaiveDate, Utc};
-use forebay_domain::programme::Programme;
+use forebay_domain::settlement::{Books, MemberProgress, NotCounted};
 use forebay_intake::Problem;
-use forebay_schemas::events::{CheckInRequested, RejectCode};
+use forebay_schemas::events::CheckInRequested;
 use forebay_schemas::{MemberId, ProgrammeId};
-use forebay_store::{BalanceView, MemberDays};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,9 @@ use crate::callers::MembersActor;
 use crate::extract::{Arrived, COMMAND_BYTES, Named, Sent};
 use crate::failure::not_found;
 use crate::wait::{Waiting, Wish};
+
+/// Most days that are answered for one member in one programme.
+const DAYS_MAX: usize = 400;
 
 /// What can't stand in a path segment as it is (RFC 3986); a member id may hold any visible character.
 const SEGMENT: &AsciiSet = &CONTROLS
@@ -57,9 +60,42 @@ struct CheckInOutcome {
     event_id: String,
     on_date: NaiveDate,
     counted: bool,
+    /// Why it does not count.
     #[serde(skip_serializing_if = "Option::is_none")]
-    reject_code: Option<RejectCode>,
+    reject_code: Option<NotCounted>,
+    #[serde(flatten)]
+    overview: Overview,
+}
+
+/// How far a member has come in a programme.
+#[derive(Debug, Serialize)]
+pub(crate) struct Overview {
+    #[serde(flatten)]
+    progress: MemberProgress,
+    /// Days that count, ascending, the newest 400.
     days: Vec<NaiveDate>,
+    /// Days that were taken away, likewise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    voided: Vec<NaiveDate>,
+}
+
+impl Overview {
+    /// None when there is no such programme.
+    pub(crate) fn of(
+        books: &Books,
+        programme_id: &ProgrammeId,
+        member_id: &MemberId,
+        now: DateTime<Utc>,
+    ) -> Option<Self> {
+        let progress = books.progress_of(programme_id, member_id, now)?;
+        let key = (programme_id.clone(), member_id.clone());
+        let newest = |days: Option<&BTreeSet<NaiveDate>>| {
+            let mut days: Vec<NaiveDate> = days.into_iter().flatten().rev().take(DAYS_MAX).copied().collect();
+            days.reverse();
+            days
+        };
+        Some(Self { progress, days: newest(books.days.get(&key)), voided: newest(books.voided.get(&key)) })
+    }
 }
 
 pub(crate) async fn post(
@@ -94,32 +130,25 @@ async fn outcome(
     at: DateTime<Utc>,
     event_id: &str,
 ) -> Option<Result<CheckInOutcome, Problem>> {
-    let programmes = waiting.ask(api.store.programmes()).await?;
-    let Some(programme) = programmes.into_iter().find(|p| p.id == data.programme_id) else {
-        return Some(Err(not_found("programme")));
-    };
-    let on_date = programme.day_of(at);
-    let balance = waiting.ask(api.store.member_balance(&data.member_id)).await?;
-    let refused = refusal(&programme, on_date, &balance);
+    let CheckInRequested { programme_id, member_id } = data;
     loop {
-        let member_days = api.store.member_days(&data.programme_id, &data.member_id);
-        let MemberDays { days } = waiting.ask(member_days).await?;
-        let counted = days.contains(&on_date);
-        if counted || refused.is_some() {
-            let reject_code = refused.filter(|_| !counted);
+        let books = waiting.ask(api.store.member_books(programme_id, member_id)).await?;
+        let Some(programme) = books.programmes.get(programme_id) else {
+            return Some(Err(not_found("programme")));
+        };
+        let on_date = programme.day_of(at);
+        let counted = books
+            .days
+            .get(&(programme_id.clone(), member_id.clone()))
+            .is_some_and(|days| days.contains(&on_date));
+        let reject_code = books.not_counted(programme, member_id, on_date);
+        if counted || reject_code.is_some() {
+            let overview = Overview::of(&books, programme_id, member_id, at)?;
             let event_id = event_id.to_owned();
-            return Some(Ok(CheckInOutcome { event_id, on_date, counted, reject_code, days }));
+            return Some(Ok(CheckInOutcome { event_id, on_date, counted, reject_code, overview }));
         }
         if !waiting.again().await {
             return None;
         }
     }
-}
-
-/// Why the check-in will not count, as far as it can be told before it is settled.
-fn refusal(programme: &Programme, on_date: NaiveDate, member: &BalanceView) -> Option<RejectCode> {
-    if !programme.takes(on_date) {
-        return Some(RejectCode::ProgrammeNotActive);
-    }
-    member.blocked.then_some(RejectCode::MemberBlocked)
 }

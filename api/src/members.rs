@@ -7,11 +7,12 @@ use axum::extract::State;
 use axum::response::Response;
 use forebay_intake::Problem;
 use forebay_schemas::{MemberId, ProgrammeId};
-use forebay_store::{BalanceView, MemberDays};
+use forebay_store::BalanceView;
 use serde::Deserialize;
 
 use crate::api::Api;
 use crate::callers::Reader;
+use crate::check_ins::Overview;
 use crate::extract::{Asked, Named};
 use crate::failure::not_found;
 use crate::page::{limit, page};
@@ -20,13 +21,10 @@ pub(crate) async fn days(
     State(api): State<Arc<Api>>,
     _: Reader,
     Named((programme_id, member_id)): Named<(ProgrammeId, MemberId)>,
-) -> Result<Json<MemberDays>, Problem> {
-    let days = api.ask(api.store.member_days(&programme_id, &member_id)).await?;
-    // No days may mean that there is no such programme.
-    if days.days.is_empty() && !api.ask(api.store.programmes()).await?.iter().any(|p| p.id == programme_id) {
-        return Err(not_found("programme"));
-    }
-    Ok(Json(days))
+) -> Result<Json<Overview>, Problem> {
+    let books = api.ask(api.store.member_books(&programme_id, &member_id)).await?;
+    let overview = Overview::of(&books, &programme_id, &member_id, api.clock.now());
+    overview.map(Json).ok_or_else(|| not_found("programme"))
 }
 
 pub(crate) async fn balance(

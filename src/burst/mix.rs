@@ -113,7 +113,7 @@ pub(crate) fn programme(now: DateTime<Utc>, tag: &Tag) -> Result<Programme, Exit
     };
     let rule = |id: &str, reward| -> Result<Rule, Exit> {
         let id = RuleId::new(id).map_err(Exit::failed)?;
-        Ok(Rule { id, reward, days_required: 1, max_per_member: 1 })
+        Ok(Rule::new(id, reward, 1))
     };
     let today = now.date_naive();
     let points = reward("points-500", "500 points", RewardKind::Points { points: 500 }, None)?;
@@ -131,6 +131,7 @@ pub(crate) fn programme(now: DateTime<Utc>, tag: &Tag) -> Result<Programme, Exit
         claim_until: now + Duration::days(60),
         state: ProgrammeState::Active,
         points_per_1000_minor: 10,
+        points_valid_days: None,
         rules: vec![rule("points", points)?, rule("mug", mug)?],
     })
 }

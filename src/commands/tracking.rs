@@ -87,7 +87,7 @@ pub(crate) async fn returns(args: &ApiArgs, command: ReturnCommand) -> Result<()
 }
 
 /// A path of the api, made of these words whatever they hold.
-fn path(words: &[&str]) -> Result<String, Exit> {
+pub(crate) fn path(words: &[&str]) -> Result<String, Exit> {
     let mut url = Url::parse("http://api/v1").map_err(Exit::failed)?;
     if let Ok(mut segments) = url.path_segments_mut() {
         segments.extend(words);
@@ -100,7 +100,7 @@ fn path(words: &[&str]) -> Result<String, Exit> {
 }
 
 /// A page, or all pages as one.
-async fn list<const N: usize>(
+pub(crate) async fn list<const N: usize>(
     api: &Api,
     path: &str,
     query: [(&str, Option<String>); N],
@@ -125,7 +125,7 @@ async fn list<const N: usize>(
     Ok(answer)
 }
 
-fn listed(answer: &Value, json: bool, empty: &str, rows: fn(&[Value]) -> String) -> Result<(), Exit> {
+pub(crate) fn listed(answer: &Value, json: bool, empty: &str, rows: fn(&[Value]) -> String) -> Result<(), Exit> {
     if json {
         return people::print_json(answer);
     }

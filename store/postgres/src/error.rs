@@ -20,6 +20,14 @@ impl From<Error> for Stop {
     }
 }
 
+/// For reads, which are not tried again.
+impl From<Stop> for Error {
+    fn from(stop: Stop) -> Self {
+        let (Stop::Conflict(error) | Stop::Failed(error)) = stop;
+        error
+    }
+}
+
 impl From<sqlx::Error> for Stop {
     fn from(error: sqlx::Error) -> Self {
         // Serialization failure, deadlock, unique key.

@@ -1,113 +1,315 @@
 //! Programmes with their rules, rewards and first stock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{DateTime, Utc};
-use forebay_domain::programme::{CountMode, Programme, ProgrammeState, Reward, RewardKind, Rule, StockPlan};
-use forebay_schemas::ProgrammeId;
-use forebay_store::Error;
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, Utc};
+use forebay_domain::programme::{InUse, Programme, ProgrammeState, Reward, RewardKind, Rule, StockPlan};
+use forebay_schemas::{ProgrammeId, RewardId};
+use forebay_store::programmes::{house, judge_put, judge_state, put_by_house, put_entry, state_entry};
+use forebay_store::{By, Error, ProgrammePut, ProgrammeRecord, Programmes, Seen, StateSet};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
 use crate::error::Fault;
-use crate::rows::{Reading, micros, unreadable};
+use crate::rows::{Reading, json, micros, unreadable};
+use crate::{SqliteStore, audit_log};
 
 /// Every programme with its rules in their order.
 pub(crate) async fn all(conn: &mut SqliteConnection) -> Result<BTreeMap<ProgrammeId, Programme>, Fault> {
-    let mut programmes = BTreeMap::new();
-    for row in &sqlx::query("select * from programme").fetch_all(&mut *conn).await? {
-        let programme = programme(row)?;
-        programmes.insert(programme.id.clone(), programme);
+    let records = records(conn, None).await?;
+    Ok(records.into_iter().map(|(id, record)| (id, record.programme)).collect())
+}
+
+/// One programme, or all of them.
+pub(crate) async fn records(
+    conn: &mut SqliteConnection,
+    only: Option<&ProgrammeId>,
+) -> Result<BTreeMap<ProgrammeId, ProgrammeRecord>, Fault> {
+    let mut records = BTreeMap::new();
+    let rows = sqlx::query("select * from programme where ?1 is null or id = ?1")
+        .bind(only.map(ProgrammeId::as_str))
+        .fetch_all(&mut *conn)
+        .await?;
+    for row in &rows {
+        let record = record(row)?;
+        records.insert(record.programme.id.clone(), record);
+    }
+    if records.is_empty() {
+        return Ok(records);
     }
     let rows = sqlx::query(
-        "select u.programme_id, u.id, u.days_required, u.max_per_member,
-                r.id as reward_id, r.name, r.points, r.sku, s.total, s.low_at
+        "select u.*, r.name, r.points, r.sku, s.total, s.low_at
          from rule u join reward r on r.id = u.reward_id left join stock s on s.reward_id = r.id
+         where ?1 is null or u.programme_id = ?1
          order by u.programme_id, u.position",
     )
+    .bind(only.map(ProgrammeId::as_str))
     .fetch_all(conn)
     .await?;
     for row in &rows {
-        if let Some(programme) = programmes.get_mut(Reading::of("rule", row).get::<&str>("programme_id")?) {
-            programme.rules.push(rule(row)?);
+        if let Some(record) = records.get_mut(Reading::of("rule", row).get::<&str>("programme_id")?) {
+            record.programme.rules.push(rule(row)?);
         }
     }
-    Ok(programmes)
+    Ok(records)
 }
 
-fn programme(row: &SqliteRow) -> Result<Programme, Fault> {
+fn record(row: &SqliteRow) -> Result<ProgrammeRecord, Fault> {
     let row = Reading::of("programme", row);
-    Ok(Programme {
+    let programme = Programme {
         id: row.parsed("id")?,
         name: row.get("name")?,
         tz: row.parsed("tz")?,
         day_start_min: row.narrow("day_start_min")?,
-        count_mode: match row.get("count_mode")? {
-            "total" => CountMode::Total,
-            "consecutive" => CountMode::Consecutive,
-            _ => return Err(unreadable("programme", "count_mode", "not a way to count")),
-        },
+        count_mode: row.parsed("count_mode")?,
         grace_days: row.narrow("grace_days")?,
         starts_on: row.date("starts_on")?,
         ends_on: row.date("ends_on")?,
         claim_until: row.instant("claim_until")?,
-        state: match row.get("state")? {
-            "draft" => ProgrammeState::Draft,
-            "active" => ProgrammeState::Active,
-            "paused" => ProgrammeState::Paused,
-            "ended" => ProgrammeState::Ended,
-            _ => return Err(unreadable("programme", "state", "not a state")),
-        },
+        state: row.parsed("state")?,
         points_per_1000_minor: row.get("points_per_1000_minor")?,
+        points_valid_days: row.get("points_valid_days")?,
         rules: Vec::new(),
-    })
+    };
+    Ok(ProgrammeRecord { programme, version: row.get("version")?, changed_at: row.instant("changed_at")? })
 }
 
 fn rule(row: &SqliteRow) -> Result<Rule, Fault> {
-    let (row, reward, stock) =
-        (Reading::of("rule", row), Reading::of("reward", row), Reading::of("stock", row));
+    let reward = reward(row, "reward_id")?;
+    let row = Reading::of("rule", row);
+    Ok(Rule {
+        id: row.parsed("id")?,
+        reward,
+        days_required: row.narrow("days_required")?,
+        max_per_member: row.narrow("max_per_member")?,
+        count_mode: row.parsed_if_any("count_mode")?,
+        grace_days: row.get("grace_days")?,
+        claim_until: row.instant_if_any("claim_until")?,
+    })
+}
+
+fn reward(row: &SqliteRow, id: &'static str) -> Result<Reward, Fault> {
+    let (reward, stock) = (Reading::of("reward", row), Reading::of("stock", row));
     let kind = match (reward.get("points")?, reward.get("sku")?) {
         (Some(points), None) => RewardKind::Points { points },
         (None, Some(sku)) => RewardKind::Product { sku },
         _ => return Err(unreadable("reward", "kind", "neither points nor a product")),
     };
     let plan = stock.get::<Option<i64>>("total")?.zip(stock.get::<Option<i64>>("low_at")?);
-    Ok(Rule {
-        id: row.parsed("id")?,
-        reward: Reward {
-            id: reward.parsed("reward_id")?,
-            name: reward.get("name")?,
-            kind,
-            stock: plan.map(|(total, low_at)| StockPlan { total, low_at }),
-        },
-        days_required: row.narrow("days_required")?,
-        max_per_member: row.narrow("max_per_member")?,
+    Ok(Reward {
+        id: reward.parsed(id)?,
+        name: reward.get("name")?,
+        kind,
+        stock: plan.map(|(total, low_at)| StockPlan { total, low_at }),
     })
 }
 
-/// Creates a programme, or changes what may be changed of it.
-pub(crate) async fn write(
+#[async_trait]
+impl Programmes for SqliteStore {
+    async fn change_programme(
+        &self,
+        programme: &Programme,
+        seen: Seen,
+        dry_run: bool,
+        by: &By,
+        now: DateTime<Utc>,
+    ) -> Result<ProgrammePut, Error> {
+        let (programme, by) = (programme.clone(), by.clone());
+        self.write(move |conn| Box::pin(async move { put(conn, &programme, seen, dry_run, &by, now).await }))
+            .await
+    }
+
+    async fn put_programme(&self, programme: &Programme, now: DateTime<Utc>) -> Result<(), Error> {
+        let by = house(self.ids.next());
+        let put = self.change_programme(programme, Seen::Whatever, false, &by, now).await?;
+        put_by_house(put, &programme.id)
+    }
+
+    async fn set_programme_state(
+        &self,
+        id: &ProgrammeId,
+        state: ProgrammeState,
+        by: &By,
+        now: DateTime<Utc>,
+    ) -> Result<StateSet, Error> {
+        let (id, by) = (id.clone(), by.clone());
+        self.write(move |conn| Box::pin(async move { set_state(conn, &id, state, &by, now).await })).await
+    }
+
+    async fn programmes(&self) -> Result<Vec<Programme>, Error> {
+        let mut read = self.db.read().begin().await.map_err(Fault::from)?;
+        Ok(all(&mut read).await?.into_values().collect())
+    }
+
+    async fn programme(&self, id: &ProgrammeId) -> Result<Option<ProgrammeRecord>, Error> {
+        let mut read = self.db.read().begin().await.map_err(Fault::from)?;
+        Ok(records(&mut read, Some(id)).await?.remove(id))
+    }
+}
+
+async fn put(
     conn: &mut SqliteConnection,
     programme: &Programme,
+    seen: Seen,
+    dry_run: bool,
+    by: &By,
+    now: DateTime<Utc>,
+) -> Result<ProgrammePut, Fault> {
+    let before = records(conn, Some(&programme.id)).await?.remove(&programme.id);
+    let in_use = in_use(conn, programme).await?;
+    let changes = match judge_put(before.as_ref(), programme, seen, &in_use) {
+        Ok(changes) => changes,
+        Err(instead) => return Ok(instead),
+    };
+    let version = before.as_ref().map_or(0, |before| before.version) + 1;
+    if before.is_some() && changes.is_empty() {
+        return Ok(ProgrammePut::Done { version: version - 1, changes });
+    }
+    if !dry_run {
+        write(conn, programme, version, now).await?;
+        let entry = put_entry(by, before.as_ref().map(|before| &before.programme), programme, &changes, now);
+        audit_log::note(conn, &entry).await?;
+    }
+    Ok(ProgrammePut::Done { version, changes })
+}
+
+async fn set_state(
+    conn: &mut SqliteConnection,
+    id: &ProgrammeId,
+    state: ProgrammeState,
+    by: &By,
+    now: DateTime<Utc>,
+) -> Result<StateSet, Fault> {
+    let Some(before) = records(conn, Some(id)).await?.remove(id) else { return Ok(StateSet::Unknown) };
+    let any_day = first_and_last_day(conn, id).await?.is_some();
+    if let Some(why) = judge_state(&before.programme, state, any_day) {
+        return Ok(StateSet::Refused(why));
+    }
+    let version = before.version + 1;
+    sqlx::query("update programme set state = ?2, version = ?3, changed_at = ?4 where id = ?1")
+        .bind(id.as_str())
+        .bind(state.as_str())
+        .bind(version)
+        .bind(micros(now))
+        .execute(&mut *conn)
+        .await?;
+    audit_log::note(conn, &state_entry(by, id, before.programme.state, state, now)).await?;
+    Ok(StateSet::Done(version))
+}
+
+async fn first_and_last_day(
+    conn: &mut SqliteConnection,
+    id: &ProgrammeId,
+) -> Result<Option<(NaiveDate, NaiveDate)>, Fault> {
+    let row = sqlx::query(
+        "select min(on_date) as first, max(on_date) as last from attendance where programme_id = ?",
+    )
+    .bind(id.as_str())
+    .fetch_one(conn)
+    .await?;
+    let row = Reading::of("attendance", &row);
+    Ok(row.parsed_if_any("first")?.zip(row.parsed_if_any("last")?))
+}
+
+/// What rests on the programme, and on the rewards that it names.
+async fn in_use(conn: &mut SqliteConnection, programme: &Programme) -> Result<InUse, Fault> {
+    let mut in_use = InUse { days: first_and_last_day(conn, &programme.id).await?, ..InUse::default() };
+    let rows = sqlx::query(
+        "select u.id from rule u where u.programme_id = ? and exists (
+            select 1 from claim where programme_id = u.programme_id and rule_id = u.id and state = 'granted'
+                                  and reversed_at is null
+         )",
+    )
+    .bind(programme.id.as_str())
+    .fetch_all(&mut *conn)
+    .await?;
+    for row in &rows {
+        in_use.claimed_rules.insert(Reading::of("rule", row).parsed("id")?);
+    }
+    let named: BTreeSet<&RewardId> = programme.rules.iter().map(|rule| &rule.reward.id).collect();
+    let rows = sqlx::query(
+        "select r.*, s.total, s.low_at, exists (
+            select 1 from claim where reward_id = r.id and state = 'granted' and reversed_at is null
+         ) as granted
+         from reward r left join stock s on s.reward_id = r.id
+         where r.id in (select value from json_each(?))",
+    )
+    .bind(json(&named)?)
+    .fetch_all(&mut *conn)
+    .await?;
+    for row in &rows {
+        let reward = reward(row, "id")?;
+        if Reading::of("claim", row).get("granted")? {
+            in_use.granted_rewards.insert(reward.id.clone());
+        }
+        in_use.rewards.insert(reward.id.clone(), reward);
+    }
+    let rows = sqlx::query(
+        "select distinct reward_id, programme_id from rule
+         where programme_id <> ?1 and reward_id in (select value from json_each(?2))",
+    )
+    .bind(programme.id.as_str())
+    .bind(json(&named)?)
+    .fetch_all(conn)
+    .await?;
+    for row in &rows {
+        let row = Reading::of("rule", row);
+        in_use.shared.entry(row.parsed("reward_id")?).or_default().insert(row.parsed("programme_id")?);
+    }
+    Ok(in_use)
+}
+
+async fn write(
+    conn: &mut SqliteConnection,
+    programme: &Programme,
+    version: i64,
     now: DateTime<Utc>,
 ) -> Result<(), Fault> {
-    let faults = programme.faults();
-    if !faults.is_empty() {
-        return Err(Error::Refused(faults.join("; ")).into());
-    }
-    keep_days(conn, programme).await?;
-    write_programme(conn, programme, now).await?;
+    sqlx::query(
+        "insert into programme (id, name, tz, day_start_min, count_mode, grace_days, starts_on, ends_on, claim_until,
+                                state, points_per_1000_minor, points_valid_days, version, changed_at)
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         on conflict (id) do update set name = excluded.name, tz = excluded.tz,
+             day_start_min = excluded.day_start_min, count_mode = excluded.count_mode,
+             grace_days = excluded.grace_days, starts_on = excluded.starts_on, ends_on = excluded.ends_on,
+             claim_until = excluded.claim_until, state = excluded.state,
+             points_per_1000_minor = excluded.points_per_1000_minor,
+             points_valid_days = excluded.points_valid_days, version = excluded.version,
+             changed_at = excluded.changed_at",
+    )
+    .bind(programme.id.as_str())
+    .bind(&programme.name)
+    .bind(programme.tz.name())
+    .bind(programme.day_start_min)
+    .bind(programme.count_mode.as_str())
+    .bind(programme.grace_days)
+    .bind(programme.starts_on.to_string())
+    .bind(programme.ends_on.to_string())
+    .bind(micros(programme.claim_until))
+    .bind(programme.state.as_str())
+    .bind(programme.points_per_1000_minor)
+    .bind(programme.points_valid_days)
+    .bind(version)
+    .bind(micros(now))
+    .execute(&mut *conn)
+    .await?;
     for rule in &programme.rules {
         write_reward(conn, &rule.reward).await?;
     }
+    write_rules(conn, programme).await
+}
+
+async fn write_rules(conn: &mut SqliteConnection, programme: &Programme) -> Result<(), Fault> {
     sqlx::query("delete from rule where programme_id = ?")
         .bind(programme.id.as_str())
         .execute(&mut *conn)
         .await?;
     for (position, rule) in (0_i64..).zip(&programme.rules) {
         sqlx::query(
-            "insert into rule (programme_id, id, position, reward_id, days_required, max_per_member)
-             values (?, ?, ?, ?, ?, ?)",
+            "insert into rule (programme_id, id, position, reward_id, days_required, max_per_member, count_mode,
+                               grace_days, claim_until)
+             values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(programme.id.as_str())
         .bind(rule.id.as_str())
@@ -115,69 +317,11 @@ pub(crate) async fn write(
         .bind(rule.reward.id.as_str())
         .bind(rule.days_required)
         .bind(rule.max_per_member)
+        .bind(rule.count_mode.map(|mode| mode.as_str()))
+        .bind(rule.grace_days)
+        .bind(rule.claim_until.map(micros))
         .execute(&mut *conn)
         .await?;
-    }
-    Ok(())
-}
-
-async fn write_programme(
-    conn: &mut SqliteConnection,
-    programme: &Programme,
-    now: DateTime<Utc>,
-) -> Result<(), Fault> {
-    sqlx::query(
-        "insert into programme (id, name, tz, day_start_min, count_mode, grace_days, starts_on, ends_on, claim_until,
-                                state, points_per_1000_minor, changed_at)
-         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-         on conflict (id) do update set name = excluded.name, tz = excluded.tz,
-             day_start_min = excluded.day_start_min, count_mode = excluded.count_mode,
-             grace_days = excluded.grace_days, starts_on = excluded.starts_on, ends_on = excluded.ends_on,
-             claim_until = excluded.claim_until, state = excluded.state,
-             points_per_1000_minor = excluded.points_per_1000_minor, changed_at = excluded.changed_at",
-    )
-    .bind(programme.id.as_str())
-    .bind(&programme.name)
-    .bind(programme.tz.name())
-    .bind(programme.day_start_min)
-    .bind(match programme.count_mode {
-        CountMode::Total => "total",
-        CountMode::Consecutive => "consecutive",
-    })
-    .bind(programme.grace_days)
-    .bind(programme.starts_on.to_string())
-    .bind(programme.ends_on.to_string())
-    .bind(micros(programme.claim_until))
-    .bind(match programme.state {
-        ProgrammeState::Draft => "draft",
-        ProgrammeState::Active => "active",
-        ProgrammeState::Paused => "paused",
-        ProgrammeState::Ended => "ended",
-    })
-    .bind(programme.points_per_1000_minor)
-    .bind(micros(now))
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Refuses another zone or start of the day once there are days: what was counted can't be counted anew.
-async fn keep_days(conn: &mut SqliteConnection, programme: &Programme) -> Result<(), Fault> {
-    let moved: bool = sqlx::query_scalar(
-        "select exists (select 1 from programme where id = ?1 and (tz <> ?2 or day_start_min <> ?3))
-            and exists (select 1 from attendance where programme_id = ?1)",
-    )
-    .bind(programme.id.as_str())
-    .bind(programme.tz.name())
-    .bind(programme.day_start_min)
-    .fetch_one(conn)
-    .await?;
-    if moved {
-        let why = format!(
-            "programme {}: its zone and its day's start are fixed, there is attendance",
-            programme.id
-        );
-        return Err(Error::Refused(why).into());
     }
     Ok(())
 }
