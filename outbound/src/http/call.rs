@@ -47,6 +47,11 @@ impl Call {
         Self::post(system, url, "application/json", body.to_string())
     }
 
+    /// A PUT of JSON.
+    pub fn put_json(system: impl Into<String>, url: Url, body: &serde_json::Value) -> Self {
+        Self { method: Method::PUT, ..Self::post_json(system, url, body) }
+    }
+
     /// A DELETE.
     pub fn delete(system: impl Into<String>, url: Url) -> Self {
         Self { method: Method::DELETE, ..Self::get(system, url) }

@@ -21,6 +21,10 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("outside token", include_str!("../migrations/0006_outside_token.sql")),
     ("due", include_str!("../migrations/0007_due.sql")),
     ("lists", include_str!("../migrations/0008_lists.sql")),
+    ("points", include_str!("../migrations/0009_points.sql")),
+    ("programmes", include_str!("../migrations/0010_programmes.sql")),
+    ("claims", include_str!("../migrations/0011_claims.sql")),
+    ("blocks", include_str!("../migrations/0012_blocks.sql")),
 ];
 
 #[async_trait]
