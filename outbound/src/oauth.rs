@@ -36,6 +36,8 @@ const YOUNG: f64 = 0.5;
 /// The life of a token of which nothing is said, and the longest that is believed.
 const LIFE_UNSAID: Duration = Duration::from_secs(300);
 const LIFE_MAX: Duration = Duration::from_secs(30 * 86_400);
+/// A token that ends sooner is not used for a call.
+const AT_LEAST: Duration = Duration::from_secs(1);
 /// Two refused tokens within this long mean that it is not the tokens.
 const REFUSED_AGAIN: Duration = Duration::from_secs(60);
 
@@ -133,8 +135,16 @@ struct Inner {
 
 #[derive(Default)]
 struct Held {
-    young: Option<(SecretString, Instant)>,
+    kept: Option<Kept>,
     refused_at: Option<Instant>,
+}
+
+struct Kept {
+    token: SecretString,
+    /// Until then nobody asks the store about it.
+    young_until: Instant,
+    /// Until then it is good.
+    good_until: Instant,
 }
 
 /// Neither the token nor the credentials.
@@ -155,9 +165,9 @@ impl TokenSource {
         // One of the process asks, the others wait here.
         let mut held = held.lock().await;
         loop {
-            let young = held.young.as_ref().filter(|(_, until)| *until > Instant::now());
-            if let Some((token, _)) = young {
-                return Ok(token.clone());
+            let young = held.kept.as_ref().filter(|kept| kept.young_until > Instant::now());
+            if let Some(kept) = young {
+                return Ok(kept.token.clone());
             }
             let (token, life) = match desk.store.token(&options.row(), LEASE).await? {
                 TokenState::Held { token, left, refresh_due: false } => (token, left),
@@ -175,9 +185,27 @@ impl TokenSource {
                     continue;
                 }
             };
-            held.young = Some((token.clone(), Instant::now() + life.mul_f64(YOUNG).min(BELIEVED_MAX)));
+            let now = Instant::now();
+            let young_until = now + life.mul_f64(YOUNG).min(BELIEVED_MAX);
+            held.kept = Some(Kept { token: token.clone(), young_until, good_until: now + life });
             return Ok(token);
         }
+    }
+
+    /// The token for a call that is to be made now, [`TokenSource::token`] having been asked for before it: one that is
+    /// good still, if it is here, without asking anybody.
+    ///
+    /// # Errors
+    /// [`TokenFault`].
+    pub async fn at_hand(&self) -> Result<SecretString, TokenFault> {
+        {
+            let held = self.0.held.lock().await;
+            let good = held.kept.as_ref().filter(|kept| kept.good_until > Instant::now() + AT_LEAST);
+            if let Some(kept) = good {
+                return Ok(kept.token.clone());
+            }
+        }
+        self.token().await
     }
 
     /// The system refused this token: it is used no more, by nobody. `false` when one was refused only just now, so
@@ -185,11 +213,11 @@ impl TokenSource {
     pub async fn refused(&self, token: &SecretString) -> bool {
         let Inner { desk, options, held } = self.0.as_ref();
         let mut held = held.lock().await;
-        let is_mine = |(mine, _): &(SecretString, Instant)| mine.expose_secret() == token.expose_secret();
+        let is_mine = |kept: &Kept| kept.token.expose_secret() == token.expose_secret();
         let mut hopeful = true;
         // Calls that were under way with the same token tell nothing new.
-        if held.young.as_ref().is_some_and(is_mine) {
-            held.young = None;
+        if held.kept.as_ref().is_some_and(is_mine) {
+            held.kept = None;
             hopeful = held.refused_at.is_none_or(|at| at.elapsed() > REFUSED_AGAIN);
             held.refused_at = Some(Instant::now());
         }

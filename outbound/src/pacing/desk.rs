@@ -30,6 +30,9 @@ pub(super) const CLOSED_BELIEVED: Duration = Duration::from_secs(1);
 const CLOSED_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The longest pause between two statements while somebody waits.
 const STATEMENT_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// The longest pause after statements that brought nothing, in margins of the quota: what may be granted is granted so
+/// far ahead, so that a fleet that asks once in a margin uses all of the rate.
+const BACK_OFF_MARGINS: u32 = 10;
 
 /// When a call may be made.
 #[derive(Debug, Clone, Copy)]
@@ -115,6 +118,8 @@ pub(super) struct Desk {
     smoother: DefaultDirectRateLimiter,
     /// Passes of the smoother for which the store granted nothing yet.
     passed: u32,
+    /// Statements that brought nothing, one after the other.
+    in_vain: u32,
     line: VecDeque<Asker>,
 }
 
@@ -122,7 +127,8 @@ impl Desk {
     pub(super) fn new(store: Arc<dyn Pacing + Send + Sync>, options: &PacerOptions, shut: Arc<Shut>) -> Self {
         let PacerOptions { key, terms, max_wait, .. } = options.clone();
         let (smoother, line) = (smoother(&terms), VecDeque::new());
-        Self { store, key, configured: terms, terms, version: 0, max_wait, shut, smoother, passed: 0, line }
+        let (passed, in_vain) = (0, 0);
+        Self { store, key, configured: terms, terms, version: 0, max_wait, shut, smoother, passed, in_vain, line }
     }
 
     /// Serves the line until the last pacer is gone.
@@ -250,6 +256,7 @@ impl Desk {
     fn hand_out(&mut self, grant: &Grant, asked_at: Instant) -> Duration {
         let answered_at = Instant::now();
         self.passed = self.passed.saturating_sub(grant.count);
+        self.in_vain = if grant.count == 0 { self.in_vain.saturating_add(1) } else { 0 };
         for k in 0..grant.count {
             let begins = grant.start_of(k);
             let use_by = asked_at + begins + self.terms.quota.margin;
@@ -263,9 +270,19 @@ impl Desk {
                 self.refuse(&NotNow::paced(grant.retry_in));
                 Duration::ZERO
             }
-            0 => grant.retry_in,
+            0 => self.back_off(grant.retry_in, rand::random()),
             // Half a margin before the next slot is due: early enough to miss none, late enough to get several.
             n => (grant.start_of(n - 1) + grant.spacing).saturating_sub(self.terms.quota.margin / 2),
         }
+    }
+
+    /// How long to wait after an answer that brought nothing, when a slot may be free after `retry_in`. Every process that
+    /// waits is told the same moment, and most of them come in vain: so each comes at a time of its own, half as often
+    /// each time. `chance` is in 0..1.
+    fn back_off(&self, retry_in: Duration, chance: f64) -> Duration {
+        let most = (self.terms.quota.margin * BACK_OFF_MARGINS).clamp(STATEMENT_GAP, STATEMENT_PAUSE_MAX);
+        let doubled = retry_in.max(STATEMENT_GAP) * 2_u32.pow(self.in_vain.min(10));
+        // Never before a slot may be free.
+        retry_in.max(doubled.min(most).mul_f64(0.5 + chance / 2.0))
     }
 }

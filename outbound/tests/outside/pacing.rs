@@ -20,6 +20,7 @@ struct Row {
     tat: DateTime<Utc>,
     closed: Option<(DateTime<Utc>, String)>,
     statements: u32,
+    granted: u32,
     gone: bool,
     /// How long a statement takes.
     slow: Duration,
@@ -58,6 +59,7 @@ impl Pacing for MemoryPacing {
         }
         let (grant, tat) = wish.terms.quota.grant(row.tat, now, wish.want);
         row.tat = tat;
+        row.granted += grant.count;
         Ok(Permits::Granted(grant))
     }
 
@@ -130,6 +132,39 @@ async fn no_second_sees_more_than_the_limit_and_the_rate_is_used() {
         assert!(used >= 0.9, "only {:.0} % of the rate were used, limit {limit}", used * 100.0);
         let statements = store.0.lock().unwrap().statements;
         assert!((statements as usize) < calls.len(), "{statements} statements for {} calls", calls.len());
+    }
+}
+
+/// How often the store was asked a second, and the share of the rate that was granted.
+async fn asked_by(processes: usize, quota: Quota) -> (f64, f64) {
+    let store = Arc::new(MemoryPacing::default());
+    let pacers: Vec<Pacer> =
+        (0..processes).map(|_| pacer(&store, quota, Duration::from_secs(10))).collect();
+    // What a rest has left is not what is looked at.
+    let warm = Instant::now() + Duration::from_secs(1);
+    let end = warm + Duration::from_secs(4);
+    let flooding = tokio::spawn(async move { flood(&pacers, 4, end).await });
+    tokio::time::sleep_until(warm).await;
+    let seen = || {
+        let row = store.0.lock().unwrap();
+        (row.statements, row.granted)
+    };
+    let before = seen();
+    tokio::time::sleep_until(end).await;
+    let after = seen();
+    flooding.abort();
+    let rate = f64::from(after.1 - before.1) / 4.0 / quota.rate();
+    (f64::from(after.0 - before.0) / 4.0, rate)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_that_wait_in_vain_ask_seldom_and_the_rate_is_used_all_the_same() {
+    let quota = Quota { margin: Duration::from_millis(100), ..quota(50, 1) };
+    for (processes, most) in [(64, 300.0), (8, 200.0), (2, 100.0)] {
+        let (statements, used) = asked_by(processes, quota).await;
+        eprintln!("{processes} processes: {statements:.0} statements a second, {:.1} % of the rate", used * 100.0);
+        assert!(statements <= most, "{processes} processes: {statements:.0} statements a second");
+        assert!(used >= 0.95, "{processes} processes: only {:.1} % of the rate were granted", used * 100.0);
     }
 }
 
