@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_handlers::{Archive, Notices, Results, Returns, Reviving, Rewards, Tracking};
+use forebay_handlers::{Archive, Notices, Pushes, Results, Returns, Reviving, Rewards, Tracking};
 use forebay_queue::Broker;
 use forebay_schemas::Queue;
 use forebay_store::Store;
@@ -110,6 +110,9 @@ impl System {
             Assignment { queue: Queue::Rewards, handler: decoding(Arc::new(rewards)) },
             Assignment { queue: Queue::Notices, handler: decoding(Arc::new(notices)) },
         ];
+        let pushes = carriers.ids().filter_map(Self::push_reader).collect();
+        let pushes = Pushes::new(Arc::clone(store), clock(), pushes, &self.metrics);
+        assignments.push(Assignment { queue: Queue::Pushes, handler: decoding(Arc::new(pushes)) });
         let results = Results::new(Arc::clone(store), clock(), shop, self.config.returns.concurrency);
         assignments.push(Assignment { queue: Queue::Results, handler: decoding(Arc::new(results)) });
         for carrier in carriers.ids().filter_map(|id| carriers.get(id)) {

@@ -163,12 +163,45 @@ pub trait Carrier: Send + Sync + std::fmt::Debug {
         numbers::check(carrier, number)
     }
 
+    /// Gets what a call needs before it can be made (a token), so that a call leaves at once when it has its permit. To
+    /// be asked for before the permit.
+    ///
+    /// # Errors
+    /// [`CarrierError`], as if the call had failed so.
+    async fn ready(&self) -> Result<(), CarrierError> {
+        Ok(())
+    }
+
     /// Asks about up to `max_batch` parcels, in one call for which the caller holds a permit. The result has one
-    /// entry for each parcel asked about, in their order.
+    /// entry for each parcel asked about, in their order. A parcel that its system follows only once it is told to is
+    /// [`CarrierError::Unregistered`].
     ///
     /// # Errors
     /// [`CarrierError`] when the call as a whole failed; that concerns the system, not the parcels.
     async fn track(&self, asked: &[Asked]) -> Result<Vec<Answered>, CarrierError>;
+
+    /// Has its system follow a parcel that it answered [`CarrierError::Unregistered`] for, in one call with a permit of
+    /// its own, and answers as [`Carrier::track`] does.
+    ///
+    /// # Errors
+    /// As [`Carrier::track`].
+    async fn register(&self, asked: &[Asked]) -> Result<Vec<Answered>, CarrierError> {
+        self.track(asked).await
+    }
+
+    /// For how long its system pushes what becomes of a parcel once it was asked to; `None` where nobody has to ask it.
+    fn subscription(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Has its system push what becomes of this parcel until then, in one call for which the caller holds a permit.
+    /// Harmless to repeat: only the end moves.
+    ///
+    /// # Errors
+    /// [`CarrierError`].
+    async fn subscribe(&self, _asked: &Asked, _until: DateTime<Utc>) -> Result<(), CarrierError> {
+        Ok(())
+    }
 
     /// What an answer says. Pure and total.
     ///

@@ -26,6 +26,9 @@ pub enum CarrierError {
         /// When there is more, if it says.
         retry_after: Option<Duration>,
     },
+    /// It follows this parcel only once it is told to.
+    #[error("the carrier's system does not follow this parcel yet")]
+    Unregistered,
     /// It failed, or could not be reached; it may work later.
     #[error("the carrier's system failed: {0}")]
     Transient(String),
@@ -49,7 +52,7 @@ impl CarrierError {
         match self {
             Self::Auth(_) => Code::Credentials,
             Self::RateLimited { .. } | Self::QuotaExhausted { .. } => Code::RateLimited,
-            Self::Transient(_) | Self::TokenRefused => Code::OutsideUnavailable,
+            Self::Transient(_) | Self::TokenRefused | Self::Unregistered => Code::OutsideUnavailable,
             Self::Malformed(_) => Code::OutsideMalformed,
             Self::Rejected { .. } => Code::Rejected,
         }

@@ -135,7 +135,7 @@ impl Base {
         tokens: &TokenSource,
         question: Call,
     ) -> Result<Answer, CarrierError> {
-        let token = tokens.token().await?;
+        let token = tokens.at_hand().await?;
         let answer = self.http.call(&question.bearer(&token)).await?;
         if answer.status != 401 {
             return Ok(answer);

@@ -73,6 +73,8 @@ pub enum Queue {
     Returns,
     /// Parcels to be asked about at one carrier's system.
     Tracking(AdapterId),
+    /// What carriers' systems tell by themselves. Nobody outside is called for it, so it waits for no carrier.
+    Pushes,
     /// Check-ins, claims, orders.
     Rewards,
     /// Results to send to the shop.
@@ -92,6 +94,7 @@ impl fmt::Display for Queue {
         match self {
             Self::Returns => f.write_str("forebay.returns"),
             Self::Tracking(adapter) => write!(f, "forebay.tracking.{adapter}"),
+            Self::Pushes => f.write_str("forebay.pushes"),
             Self::Rewards => f.write_str("forebay.rewards"),
             Self::Results => f.write_str("forebay.results"),
             Self::Notices => f.write_str("forebay.notices"),
@@ -105,7 +108,8 @@ impl fmt::Display for Queue {
 /// The text is not the name of a queue of ours.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not a queue of Forebay; queues are returns, tracking.<carrier>, rewards, results, notices, dead, unrouted"
+    "not a queue of Forebay; queues are returns, tracking.<carrier>, pushes, rewards, results, notices, dead, \
+     unrouted"
 )]
 pub struct UnknownQueue;
 
@@ -127,6 +131,7 @@ impl FromStr for Queue {
         }
         match name {
             "returns" => Ok(Self::Returns),
+            "pushes" => Ok(Self::Pushes),
             "rewards" => Ok(Self::Rewards),
             "results" => Ok(Self::Results),
             "notices" => Ok(Self::Notices),
@@ -228,7 +233,7 @@ impl Topology {
     pub fn work_queues(&self) -> Vec<Queue> {
         let mut queues = vec![Queue::Returns];
         queues.extend(self.adapters.iter().cloned().map(Queue::Tracking));
-        queues.extend([Queue::Rewards, Queue::Results, Queue::Notices]);
+        queues.extend([Queue::Pushes, Queue::Rewards, Queue::Results, Queue::Notices]);
         queues
     }
 

@@ -13,11 +13,13 @@ const TOKEN: &str = "a-token-of-the-test-0123456789";
 /// One step each time that it is looked at, or advanced: a label, picked up, on its way, out for delivery, delivered.
 const NUMBER: &str = "620000000001";
 const POKED: &str = "615000000001";
+/// The breaker of EasyPost, open.
+const OPEN: &str = r#"forebay_breaker_state{system="carrier/easypost"} 2"#;
 
 struct Scene {
     fleet: Fleet,
     embedded: bool,
-    _roles: Vec<Role>,
+    roles: Vec<Role>,
 }
 
 impl Scene {
@@ -48,11 +50,15 @@ impl Scene {
             Role::ready(command, &format!("role-{n}"), operations, fleet.folder())
         };
         let roles = roles.iter().enumerate().map(start).collect();
-        Self { fleet, embedded, _roles: roles }
+        Self { fleet, embedded, roles }
     }
 
     fn hook(&self, system: &str) -> String {
         format!("{}/hooks/carriers/{system}/{TOKEN}", self.fleet.intake)
+    }
+
+    fn metrics(&self) -> String {
+        self.roles.iter().map(|role| curl(&[&format!("{}/metrics", role.operations())]).1).collect()
     }
 
     fn control(&self, path: &str, body: &Value) {
@@ -136,6 +142,26 @@ fn a_poke_lets_the_parcel_be_looked_up(embedded: bool) {
     let poke = format!(r#"{{"carrierId":"jp.yamato","trackingNumber":"{POKED}"}}"#);
     assert_eq!(curl(&["-d", &poke, &scene.hook("tracker_delivery")]).0, 202);
     eventually("the poke's parcel is looked up", PATIENCE, || scene.is(POKED, "picked_up"));
+}
+
+#[test]
+fn a_push_is_applied_while_its_carrier_is_left_alone() {
+    let scene = Scene::new(true);
+    let secret = forebay_sandbox::EASYPOST_WEBHOOK_SECRET;
+    scene.control("carriers/easypost/webhook", &json!({ "url": scene.hook("easypost"), "secret": secret }));
+    scene.follow("ups", NUMBER);
+    eventually("the parcel is followed and pushed", PATIENCE, || {
+        scene.count("select count(*) from parcel where pushed_at is not null") == 1
+    });
+    let order = json!({ "state": "open", "reason": "a test" }).to_string();
+    let url = format!("{}/v1/carriers/easypost/breaker", scene.fleet.api);
+    let (status, told) = scene.fleet.call(&["-H", "Content-Type: application/json", "-d", &order, &url]);
+    assert_eq!(status, 200, "{told}");
+    eventually("the workers know it", PATIENCE, || scene.metrics().contains(OPEN));
+    for _ in 0..6 {
+        scene.control(&format!("parcels/{NUMBER}/advance"), &json!({}));
+    }
+    eventually("the parcel is delivered", PATIENCE, || scene.is(NUMBER, "delivered"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! AfterShip Tracking, version 2025-04.
 //!
-//! A number is looked for by `GET /tracking/2025-04/trackings`, and registered by `POST` when nobody did so before;
-//! registering has a quota of its own, more than three times that of looking, so that it needs no permit of its own.
+//! A number is looked for by `GET /tracking/2025-04/trackings`, and registered by `POST` when nobody did so before: two
+//! calls, each with a permit of its own.
 //! Changes are pushed, signed over the raw body.
 
 mod mapping;
@@ -65,10 +65,15 @@ impl AfterShip {
         self.signed(Call::get(self.base.system(), url))
     }
 
-    fn register(&self, number: &str, slug: &str) -> Call {
+    fn registering(&self, number: &str, slug: &str) -> Call {
         let body = json!({ "tracking_number": number, "slug": slug });
         self.signed(Call::post_json(self.base.system(), self.url.clone(), &body))
     }
+}
+
+/// AfterShip's word for a parcel's carrier.
+fn slug(asked: &Asked) -> Option<&'static str> {
+    mapping::CARRIERS.iter().find(|(ours, _)| *ours == asked.carrier.as_str()).map(|(_, slug)| *slug)
 }
 
 #[async_trait]
@@ -87,19 +92,22 @@ impl Carrier for AfterShip {
 
     async fn track(&self, asked: &[Asked]) -> Result<Vec<Answered>, CarrierError> {
         let Some(one) = self.base.one(asked)? else { return Ok(Vec::new()) };
-        let Some((_, slug)) = mapping::CARRIERS.iter().find(|(ours, _)| *ours == one.carrier.as_str()) else {
-            return Ok(vec![Answered::error(one, not_served())]);
-        };
-        let number = numbers::bare(&one.number);
-        let answer = self.base.http.call(&self.look(&number, slug)).await?;
+        let Some(slug) = slug(one) else { return Ok(vec![Answered::error(one, not_served())]) };
+        let answer = self.base.http.call(&self.look(&numbers::bare(&one.number), slug)).await?;
         let received = Received::of(&answer);
         let answers = self.parse(&received, asked)?;
         let unheard_of = answers.iter().all(|a| a.outcome == Ok(Lookup::NotYetKnown));
         if unheard_of && !parse::is_registered(&received) {
-            let answer = self.base.http.call(&self.register(&number, slug)).await?;
-            return self.parse(&Received::of(&answer), asked);
+            return Ok(vec![Answered::error(one, CarrierError::Unregistered)]);
         }
         Ok(answers)
+    }
+
+    async fn register(&self, asked: &[Asked]) -> Result<Vec<Answered>, CarrierError> {
+        let Some(one) = self.base.one(asked)? else { return Ok(Vec::new()) };
+        let Some(slug) = slug(one) else { return Ok(vec![Answered::error(one, not_served())]) };
+        let answer = self.base.http.call(&self.registering(&numbers::bare(&one.number), slug)).await?;
+        self.parse(&Received::of(&answer), asked)
     }
 
     fn parse(&self, received: &Received<'_>, asked: &[Asked]) -> Result<Vec<Answered>, CarrierError> {

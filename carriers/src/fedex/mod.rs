@@ -80,6 +80,10 @@ impl Carrier for Fedex {
         self.base.limits()
     }
 
+    async fn ready(&self) -> Result<(), CarrierError> {
+        Ok(self.tokens.token().await.map(drop)?)
+    }
+
     async fn track(&self, asked: &[Asked]) -> Result<Vec<Answered>, CarrierError> {
         if self.base.batch(asked)?.is_empty() {
             return Ok(Vec::new());

@@ -84,6 +84,10 @@ impl Carrier for Ups {
         self.base.limits()
     }
 
+    async fn ready(&self) -> Result<(), CarrierError> {
+        Ok(self.tokens.token().await.map(drop)?)
+    }
+
     async fn track(&self, asked: &[Asked]) -> Result<Vec<Answered>, CarrierError> {
         let Some(one) = self.base.one(asked)? else { return Ok(Vec::new()) };
         let answer = self.base.call_with_token(&self.tokens, self.question(one)?).await?;

@@ -1,10 +1,11 @@
 //! What each queue's messages do. Handlers never publish: what follows is written with their effect.
 
 mod answers;
+mod asking;
 pub mod dead_letters;
 mod halving;
 pub mod notices;
-mod pushes;
+pub mod pushes;
 pub mod results;
 pub mod returns;
 pub mod revival;
@@ -14,6 +15,7 @@ pub mod tracking;
 
 pub use dead_letters::Archive;
 pub use notices::{Notices, Sinks};
+pub use pushes::Pushes;
 pub use results::Results;
 pub use returns::Returns;
 pub use revival::Reviving;

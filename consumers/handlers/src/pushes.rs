@@ -1,37 +1,110 @@
-//! Pushes of a carrier's system, read again where they are applied.
+//! Pushes of carriers' systems, read again where they are applied.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use async_trait::async_trait;
 use forebay_carriers::Push;
-use forebay_domain::Outcome;
+use forebay_domain::{Clock, Outcome};
 use forebay_schemas::events::ParcelPushed;
-use forebay_schemas::{Code, Digest};
-use forebay_store::{Identity, PushDone, PushTally};
+use forebay_schemas::{AdapterId, Code, Digest, Payload};
+use forebay_store::{Identity, PushDone, PushTally, Store};
 use forebay_telemetry::Metrics;
-use forebay_worker::Inbound;
+use forebay_worker::{Failure, Handler, Inbound, Shape};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};
 
+use crate::answers;
+use crate::tracking::CONSUMER;
+
+/// Applies what carriers' systems push. It calls nobody, so that no carrier that is left alone keeps it waiting.
+#[derive(Debug)]
+pub struct Pushes {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    readers: BTreeMap<AdapterId, PushReader>,
+}
+
+impl Pushes {
+    /// Applies what these systems push.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        pushes: Vec<Arc<dyn Push>>,
+        metrics: &Metrics,
+    ) -> Self {
+        let reader = |push: Arc<dyn Push>| (push.id().clone(), PushReader::new(push, metrics.clone()));
+        Self { store, clock, readers: pushes.into_iter().map(reader).collect() }
+    }
+
+    fn read(&self, inbound: &Inbound) -> Result<(AdapterId, PushDone), Outcome> {
+        let Payload::ParcelPushed(pushed) = &inbound.payload else {
+            return Err(Outcome::reject(Code::Rejected, "this type is not handled in the queue of pushes"));
+        };
+        let Some(reader) = self.readers.get(&pushed.adapter) else {
+            let error = format!("the system \"{}\" pushes nothing that is known here", pushed.adapter);
+            return Err(Outcome::reject(Code::Rejected, error));
+        };
+        Ok((pushed.adapter.clone(), reader.read(inbound, pushed)?))
+    }
+
+    /// Applies what one system pushed. One set a system, since what becomes of it is counted by system.
+    async fn apply(&self, adapter: &AdapterId, done: Vec<PushDone>) -> Result<Vec<Outcome>, Failure> {
+        let applied = self.store.apply_pushes(done, self.clock.now()).await.map_err(answers::failure)?;
+        if let Some(reader) = self.readers.get(adapter) {
+            reader.count(&applied.tally);
+        }
+        Ok(applied.handled.into_iter().map(answers::outcome).collect())
+    }
+}
+
+#[async_trait]
+impl Handler for Pushes {
+    fn shape(&self) -> Shape {
+        let linger = Duration::from_millis(20);
+        Shape { batch: 100, linger, concurrency: 2, deadline: Duration::from_secs(30) }
+    }
+
+    async fn handle(&self, batch: Vec<Inbound>) -> Result<Vec<Outcome>, Failure> {
+        let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(batch.len());
+        let mut read: BTreeMap<AdapterId, (Vec<usize>, Vec<PushDone>)> = BTreeMap::new();
+        for (place, inbound) in batch.iter().enumerate() {
+            outcomes.push(match self.read(inbound) {
+                Ok((adapter, done)) => {
+                    let (places, all) = read.entry(adapter).or_default();
+                    places.push(place);
+                    all.push(done);
+                    None
+                }
+                Err(refused) => Some(refused),
+            });
+        }
+        for (adapter, (places, done)) in read {
+            for (place, outcome) in places.into_iter().zip(self.apply(&adapter, done).await?) {
+                outcomes[place] = Some(outcome);
+            }
+        }
+        Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(answers::unanswered)).collect())
+    }
+}
+
 /// Reads what one system pushed.
 #[derive(Debug)]
-pub(crate) struct Pushes {
+pub(crate) struct PushReader {
     push: Arc<dyn Push>,
     metrics: Metrics,
 }
 
-impl Pushes {
+impl PushReader {
     pub(crate) fn new(push: Arc<dyn Push>, metrics: Metrics) -> Self {
         Self { push, metrics }
     }
 
     /// What a push says. It was readable when it was taken; what is not so any more is another release's, or was put
     /// there by somebody else.
-    pub(crate) fn read(
-        &self,
-        consumer: &'static str,
-        inbound: &Inbound,
-        pushed: &ParcelPushed,
-    ) -> Result<PushDone, Outcome> {
+    pub(crate) fn read(&self, inbound: &Inbound, pushed: &ParcelPushed) -> Result<PushDone, Outcome> {
         let body = pushed.bytes().map_err(|fault| Outcome::reject(Code::Undecodable, fault.to_string()))?;
         let answer = self
             .push
@@ -53,7 +126,7 @@ impl Pushes {
             tracing::warn!(adapter = %self.push.id(), codes = ?unmapped, "codes without a status");
         }
         let changed = answer.changed.into_iter().map(|asked| (asked.carrier, asked.number)).collect();
-        Ok(PushDone { identity: identity(consumer, inbound), told, changed })
+        Ok(PushDone { identity: identity(inbound), told, changed })
     }
 
     pub(crate) fn count(&self, tally: &PushTally) {
@@ -71,10 +144,10 @@ impl Pushes {
 
 /// The sender says which push it is. One that is sent again may tell of its own sending, and so not be the same byte for
 /// byte: what it says twice counts once all the same.
-fn identity(consumer: &'static str, inbound: &Inbound) -> Identity {
+fn identity(inbound: &Inbound) -> Identity {
     let (source, id) = (inbound.event.source.clone(), inbound.event.id.clone());
     let digest = Digest(Sha256::digest(format!("{source}\n{id}").as_bytes()).into());
-    Identity { consumer, source, id, digest }
+    Identity { consumer: CONSUMER, source, id, digest }
 }
 
 fn headers(pushed: &ParcelPushed) -> HeaderMap {

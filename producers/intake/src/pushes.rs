@@ -79,8 +79,8 @@ async fn take(
     })?;
     let event = command(hook, pushed, &body, arrival);
     drop(body);
-    let queue = Queue::Tracking(hook.system().clone());
-    intake.accept_command(permit, arrival, event, EventType::ParcelPushed, queue).await.map_err(|error| {
+    let (kind, queue) = (EventType::ParcelPushed, Queue::Pushes);
+    intake.accept_command(permit, arrival, event, kind, queue).await.map_err(|error| {
         let why = match error {
             AcceptError::Refused(_) => "too_large",
             AcceptError::Busy | AcceptError::NotStored { .. } => "not_stored",

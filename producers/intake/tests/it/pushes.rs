@@ -59,15 +59,14 @@ fn kept(outgoing: &Outgoing) -> (String, ParcelPushed) {
 }
 
 #[tokio::test]
-async fn a_push_is_kept_byte_for_byte_for_its_carriers_queue() {
+async fn a_push_is_kept_byte_for_byte_in_a_queue_that_waits_for_no_carrier() {
     let recorder = Arc::new(Recorder::default());
     let running = running(&recorder).await;
     let body = b"{ \"weight\": 614.0,\r\n \"\\u00e9\": \"\xc3\xa9\" }";
     let answer = push(&running, &hook(), body.to_vec()).send().await;
     assert_eq!((answer.status, answer.body.len()), (202, 0));
     let published = recorder.published.lock().unwrap();
-    let queue = Queue::Tracking(AdapterId::new("easypost").unwrap());
-    assert_eq!((published.len(), &published[0].route), (1, &Route::Work(queue)));
+    assert_eq!((published.len(), &published[0].route), (1, &Route::Work(Queue::Pushes)));
     let (_, pushed) = kept(&published[0]);
     assert_eq!(pushed.bytes().unwrap(), body);
     assert_eq!(pushed.headers.get("x-kept").map(String::as_str), Some("1"));
