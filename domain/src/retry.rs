@@ -93,7 +93,8 @@ impl RetryPolicy {
             .and_then(|wait| now.checked_add_signed(wait));
         trail.code = Some(code);
         trail.error = Some(error.to_owned());
-        trail.parked_at = None;
+        // From then on it waits in its queue for its turn, perhaps for a queue that is paused: that is nobody's failure.
+        trail.parked_at = chrono::Duration::from_std(tier.duration()).ok().map(|waits| now + waits);
         Verdict::Delay(tier, trail)
     }
 
@@ -103,7 +104,8 @@ impl RetryPolicy {
     }
 }
 
-/// The past of a message that has just come back from a deferral: the time it waited does not count to its age.
+/// The past of a message that has just come back: the time that it waited without having failed (deferred, or for its
+/// turn in a queue that may have been paused) does not count to its age.
 #[must_use]
 pub fn unpark(mut trail: Trail, now: DateTime<Utc>) -> Trail {
     if let Some(parked_at) = trail.parked_at.take() {
@@ -200,6 +202,19 @@ mod tests {
             policy.decide(&Outcome::retry(Code::Timeout, "late"), &trail, at, 0.0),
             Verdict::Delay(Tier::S5, _)
         ));
+    }
+
+    #[test]
+    fn the_time_in_a_queue_that_is_paused_does_not_count() {
+        let policy = RetryPolicy::default();
+        let trail = Trail { first_seen: Some(now()), ..Trail::default() };
+        let failed = Outcome::retry(Code::Timeout, "late");
+        let Verdict::Delay(Tier::S5, parked) = policy.decide(&failed, &trail, now(), 0.0) else { panic!() };
+        let two_days_on = now() + Duration::from_secs(2 * 86_400);
+        let back = unpark(parked.clone(), two_days_on);
+        assert!(matches!(policy.decide(&failed, &back, two_days_on, 0.0), Verdict::Delay(Tier::S30, _)));
+        assert_eq!(unpark(parked.clone(), now() + Duration::from_secs(5)).deferred_ms, 0, "the delay counts");
+        assert_eq!(unpark(parked, now()).deferred_ms, 0, "a clock that is behind");
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub struct Trail {
     pub deferred_ms: u64,
     /// Not to be tried before.
     pub not_before: Option<DateTime<Utc>>,
-    /// When it was last put into a delay queue by a deferral.
+    /// Since when, or from when on, it waits without having failed: deferred, or back in its queue after a delay.
     pub parked_at: Option<DateTime<Utc>>,
     /// The work queue that it came from.
     pub queue: Option<String>,
