@@ -1,11 +1,16 @@
 //! The command line.
 
+mod attendance;
 mod carriers;
+mod claim;
 mod dead_letters;
 mod member;
 mod plan;
+mod programme;
+mod points;
 mod sandbox;
 mod steering;
+mod stock;
 mod tracking;
 
 use std::path::PathBuf;
@@ -13,12 +18,17 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use url::Url;
 
+pub(crate) use self::attendance::{AttendanceCommand, DayArgs, WhichArgs};
 pub(crate) use self::carriers::{BreakerWish, CarrierCommand, LimitArgs};
+pub(crate) use self::claim::{ClaimCommand, ClaimsArgs, TakeBackArgs};
 pub(crate) use self::dead_letters::{DlqCommand, FilterArgs, LettersArgs, When};
-pub(crate) use self::member::MemberCommand;
+pub(crate) use self::member::{BlockArgs, EraseArgs, MemberCommand, TokenArgs, WhyArgs};
 pub(crate) use self::plan::PlanArgs;
+pub(crate) use self::programme::{ApplyArgs, ProgrammeCommand, StateArgs};
+pub(crate) use self::points::{AdjustArgs, LedgerCommand, LinesArgs, PointsArgs};
 pub(crate) use self::sandbox::SandboxArgs;
 pub(crate) use self::steering::{QueueCommand, WorkerCommand};
+pub(crate) use self::stock::{AdjustStockArgs, SetStockArgs, StockCommand};
 pub(crate) use self::tracking::{ParcelCommand, ReturnCommand, word};
 
 use crate::storm::{Dose, FaultCommand};
@@ -79,6 +89,15 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Says what a code, an incident or an alert means, how to look into it, how to mend it, and whom to call
+    #[command(after_long_help = "  forebay explain\n  forebay explain attempts_exhausted\n  forebay explain ForebayDrainLate")]
+    Explain {
+        /// The code, or the rule of the incident or alert [default: lists all]
+        name: Option<String>,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Events
     Event {
         #[command(subcommand)]
@@ -126,12 +145,47 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ReturnCommand,
     },
-    /// Members: erased when the law asks for it
+    /// Programmes: checked, applied, looked at, paused, resumed, ended
+    Programme {
+        #[command(flatten)]
+        api: ApiArgs,
+        #[command(subcommand)]
+        command: ProgrammeCommand,
+    },
+    /// Check-ins: listed, exported for a spreadsheet, voided, restored
+    Attendance {
+        #[command(flatten)]
+        api: ApiArgs,
+        #[command(subcommand)]
+        command: AttendanceCommand,
+    },
+    /// Members: looked at, blocked, erased; tokens to try things out with
     Member {
         #[command(flatten)]
         api: ApiArgs,
         #[command(subcommand)]
         command: MemberCommand,
+    },
+    /// The ledger of points: added up, a transaction taken back
+    Ledger {
+        #[command(flatten)]
+        api: ApiArgs,
+        #[command(subcommand)]
+        command: LedgerCommand,
+    },
+    /// Claims: listed, shipped, taken back, exported for a spreadsheet
+    Claim {
+        #[command(flatten)]
+        api: ApiArgs,
+        #[command(subcommand)]
+        command: ClaimCommand,
+    },
+    /// Stock: what is left, changed with a reason, its history
+    Stock {
+        #[command(flatten)]
+        api: ApiArgs,
+        #[command(subcommand)]
+        command: StockCommand,
     },
     /// What people did by the api, the newest first: who, when, why
     Audit {
@@ -270,6 +324,9 @@ pub(crate) enum TopologyCommand {
     Plan,
     /// Declares what is missing
     Apply,
+    /// Prints the commands by which an administrator of the broker makes a user for each kind of role, with the least
+    /// rights that do
+    Users,
 }
 
 #[derive(Debug, Subcommand)]

@@ -25,6 +25,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::config::{BackEnds, CarrierSystem, Config, MailTls};
+use crate::dev_issuer::DevIssuer;
 use crate::exit::{CONFIGURATION, Exit, UNAVAILABLE};
 
 /// How long a call waits for its permit before its message is put off.
@@ -45,6 +46,8 @@ pub(crate) struct System {
     pub(crate) topology: Topology,
     pub(crate) metrics: Metrics,
     pub(crate) health: Health,
+    /// Issues members' tokens, in `forebay dev` alone.
+    pub(crate) dev_issuer: Option<Arc<DevIssuer>>,
 }
 
 /// The back ends. Each is opened only by the roles that need it: an intake never opens the store.
@@ -64,6 +67,7 @@ impl System {
             topology,
             metrics: Metrics::new(env!("CARGO_PKG_VERSION")),
             health: Health::default(),
+            dev_issuer: None,
         }
     }
 
@@ -76,6 +80,23 @@ impl System {
             }
             BackEnds::Servers => Ok(Opened { db: None }),
         }
+    }
+
+    /// The nodes of the broker.
+    fn broker_addresses(&self) -> Result<Vec<Address>, Exit> {
+        let url = SecretString::from(self.config.queue.url.expose());
+        Address::parse_nodes(&url).map_err(|fault| Exit::new(CONFIGURATION, format!("queue.url: {fault}")))
+    }
+
+    /// The commands by which an administrator makes the broker's users.
+    pub(crate) fn broker_users(&self) -> Result<Vec<String>, Exit> {
+        let addresses = self.broker_addresses()?;
+        let vhost = addresses.first().map_or("/", Address::vhost);
+        let lines = forebay_queue_amqp::USERS.iter().map(|user| {
+            let [add, permit] = user.commands(vhost);
+            format!("# {}\n{add}\n{permit}", user.of)
+        });
+        Ok(lines.collect())
     }
 
     /// The queue.
@@ -95,9 +116,7 @@ impl System {
                 Ok(broker)
             }
             None => {
-                let wrong = |fault| Exit::new(CONFIGURATION, format!("queue.url: {fault}"));
-                let url = SecretString::from(self.config.queue.url.expose());
-                let addresses = Address::parse_nodes(&url).map_err(wrong)?;
+                let addresses = self.broker_addresses()?;
                 let options = forebay_queue_amqp::Options {
                     publish_channels: self.config.queue.publish_channels,
                     ..forebay_queue_amqp::Options::new(addresses, "forebay")
@@ -152,7 +171,8 @@ impl System {
         let webhook = c.slack.webhook_url.get().and_then(|u| Url::parse(u.expose_secret()).ok());
         let named = [&c.returns.api_url, &c.returns.result_url, &slack, &webhook];
         let carriers = c.carriers.configured().map(|(_, system)| &system.url);
-        for url in named.into_iter().chain(carriers).flatten() {
+        let issuers: Vec<Option<Url>> = c.members.issuers.iter().map(|i| i.keys_url().ok()).collect();
+        for url in named.into_iter().chain(carriers).chain(&issuers).flatten() {
             let host = url.host_str().unwrap_or_default();
             let listed = allow.iter().any(|a| a.host == host && (a.port.is_none() || a.port == url.port()));
             if !listed {

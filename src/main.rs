@@ -7,9 +7,14 @@ mod commands;
 mod compose;
 mod config;
 mod demo;
+mod dev_issuer;
 mod exit;
 mod hooks;
+#[cfg(test)]
+mod manifests;
+mod members;
 mod roles;
+mod runbooks;
 mod storm;
 mod working;
 mod world;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_api::{Api, ApiOptions, CarrierSystem, Queues};
+use forebay_api::{Api, ApiOptions, CarrierSystem, Lookout, Queues};
 use forebay_intake::{Intake, IntakeOptions, KeyRing};
 use forebay_queue::{Broker, BrokerError, Link, Publisher};
 use forebay_relay::{Relay, RelayOptions};
-use forebay_schedule::{Cleaner, Jobs, JobsOptions, Keep, Planner, Replayer, Tracked};
+use forebay_schemas::{CarrierCode, TrackingNumber};
+use forebay_schedule::{Bookkeeper, Cleaner, Figures, Jobs, JobsOptions, Keep, Planner, Replayer, Tracked};
 use forebay_store::{Store, within};
 use forebay_telemetry::{Check, operations};
 use tokio::net::TcpListener;
@@ -20,8 +21,6 @@ use crate::exit::Exit;
 
 /// How often the back ends are looked at for readiness.
 pub(crate) const WATCH_EVERY: Duration = Duration::from_secs(1);
-/// How often queue depths are measured.
-const DEPTH_EVERY: Duration = Duration::from_secs(5);
 
 /// What a worker needs after its grace time to give back what it holds.
 const AFTER_GRACE: Duration = Duration::from_secs(2);
@@ -100,22 +99,23 @@ impl System {
         store: &Arc<dyn Store>,
         intake: &Arc<Intake>,
         keys: Arc<KeyRing>,
-    ) -> Arc<Api> {
-        let carriers = self.config.carriers.configured().map(|(id, system)| CarrierSystem {
-            id: id.clone(),
-            key: system_key(id),
-            terms: system.terms(),
-        });
+        lookout: Arc<Lookout>,
+    ) -> Result<Arc<Api>, Exit> {
+        let members = self.members()?;
         let api = Api::new(
-            ApiOptions::new(env!("CARGO_PKG_VERSION")),
-            Queues { broker: Arc::clone(broker), topology: self.topology.clone() },
+            ApiOptions {
+                unshipped_after_days: self.config.alerts.unshipped_after_days,
+                ..ApiOptions::new(env!("CARGO_PKG_VERSION"))
+            },
+            self.queues(broker),
             Arc::clone(store),
             Arc::clone(intake),
             keys,
             Arc::clone(&self.clock),
             Arc::clone(&self.ids),
         );
-        Arc::new(api.with_carriers(carriers.collect()))
+        let api = api.with_numbers(number_of_carrier).with_carriers(self.carrier_systems());
+        Ok(Arc::new(api.with_lookout(lookout).with_members(members)))
     }
 
     /// Serves HTTP routes until the stop.
@@ -158,6 +158,7 @@ impl System {
                 .map(|_| Duration::from_secs(returns.collect_every_s.max(1))),
             tz: self.config.shop.tz,
             stock_check_at: self.config.alerts.stock_check_at,
+            unshipped_after_days: self.config.alerts.unshipped_after_days,
             timing: self.config.alerts.timing(),
         };
         let parts =
@@ -188,6 +189,14 @@ impl System {
         let cleaner = Cleaner::new(s, c, m, keep);
         let (s, c, m, h) = parts();
         let replayer = Replayer::new(s, c, m, h);
+        let (s, c, m, _) = parts();
+        let figures = Figures::new(s, c, m);
+        let stop = running.stop.clone();
+        running.tasks.spawn(async move { figures.run(stop).await });
+        let (s, c, m, _) = parts();
+        let bookkeeper = Bookkeeper::new(s, c, m, self.config.shop.tz);
+        let stop = running.stop.clone();
+        running.tasks.spawn(async move { bookkeeper.run(stop).await });
         let stop = running.stop.clone();
         running.tasks.spawn(async move { replayer.run(stop).await });
         let stop = running.stop.clone();
@@ -199,23 +208,51 @@ impl System {
         Ok(())
     }
 
-    /// Watches the queue: readiness, and for a worker the depths.
-    pub(crate) fn watch_broker(&self, running: &Running, broker: &Arc<dyn Broker>, depths: bool) {
+    /// Watches the queue for readiness.
+    pub(crate) fn watch_broker(&self, running: &Running, broker: &Arc<dyn Broker>) {
         let (system, broker, stop) = (self.clone(), Arc::clone(broker), running.stop.clone());
         running.tasks.spawn(async move {
-            let mut measured = tokio::time::Instant::now();
             loop {
                 system.health.ready(system.broker_check(broker.as_ref()).await);
-                if depths && measured.elapsed() >= DEPTH_EVERY {
-                    measured = tokio::time::Instant::now();
-                    system.measure(broker.as_ref()).await;
-                }
                 tokio::select! {
                     () = tokio::time::sleep(WATCH_EVERY) => {}
                     () = stop.cancelled() => break,
                 }
             }
         });
+    }
+
+    /// Looks at the queues for the metrics.
+    pub(crate) fn run_lookout(
+        &self,
+        running: &Running,
+        broker: &Arc<dyn Broker>,
+        store: &Arc<dyn Store>,
+    ) -> Arc<Lookout> {
+        let lookout = Arc::new(Lookout::new(
+            self.queues(broker),
+            self.carrier_systems(),
+            Arc::clone(store),
+            Arc::clone(&self.clock),
+            self.metrics.clone(),
+            Duration::from_secs(self.config.work.drain_within_s),
+        ));
+        let (looking, stop) = (Arc::clone(&lookout), running.stop.clone());
+        running.tasks.spawn(async move { looking.run(stop).await });
+        lookout
+    }
+
+    fn queues(&self, broker: &Arc<dyn Broker>) -> Queues {
+        Queues { broker: Arc::clone(broker), topology: self.topology.clone() }
+    }
+
+    fn carrier_systems(&self) -> Vec<CarrierSystem> {
+        let systems = self.config.carriers.configured().map(|(id, system)| CarrierSystem {
+            id: id.clone(),
+            key: system_key(id),
+            terms: system.terms(),
+        });
+        systems.collect()
     }
 
     pub(crate) async fn broker_check(&self, broker: &dyn Broker) -> Check {
@@ -227,18 +264,6 @@ impl System {
             },
             Link::Blocked(why) => Check::failed("queue", format!("takes no messages: {why}")),
             Link::Down(why) => Check::failed("queue", why),
-        }
-    }
-
-    async fn measure(&self, broker: &dyn Broker) {
-        for queue in self.topology.queues() {
-            let Ok(depth) = broker.depth(&queue).await else { continue };
-            let label = queue.to_string();
-            self.metrics.queue_ready.with_label_values(&[&label]).set(depth.ready as f64);
-            if let Some(oldest) = depth.oldest {
-                let age = (self.clock.now() - oldest).as_seconds_f64().max(0.0);
-                self.metrics.queue_oldest_seconds.with_label_values(&[&label]).set(age);
-            }
         }
     }
 
@@ -283,4 +308,9 @@ pub(crate) async fn store_check(store: &dyn Store, clock: &dyn forebay_domain::C
         return Check::failed("store", detail);
     }
     Check::ok("store")
+}
+
+/// A parcel's number as its carrier writes it.
+fn number_of_carrier(carrier: &CarrierCode, number: &TrackingNumber) -> Result<TrackingNumber, String> {
+    forebay_carriers::numbers::check(carrier, number).map_err(|fault| fault.to_string())
 }

@@ -38,14 +38,15 @@ pub(crate) async fn start_all(
     store.migrate().await?;
     let broker = system.broker(opened).await?;
     declare(system, broker.as_ref()).await?;
-    system.watch_broker(running, &broker, true);
+    system.watch_broker(running, &broker);
+    let lookout = system.run_lookout(running, &broker, &store);
     system.watch_store(running, &store);
     let keys = Arc::new(
         KeyRing::new(keys.into_iter().chain(system.configured_keys()?))
             .map_err(|fault| Exit::new(CONFIGURATION, format!("keys: {fault}")))?,
     );
     let intake = system.intake(broker.publisher(), Arc::clone(&keys))?;
-    let api = system.api(&broker, &store, &intake, keys);
+    let api = system.api(&broker, &store, &intake, keys, lookout)?;
     // One port for both: the intake's fall-back answers for what neither has.
     let routes = intake.routes().merge(api.routes().reset_fallback());
     system.run_http(running, "http", listener, routes);

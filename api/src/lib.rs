@@ -4,7 +4,9 @@
 //! that a store that is slow or down turns nobody away. Reads ask the store.
 
 pub mod api;
+mod attendance;
 mod audit_log;
+mod blocks;
 mod callers;
 mod carriers;
 mod check_ins;
@@ -14,22 +16,29 @@ mod dead_letters;
 mod erasure;
 mod extract;
 mod failure;
+mod fulfilment;
+mod idempotency;
 mod incidents;
-pub mod lookout;
+pub mod ledger;
+mod lookout;
 pub mod member_tokens;
 mod members;
 mod page;
 mod parcels;
+mod points;
+mod profile;
 mod programmes;
 mod queues;
 mod returns;
 pub mod routes;
 mod rules;
+mod stock;
 mod version;
 mod wait;
+mod why;
 mod workers;
 
-pub use api::{Api, ApiOptions};
+pub use api::{Api, ApiOptions, NumberRule};
 pub use callers::Members;
 pub use carriers::CarrierSystem;
 pub use lookout::Lookout;

@@ -24,8 +24,8 @@ use crate::callers::{
     Warehouse,
 };
 use crate::{
-    audit_log, carriers, check_ins, claims, dead_letters, erasure, incidents, members, parcels, programmes,
-    queues, returns, version, workers,
+    attendance, audit_log, blocks, carriers, check_ins, claims, dead_letters, erasure, fulfilment, incidents,
+    ledger, members, parcels, points, profile, programmes, queues, returns, stock, version, why, workers,
 };
 
 /// Every route.
@@ -34,7 +34,22 @@ pub fn all() -> Vec<Route> {
     vec![
         // Programmes, and what members do.
         get("/v1/programmes", Reader::ACCESS.or_any_member(), programmes::list),
+        get("/v1/programmes/{programme_id}", Reader::ACCESS.or_any_member(), programmes::one),
         put("/v1/programmes/{programme_id}", EventManager::ACCESS, programmes::put),
+        post("/v1/programmes/{programme_id}/state", EventManager::ACCESS, programmes::state),
+        get("/v1/programmes/{programme_id}/summary", Reports::ACCESS, attendance::summary),
+        get("/v1/programmes/{programme_id}/attendance", Reports::ACCESS, attendance::list),
+        get("/v1/programmes/{programme_id}/attendance/export", Reports::ACCESS, attendance::export),
+        post(
+            "/v1/programmes/{programme_id}/attendance/{member_id}/{on_date}/void",
+            EventManager::ACCESS,
+            attendance::void,
+        ),
+        post(
+            "/v1/programmes/{programme_id}/attendance/{member_id}/{on_date}/restore",
+            EventManager::ACCESS,
+            attendance::restore,
+        ),
         post(
             "/v1/programmes/{programme_id}/check-ins",
             MembersActor::ACCESS.or_the_member(),
@@ -48,11 +63,36 @@ pub fn all() -> Vec<Route> {
             Reader::ACCESS.or_the_member(),
             members::days,
         ),
+        // Claims and stock.
+        get("/v1/claims", Reports::ACCESS, fulfilment::list),
+        get("/v1/claims/export", Reports::ACCESS, fulfilment::export),
+        post("/v1/claims/{claim_id}/ship", Warehouse::ACCESS, fulfilment::ship),
+        post("/v1/claims/{claim_id}/cancel", EventManager::ACCESS, fulfilment::cancel),
+        post("/v1/claims/{claim_id}/reverse", EventManager::ACCESS, fulfilment::reverse),
+        post("/v1/claims/{claim_id}/keep", EventManager::ACCESS, fulfilment::keep),
+        get("/v1/rewards", Reader::ACCESS, stock::rewards),
+        get("/v1/rewards/{reward_id}/stock", Reader::ACCESS, stock::one),
+        put("/v1/rewards/{reward_id}/stock", EventManager::ACCESS, stock::set),
+        post("/v1/rewards/{reward_id}/stock/movements", EventManager::ACCESS, stock::change),
+        get("/v1/rewards/{reward_id}/stock/history", Reports::ACCESS, stock::history),
+        get("/v1/rewards/{reward_id}/stock/history/export", Reports::ACCESS, stock::export),
         get("/v1/claims/{claim_id}", Reader::ACCESS.or_the_member(), claims::one),
         // Members.
+        get("/v1/members/{member_id}", Reader::ACCESS.or_the_member(), profile::one),
+        get("/v1/members/{member_id}/why", Reader::ACCESS.or_the_member(), why::why),
+        post("/v1/members/{member_id}/block", EventManager::ACCESS, blocks::block),
+        post("/v1/members/{member_id}/unblock", EventManager::ACCESS, blocks::unblock),
         get("/v1/members/{member_id}/balance", Reader::ACCESS.or_the_member(), members::balance),
         get("/v1/members/{member_id}/claims", Reader::ACCESS.or_the_member(), members::claims),
         post("/v1/members/{member_id}/erase", Admin::ACCESS, erasure::erase),
+        // Points.
+        post("/v1/members/{member_id}/spends", MembersActor::ACCESS, points::spend).accepting(),
+        get("/v1/spends/{spend_id}", Reader::ACCESS.or_the_member(), points::one_spend),
+        get("/v1/members/{member_id}/points", Reader::ACCESS.or_the_member(), points::points),
+        post("/v1/members/{member_id}/points", EventManager::ACCESS, points::adjust),
+        get("/v1/members/{member_id}/ledger", Reader::ACCESS.or_the_member(), points::ledger),
+        post("/v1/ledger/{txn_id}/reverse", EventManager::ACCESS, ledger::reverse),
+        post("/v1/ledger/check", Reports::ACCESS, ledger::check),
         // Returns and parcels.
         get("/v1/returns", Reports::ACCESS, returns::list),
         post("/v1/returns/collect", Warehouse::ACCESS, returns::collect),

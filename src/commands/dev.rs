@@ -1,6 +1,7 @@
 //! `dev`: every role in one process on one file, with a sandbox around it, until Ctrl-C.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use forebay_intake::{ApiKey, Scope};
 use forebay_sandbox::Sandbox;
@@ -12,6 +13,7 @@ use crate::commands::production::{bind, stop_signal};
 use crate::commands::{people, table};
 use crate::compose::System;
 use crate::config::{BackEndUrl, Config};
+use crate::dev_issuer::DevIssuer;
 use crate::exit::{CONFIGURATION, Exit};
 use crate::world;
 
@@ -26,7 +28,9 @@ pub(crate) async fn run(mut config: Config, args: DevArgs) -> Result<(), Exit> {
         world::point_at(&mut config, &sandbox)?;
         Some(sandbox)
     };
-    let system = System::new(config);
+    let mut system = System::new(config);
+    let issuer = DevIssuer::read_or_make(&DevIssuer::file(&args.data), system.ids.as_ref())?;
+    system.dev_issuer = Some(Arc::new(issuer));
     let key = dev_key(&key_file(&args.data), &system)?;
     let opened = system.open().await?;
     let running = system.running();
@@ -62,6 +66,7 @@ fn banner(
         vec!["operations".to_owned(), format!("http://{operations_at}/readyz, /livez, /metrics")],
         vec!["data".to_owned(), args.data.display().to_string()],
         vec!["key".to_owned(), key_file(&args.data).display().to_string()],
+        vec!["members' tokens".to_owned(), member_token(&args.data)],
     ];
     if let Some(sandbox) = sandbox {
         rows.push(vec!["sandbox".to_owned(), format!("{}/_control/record", sandbox.http_url())]);
@@ -74,6 +79,13 @@ fn banner(
         table::plain(&[], rows),
         system.config.shop.tz
     )
+}
+
+/// The command that makes a member's token.
+fn member_token(data: &Path) -> String {
+    let default = data == Path::new("forebay.db");
+    let data = if default { String::new() } else { format!(" --data {}", data.display()) };
+    format!("forebay member token m-1{data}")
 }
 
 fn key_file(data: &Path) -> PathBuf {
@@ -103,14 +115,6 @@ fn dev_key(path: &Path, system: &System) -> Result<DevKey, Exit> {
     let (minted, _) = ApiKey::mint(&random, Scope::ALL);
     let secret = minted.expose_secret().rsplit('_').next().unwrap_or_default().to_owned();
     let id = format!("dev{}", &system.ids.next().simple().to_string()[23..]);
-    write_private(path, &SecretString::from(format!("fbk_{id}_{secret}\n")))?;
+    people::write_private(path, &SecretString::from(format!("fbk_{id}_{secret}\n")))?;
     Ok(DevKey { ring: world::key_of(&id, &secret).map_err(|_| broken())? })
-}
-
-fn write_private(path: &Path, text: &SecretString) -> Result<(), Exit> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(text.expose_secret().as_bytes())?;
-    Ok(())
 }

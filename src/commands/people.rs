@@ -1,6 +1,7 @@
 //! What people's commands share: results on standard output, calls to the api with a key from a file.
 
 use std::io::{BufRead as _, IsTerminal as _, Read, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use forebay_domain::SystemClock;
 use forebay_outbound::{AllowedHost, Answer, Call, CallError, HttpClient, HttpOptions};
 use forebay_telemetry::Metrics;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use url::Url;
 
@@ -48,6 +49,13 @@ pub(crate) fn confirmed(question: &str) -> Result<bool, Exit> {
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// Writes a file that is not there yet, for its owner alone.
+pub(crate) fn write_private(path: &Path, text: &SecretString) -> Result<(), Exit> {
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.expose_secret().as_bytes())?;
+    Ok(())
 }
 
 /// Reads a file, or standard input for `-`.
@@ -108,6 +116,12 @@ impl Api {
         self.post(path, "application/json", body.to_string().into_bytes()).await
     }
 
+    /// Posts JSON that is to have its effect once, whatever becomes of the answer.
+    pub(crate) async fn post_json_once(&self, path: &str, body: &Value, key: &str) -> Result<Value, Exit> {
+        let call = Call::post_json("api", self.url(path)?, body).bearer(&self.token);
+        answer(&self.client.call(&call.header("idempotency-key", key)).await).map(|answer| json(&answer.body))
+    }
+
     /// Posts JSON, and waits this long for the answer.
     pub(crate) async fn post_json_within(
         &self,
@@ -117,6 +131,32 @@ impl Api {
     ) -> Result<Value, Exit> {
         let call = Call::post_json("api", self.url(path)?, body).bearer(&self.token).timeout(patience);
         answer(&self.client.call(&call).await).map(|answer| json(&answer.body))
+    }
+
+    /// Puts JSON, under a condition on what is there.
+    pub(crate) async fn put_json(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        body: &Value,
+        condition: Option<(&'static str, String)>,
+    ) -> Result<Value, Exit> {
+        let mut call = Call::put_json("api", self.url_with(path, query)?, body).bearer(&self.token);
+        if let Some((header, value)) = condition {
+            call = call.header(header, &value);
+        }
+        answer(&self.client.call(&call).await).map(|answer| json(&answer.body))
+    }
+
+    /// Reads a path whose answer is not JSON, and where the next page begins.
+    pub(crate) async fn get_page(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<(Bytes, Option<String>), Exit> {
+        let read = self.read(path, query).await?;
+        let answer = answer(&read)?;
+        Ok((answer.body.clone(), answer.header("forebay-next-cursor").map(str::to_owned)))
     }
 
     /// Deletes what is at a path.
@@ -170,7 +210,7 @@ fn answer(answer: &Result<Answer, CallError>) -> Result<&Answer, Exit> {
     let code = match answer.status {
         401 | 403 => NOT_PERMITTED,
         404 => NOT_FOUND,
-        409 => REFUSED,
+        409 | 412 | 428 => REFUSED,
         429 | 503 => TRY_LATER,
         _ => FAILED,
     };

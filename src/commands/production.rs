@@ -61,7 +61,8 @@ pub(crate) async fn serve(config: Config, role: ServeRole) -> Result<(), Exit> {
             let store = system.store(&opened).await?;
             system.watch_store(&running, &store);
             let listener = bind("api.listen", system.config.api.listen).await?;
-            let api = system.api(&broker, &store, &intake, keys);
+            let lookout = system.run_lookout(&running, &broker, &store);
+            let api = system.api(&broker, &store, &intake, keys, lookout)?;
             system.run_http(&running, "api", listener, api.routes());
         }
     }
@@ -92,8 +93,9 @@ pub(crate) async fn work(config: Config, queues: &[String]) -> Result<(), Exit> 
     operations(&system, &running).await?;
     let broker = system.broker(&opened).await?;
     let store = system.store(&opened).await?;
-    system.watch_broker(&running, &broker, true);
+    system.watch_broker(&running, &broker);
     system.watch_store(&running, &store);
+    system.run_lookout(&running, &broker, &store);
     system.run_worker(&running, &broker, &store, "work", &named)?;
     until_told(&system, &running, &broker).await
 }
@@ -106,7 +108,7 @@ pub(crate) async fn relay(config: Config) -> Result<(), Exit> {
     operations(&system, &running).await?;
     let broker = system.broker(&opened).await?;
     let store = system.store(&opened).await?;
-    system.watch_broker(&running, &broker, false);
+    system.watch_broker(&running, &broker);
     system.watch_store(&running, &store);
     system.run_relay(&running, &broker, &store);
     until_told(&system, &running, &broker).await
@@ -140,14 +142,16 @@ pub(crate) async fn migrate(config: Config) -> Result<(), Exit> {
 
 pub(crate) async fn topology(config: Config, command: &TopologyCommand) -> Result<(), Exit> {
     let system = System::new(config);
+    if matches!(command, TopologyCommand::Users) {
+        return people::print(&system.broker_users()?.join("\n"));
+    }
     let opened = system.open().await?;
     let broker = system.broker(&opened).await?;
-    let result = match command {
-        TopologyCommand::Plan => people::print(&broker.plan(&system.topology).join("\n")),
-        TopologyCommand::Apply => {
-            broker.declare(&system.topology).await?;
-            people::print(&format!("declared {} queues", system.topology.queues().len()))
-        }
+    let result = if matches!(command, TopologyCommand::Apply) {
+        broker.declare(&system.topology).await?;
+        people::print(&format!("declared {} queues", system.topology.queues().len()))
+    } else {
+        people::print(&broker.plan(&system.topology).join("\n"))
     };
     broker.close().await;
     opened.close().await;

@@ -48,6 +48,7 @@ impl Config {
             faults.push(fault);
         }
         self.carriers.check(faults);
+        self.check_members(faults);
         if self.returns.result_url.is_some() && self.returns.signing_secret.get().is_none() {
             faults.push(
                 "returns.signing_secret is missing; results are signed with it (whsec_ and base64)"
@@ -68,6 +69,9 @@ impl Config {
         }
         if self.work.concurrency == 0 || self.work.concurrency > 64 {
             faults.push(format!("work.concurrency is {}; it must be 1 to 64", self.work.concurrency));
+        }
+        if self.work.drain_within_s == 0 {
+            faults.push("work.drain_within_s must be above 0".to_owned());
         }
         if self.alerts.group_wait_s < 0.0
             || self.alerts.update_every_s <= 0.0

@@ -5,6 +5,7 @@
 
 mod carriers;
 mod check;
+mod members;
 mod secret;
 mod sections;
 
@@ -16,6 +17,7 @@ use forebay_schemas::AdapterId;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::carriers::{CarrierSystem, Carriers};
+pub(crate) use self::members::{DEV_ISSUER, Members};
 pub(crate) use self::secret::{BackEndUrl, Secret};
 pub(crate) use self::sections::*;
 
@@ -36,6 +38,7 @@ pub(crate) struct Config {
     pub(crate) operations: Listener,
     pub(crate) work: Work,
     pub(crate) keys: Vec<Key>,
+    pub(crate) members: Members,
     pub(crate) outbound: Outbound,
     pub(crate) carriers: Carriers,
     pub(crate) returns: Returns,

@@ -77,6 +77,7 @@ pub(crate) struct Listener {
 pub(crate) struct Work {
     pub(crate) concurrency: usize,
     pub(crate) grace_s: u64,
+    pub(crate) drain_within_s: u64,
 }
 
 /// An API key: the secret's hash, never the secret.
@@ -150,6 +151,7 @@ pub(crate) struct Alerts {
     pub(crate) update_every_s: f64,
     pub(crate) repeat_every_s: f64,
     pub(crate) stock_check_at: NaiveTime,
+    pub(crate) unshipped_after_days: u32,
 }
 
 impl Alerts {

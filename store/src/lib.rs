@@ -17,6 +17,7 @@ pub mod claims;
 pub mod conformance;
 pub mod dead_letters;
 pub mod effects;
+pub mod codes;
 pub mod erasure;
 pub mod error;
 pub mod fleet;
@@ -46,6 +47,7 @@ pub use audit_log::{AuditEntry, AuditLog, By};
 pub use breakers::{Breakers, DayUse, Outlook, Shut, Standing, SystemView};
 pub use claims::{ClaimChanged, ClaimFilter, ClaimView, Claims};
 pub use census::Census;
+pub use codes::{CodeSeen, Codes};
 pub use dead_letters::{
     Archived, Cursor, DeadLetter, DeadLetterCount, DeadLetterFilter, DeadLetterGroup, DeadLetters,
     NewDeadLetter, NewReplay, Replay, ReplayStep, Replays, Revived, Status,
@@ -119,6 +121,7 @@ pub trait Store:
     + Breakers
     + Schedule
     + Tokens
+    + Codes
     + Retention
     + Audit
     + Census
@@ -151,6 +154,7 @@ impl<S> Store for S where
         + Breakers
         + Schedule
         + Tokens
+        + Codes
         + Retention
         + Audit
         + Census

@@ -25,11 +25,34 @@ const ALL: Members = Members::Everything;
 /// Every route that is not open to everybody, the scopes that open it, and what members may do.
 const ROUTES: &[(&str, &str, &[Scope], Members)] = &[
     ("GET", "/v1/programmes", READ, ALL),
+    ("GET", "/v1/programmes/{programme_id}", READ, ALL),
     ("PUT", "/v1/programmes/{programme_id}", MANAGER, NO),
+    ("POST", "/v1/programmes/{programme_id}/state", MANAGER, NO),
+    ("GET", "/v1/programmes/{programme_id}/summary", REPORTS, NO),
+    ("GET", "/v1/programmes/{programme_id}/attendance", REPORTS, NO),
+    ("GET", "/v1/programmes/{programme_id}/attendance/export", REPORTS, NO),
+    ("POST", "/v1/programmes/{programme_id}/attendance/{member_id}/{on_date}/void", MANAGER, NO),
+    ("POST", "/v1/programmes/{programme_id}/attendance/{member_id}/{on_date}/restore", MANAGER, NO),
     ("POST", "/v1/programmes/{programme_id}/check-ins", ACT, OWN),
     ("POST", "/v1/programmes/{programme_id}/claims", ACT, OWN),
     ("GET", "/v1/programmes/{programme_id}/members/{member_id}/days", READ, OWN),
+    ("GET", "/v1/claims", REPORTS, NO),
+    ("GET", "/v1/claims/export", REPORTS, NO),
     ("GET", "/v1/claims/{claim_id}", READ, OWN),
+    ("POST", "/v1/claims/{claim_id}/ship", WAREHOUSE, NO),
+    ("POST", "/v1/claims/{claim_id}/cancel", MANAGER, NO),
+    ("POST", "/v1/claims/{claim_id}/reverse", MANAGER, NO),
+    ("POST", "/v1/claims/{claim_id}/keep", MANAGER, NO),
+    ("GET", "/v1/rewards", READ, NO),
+    ("GET", "/v1/rewards/{reward_id}/stock", READ, NO),
+    ("PUT", "/v1/rewards/{reward_id}/stock", MANAGER, NO),
+    ("POST", "/v1/rewards/{reward_id}/stock/movements", MANAGER, NO),
+    ("GET", "/v1/rewards/{reward_id}/stock/history", REPORTS, NO),
+    ("GET", "/v1/rewards/{reward_id}/stock/history/export", REPORTS, NO),
+    ("GET", "/v1/members/{member_id}", READ, OWN),
+    ("GET", "/v1/members/{member_id}/why", READ, OWN),
+    ("POST", "/v1/members/{member_id}/block", MANAGER, NO),
+    ("POST", "/v1/members/{member_id}/unblock", MANAGER, NO),
     ("GET", "/v1/members/{member_id}/balance", READ, OWN),
     ("GET", "/v1/members/{member_id}/claims", READ, OWN),
     ("POST", "/v1/members/{member_id}/erase", ADMIN, NO),
@@ -80,6 +103,8 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("{programme_id}", "autumn"),
     ("{member_id}", A),
     ("{claim_id}", UUID),
+    ("{reward_id}", "mug"),
+    ("{on_date}", "2026-11-20"),
     ("{return_id}", "R-1"),
     ("{carrier}", "cj"),
     ("{number}", "123456789012"),
@@ -196,5 +221,5 @@ async fn the_version_is_open_to_all_and_what_is_not_there_is_a_problem() {
     Request::new(world.address, "GET", "/v1/nothing").send().await.problem(404);
     let method = Request::new(world.address, "DELETE", "/v1/programmes/autumn").send().await;
     method.problem(405);
-    assert_eq!(method.header("allow"), Some("PUT"));
+    assert_eq!(method.header("allow"), Some("GET,HEAD,PUT"));
 }

@@ -129,11 +129,20 @@ impl PostgresStore {
         erasure.orders = rename(conn, orders, id, &name).await?;
         let entries = "update ledger_entry set account = $2 where account = $1";
         erasure.ledger_entries = rename(conn, entries, &old, &new).await?;
-        let booked = erasure.attendance + erasure.claims + erasure.orders + erasure.ledger_entries;
+        let lots = "update points_lot set member_id = $2 where member_id = $1";
+        erasure.lots = rename(conn, lots, id, &name).await?;
+        let spends = "update spend set member_id = $2 where member_id = $1";
+        erasure.spends = rename(conn, spends, id, &name).await?;
+        let booked = erasure.attendance
+            + erasure.claims
+            + erasure.orders
+            + erasure.ledger_entries
+            + erasure.lots
+            + erasure.spends;
         if booked == 0 && balance == 0 && !blocked {
             sqlx::query("delete from member where id = $1").bind(id).execute(conn).await?;
         } else {
-            rename(conn, "update member set id = $2 where id = $1", id, &name).await?;
+            rename(conn, "update member set id = $2, blocked_reason = null where id = $1", id, &name).await?;
             erasure.pseudonym = Some(name);
         }
         Ok(())

@@ -13,6 +13,7 @@ mod breakers;
 mod census;
 mod checks;
 mod claims;
+mod codes;
 mod dead_letters;
 mod effects;
 mod erasure;

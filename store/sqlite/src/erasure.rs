@@ -91,11 +91,13 @@ async fn erase(
 }
 
 /// The books: table, column, and what stands before the id in it.
-const BOOKS: [(&str, &str, &str); 4] = [
+const BOOKS: [(&str, &str, &str); 6] = [
     ("attendance", "member_id", ""),
     ("claim", "member_id", ""),
     ("shop_order", "member_id", ""),
     ("ledger_entry", "account", MEMBER_ACCOUNT),
+    ("points_lot", "member_id", ""),
+    ("spend", "member_id", ""),
 ];
 
 async fn erase_books(
@@ -105,7 +107,7 @@ async fn erase_books(
     now: DateTime<Utc>,
     erasure: &mut Erasure,
 ) -> Result<(), Fault> {
-    let mut counts = [0_i64; 4];
+    let mut counts = [0_i64; 6];
     for ((table, column, before), count) in BOOKS.iter().zip(&mut counts) {
         let sql = format!("select count(*) from {table} where {column} = ?");
         *count = sqlx::query_scalar(AssertSqlSafe(sql))
@@ -113,7 +115,14 @@ async fn erase_books(
             .fetch_one(&mut *conn)
             .await?;
     }
-    [erasure.attendance, erasure.claims, erasure.orders, erasure.ledger_entries] = counts;
+    [
+        erasure.attendance,
+        erasure.claims,
+        erasure.orders,
+        erasure.ledger_entries,
+        erasure.lots,
+        erasure.spends,
+    ] = counts;
     let Some(name) = name else { return Ok(()) };
     sqlx::query("insert into erased_member (hash, erased_at) values (?, ?) on conflict do nothing")
         .bind(tombstone(member.as_str()).as_slice())
@@ -128,7 +137,7 @@ async fn erase_books(
             .execute(&mut *conn)
             .await?;
     }
-    let known = sqlx::query("update member set id = ?2 where id = ?1")
+    let known = sqlx::query("update member set id = ?2, blocked_reason = null where id = ?1")
         .bind(member.as_str())
         .bind(&name)
         .execute(conn)

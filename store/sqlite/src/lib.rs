@@ -11,6 +11,7 @@ mod breakers;
 mod census;
 mod checks;
 mod claims;
+mod codes;
 mod dead_letters;
 mod effects;
 mod erasure;

@@ -25,6 +25,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("programmes", include_str!("../migrations/0010_programmes.sql")),
     ("claims", include_str!("../migrations/0011_claims.sql")),
     ("blocks", include_str!("../migrations/0012_blocks.sql")),
+    ("parcels", include_str!("../migrations/0013_parcels.sql")),
 ];
 
 #[async_trait]

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A dead letter of a return; its id and what is in it are named after `id`.
-pub(super) fn letter(id: &str) -> NewDeadLetter {
+pub fn letter(id: &str) -> NewDeadLetter {
     let body = format!(
         r#"{{"specversion":"1.0","id":"{id}","source":"/shops/main","type":"return.requested.v1","subject":"return/{id}",
             "data":{{"return_id":"{id}","order_id":"O-{id}","member_id":"m-{id}","parcel":{{"tracking_number":"P-{id}"}}}}}}"#
@@ -392,4 +392,46 @@ pub async fn what_is_discarded_is_told_with_who_and_why(harness: &dyn Harness) {
     let again = one(store.as_ref(), "m-0").await;
     assert_eq!((again.status, again.closed_at, again.closed_by), (Status::Open, None, None));
     assert_eq!(counts(store.as_ref()).await, [1, 0, 0, 4]);
+}
+
+pub async fn words_with_a_number_are_found_in_full_among_very_many(harness: &dyn Harness) {
+    let store = harness.store().await;
+    // Two groups in turn, their numbers spread unevenly: often among the newest of one, only among the oldest of the
+    // other.
+    let error = |n: usize| {
+        let (who, number) = if n % 2 == 0 {
+            ("the shop", if n % 3 == 0 { 410 } else { 422 })
+        } else {
+            ("the carrier", if n < 1_500 { 410 } else { 422 })
+        };
+        format!("{who} said status {number}")
+    };
+    const LETTERS: usize = 6_000;
+    for first in (0..LETTERS).step_by(500) {
+        let set = (first..first + 500).map(|n| failing(&format!("m-{n}"), &error(n))).collect();
+        archive(store.as_ref(), set, later(first as u64)).await;
+    }
+    for (text, meant) in [("status 410", 410), ("status 422", 422), ("carrier said status 410", 410)] {
+        let filter = DeadLetterFilter { text: Some(text.into()), ..DeadLetterFilter::default() };
+        let meant = |n: &usize| error(*n).contains(text) && error(*n).ends_with(&meant.to_string());
+        let (mut paged, mut after, mut last) = (Vec::new(), None, None);
+        loop {
+            let page = store.dead_letters(&filter, after, 400).await.unwrap();
+            if page.is_empty() {
+                break;
+            }
+            for letter in page {
+                let place = (letter.dead_at, letter.id);
+                assert!(last.is_none_or(|last| last > place), "{text}: out of order");
+                last = Some(place);
+                after = Some(letter.cursor());
+                paged.push(letter.message_id);
+            }
+        }
+        paged.sort();
+        let mut expected: Vec<String> = (0..LETTERS).filter(meant).map(|n| format!("m-{n}")).collect();
+        expected.sort();
+        assert_eq!(paged.len(), expected.len(), "{text}");
+        assert_eq!(paged, expected, "{text}");
+    }
 }

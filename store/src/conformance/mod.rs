@@ -6,8 +6,10 @@
 #![expect(clippy::unwrap_used, reason = "these are tests: they are to end where a store fails")]
 #![expect(missing_docs, reason = "the name of a behaviour says it")]
 
+pub mod attendance;
 pub mod audit;
 pub mod breakers;
+pub mod claims;
 pub mod census;
 pub mod dead_letters;
 pub mod effects;
@@ -16,6 +18,7 @@ pub mod fleet;
 pub mod incidents;
 pub mod lifecycle;
 pub mod lists;
+pub mod lots;
 pub mod members;
 pub mod outbox;
 pub mod pacing;
@@ -68,6 +71,15 @@ pub trait Harness: Send + Sync {
 macro_rules! store_conformance_tests {
     ($(#[$attribute:meta])* $harness:expr) => {
         $crate::store_conformance_tests! { @all [$(#[$attribute])*] [$harness]
+            attendance: [
+                check_ins_are_listed_the_newest_day_first_page_by_page,
+                check_ins_are_found_by_day_member_and_whether_they_count,
+                a_voided_day_counts_nowhere_until_it_is_restored,
+                a_voided_day_marks_the_claims_that_it_bore,
+                a_member_is_told_how_far_they_have_come,
+                a_programme_is_summed_up_in_figures,
+                a_voided_day_of_an_erased_member_keeps_no_name,
+            ]
             audit: [
                 an_empty_store_adds_up_to_nothing,
                 effects_are_listed_by_event_id_page_by_page,
@@ -86,6 +98,19 @@ macro_rules! store_conformance_tests {
             census: [
                 an_empty_store_counts_nothing,
                 claims_stock_and_open_incidents_are_counted_by_their_words,
+            ]
+            claims: [
+                a_granted_product_is_shipped_once_and_its_number_can_be_put_right,
+                a_claim_that_is_taken_back_gives_its_stock_back_and_its_member_may_claim_again,
+                what_was_shipped_is_taken_back_only_by_who_may_and_what_is_lost_is_written_off,
+                points_of_a_claim_that_is_taken_back_are_taken_back,
+                people_who_take_a_claim_back_at_once_do_it_once,
+                claims_are_listed_page_by_page_by_where_they_stand,
+                claims_that_wait_to_be_shipped_are_summed_up_by_reward,
+                a_stock_is_changed_once_a_key,
+                a_stock_is_set_only_by_who_has_seen_it_and_never_below_what_was_given_out,
+                a_restock_ends_the_incident_and_the_next_crossing_is_told_again,
+                a_history_is_read_page_by_page_with_claims_and_changes_in_their_order,
             ]
             dead_letters: [
                 a_dead_letter_is_kept_whole,
@@ -150,6 +175,24 @@ macro_rules! store_conformance_tests {
                 a_block_tells_since_when_and_why_and_stands_in_the_audit_log,
                 a_blocked_member_who_is_erased_leaves_no_reason_behind,
             ]
+            lots: [
+                a_grant_is_a_lot_that_ends_with_a_day_of_its_programme,
+                points_are_spent_the_next_to_end_first_and_all_or_none,
+                a_spending_is_settled_once_whatever_message_carries_it,
+                points_that_have_ended_can_not_be_spent_even_when_nobody_has_taken_them_yet,
+                what_has_ended_is_taken_once_by_however_many_jobs,
+                a_member_is_told_once_of_points_that_end_soon,
+                a_refund_takes_of_its_own_order_first_and_notes_what_is_missing,
+                what_ended_by_itself_is_not_taken_once_more_by_a_refund,
+                a_spending_is_taken_back_once_and_its_lots_get_what_they_had,
+                what_is_given_back_after_its_end_is_good_for_a_week,
+                an_earning_that_is_taken_back_is_not_taken_once_more_by_refunds,
+                a_refund_that_is_taken_back_can_come_again,
+                points_of_a_claim_are_taken_back_with_the_claim_and_not_without_it,
+                a_correction_is_made_once_a_key_and_never_below_nothing,
+                a_members_ledger_is_read_page_by_page_the_newest_first,
+                whoever_settles_spends_and_ends_at_once_keeps_the_books,
+            ]
             outbox: [
                 a_row_is_read_as_it_was_written,
                 a_row_is_taken_once_until_its_lease_ends,
@@ -208,6 +251,13 @@ macro_rules! store_conformance_tests {
                 a_reward_that_never_ran_out_gets_no_stock_by_being_put_again,
                 zone_and_day_start_are_fixed_once_there_is_attendance,
                 a_faulty_programme_is_refused_and_leaves_nothing,
+                a_programme_is_changed_by_who_has_seen_what_is_there,
+                a_dry_run_says_what_would_change_and_changes_nothing,
+                changers_at_once_do_not_overwrite_each_other,
+                a_rule_keeps_what_it_has_otherwise_than_its_programme,
+                what_members_have_of_a_programme_stays,
+                a_reward_of_two_programmes_stays_one_reward,
+                a_programmes_state_is_set_with_a_reason,
             ]
             pushes: [
                 a_parcel_is_checked_now_unless_it_is_finished_or_unknown,

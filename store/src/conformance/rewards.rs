@@ -165,21 +165,6 @@ pub async fn a_member_claims_no_more_often_than_the_rule_allows(harness: &dyn Ha
     assert_eq!(again, [refused(RejectCode::AlreadyClaimed)]);
 }
 
-pub async fn a_blocked_member_neither_checks_in_nor_claims(harness: &dyn Harness) {
-    let store = with_programme(harness).await;
-    settle(store.as_ref(), vec![check_in("a", 1, now())]).await;
-    harness.block(&member(1), true).await;
-    let settled = settle(store.as_ref(), vec![claim(1, 1, "one-day"), check_in("b", 1, later(86_400))]).await;
-    assert_eq!(settled[0], refused(RejectCode::MemberBlocked));
-    assert_eq!(settled[1].1, Some(Answer::CheckInRefused(RejectCode::MemberBlocked)));
-    assert!(store.member_balance(&member(1)).await.unwrap().blocked);
-    harness.block(&member(1), false).await;
-    assert_eq!(
-        settle(store.as_ref(), vec![claim(2, 1, "one-day")]).await,
-        [(Handled::Done, Some(Answer::Granted))]
-    );
-}
-
 pub async fn a_claim_id_is_settled_once_whatever_message_carries_it(harness: &dyn Harness) {
     let store = with_programme(harness).await;
     settle(store.as_ref(), vec![check_in("a", 1, now()), claim(1, 1, "one-day")]).await;

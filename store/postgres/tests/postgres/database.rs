@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use forebay_domain::{Ids as _, RandomIds};
-use forebay_schemas::MemberId;
 use forebay_store::conformance::{Harness, stands_in};
 use forebay_store::{Lifecycle as _, Store};
 use forebay_store_postgres::{Options, PostgresStore};
@@ -147,18 +146,6 @@ impl OnPostgres {
 impl Harness for OnPostgres {
     async fn store(&self) -> Arc<dyn Store> {
         Arc::new(self.database().await.store())
-    }
-
-    async fn block(&self, member: &MemberId, blocked: bool) {
-        let mut conn = self.database().await.connect().await;
-        sqlx::query(
-            "insert into member (id, blocked) values ($1, $2) on conflict (id) do update set blocked = excluded.blocked",
-        )
-        .bind(member.as_str())
-        .bind(blocked)
-        .execute(&mut conn)
-        .await
-        .unwrap();
     }
 
     async fn mentions(&self, text: &str) -> Vec<String> {

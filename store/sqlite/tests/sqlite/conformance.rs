@@ -3,7 +3,6 @@
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use forebay_schemas::MemberId;
 use forebay_sqlite::Db;
 use forebay_store::Store;
 use forebay_store::conformance::{Harness, stands_in};
@@ -28,28 +27,6 @@ impl Harness for OnFile {
         let store = support::store(&db).await;
         self.db.set(db).unwrap();
         store
-    }
-
-    async fn block(&self, member: &MemberId, blocked: bool) {
-        let member = member.as_str().to_owned();
-        self.db
-            .get()
-            .unwrap()
-            .write::<_, forebay_sqlite::Error, _>(move |conn| {
-                Box::pin(async move {
-                    sqlx::query(
-                        "insert into member (id, blocked) values (?, ?)
-                         on conflict (id) do update set blocked = excluded.blocked",
-                    )
-                    .bind(member)
-                    .bind(blocked)
-                    .execute(conn)
-                    .await?;
-                    Ok(())
-                })
-            })
-            .await
-            .unwrap();
     }
 
     async fn mentions(&self, text: &str) -> Vec<String> {

@@ -1,32 +1,33 @@
-//! `member …`: a person erased.
+//! `member erase`: a person erased.
 
 use std::time::Duration;
 
-use forebay_schemas::MemberId;
 use serde_json::{Value, json};
-use url::Url;
 
-use crate::cli::{ApiArgs, MemberCommand};
+use crate::cli::EraseArgs;
 use crate::commands::people::{self, Api};
 use crate::exit::{Exit, REFUSED};
+
+use super::path;
 
 /// An erasure reads every dead letter.
 const PATIENCE: Duration = Duration::from_secs(150);
 /// What is counted, and how it is called.
-const COUNTS: [(&str, &str); 7] = [
+const COUNTS: [(&str, &str); 9] = [
     ("attendance", "days checked in"),
     ("claims", "claims"),
     ("orders", "orders"),
     ("ledger_entries", "entries of the ledger"),
+    ("lots", "lots of points"),
+    ("spends", "spendings"),
     ("dead_letters", "dead letters"),
     ("outbox", "messages to be published"),
     ("texts", "other texts"),
 ];
 
-pub(crate) async fn run(args: &ApiArgs, command: MemberCommand) -> Result<(), Exit> {
-    let MemberCommand::Erase { member, reason, dry_run, yes, json } = command;
-    let path = path(&member)?;
-    let api = Api::new(args)?;
+pub(super) async fn run(api: &Api, args: EraseArgs) -> Result<(), Exit> {
+    let EraseArgs { member, reason, dry_run, yes, json } = args;
+    let path = path(&member, "erase")?;
     let ask = json!({ "reason": reason.unwrap_or_default(), "dry_run": true });
     let found = api.post_json_within(&path, &ask, PATIENCE).await?;
     if dry_run {
@@ -53,16 +54,6 @@ pub(crate) async fn run(args: &ApiArgs, command: MemberCommand) -> Result<(), Ex
     people::print(&format!("erased from {}\nin the books now: {pseudonym}", counted(&erased)))
 }
 
-/// The path of a member, whose id may hold any sign.
-fn path(member: &str) -> Result<String, Exit> {
-    let member = MemberId::new(member).map_err(|error| Exit::failed(format!("MEMBER: {error}")))?;
-    let mut url = Url::parse("http://api/").map_err(Exit::failed)?;
-    if let Ok(mut segments) = url.path_segments_mut() {
-        segments.extend(["v1", "members", member.as_str(), "erase"]);
-    }
-    Ok(url.path().to_owned())
-}
-
 fn counted(erasure: &Value) -> String {
     let parts: Vec<String> = COUNTS
         .iter()
@@ -75,13 +66,6 @@ fn counted(erasure: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn whatever_sign_an_id_holds_it_stays_within_its_place() {
-        assert_eq!(path("m-1").unwrap(), "/v1/members/m-1/erase");
-        assert_eq!(path("a/b?c#d%").unwrap(), "/v1/members/a%2Fb%3Fc%23d%25/erase");
-        assert!(path("a b").is_err());
-    }
 
     #[test]
     fn what_was_found_is_told_in_words() {

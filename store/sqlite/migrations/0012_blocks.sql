@@ -1,0 +1,3 @@
+-- Since when a member is blocked, and why. A member who was blocked before this release has neither.
+alter table member add column blocked_at integer;
+alter table member add column blocked_reason text;
