@@ -17,10 +17,8 @@ use crate::api::Api;
 use crate::callers::{ByMember, MembersActor, Reader};
 use crate::extract::{Arrived, COMMAND_BYTES, Named, Sent};
 use crate::failure::not_found;
+use crate::idempotency;
 use crate::wait::{Waiting, Wish};
-
-/// Longest `Idempotency-Key`, in characters.
-const KEY_CHARS: usize = 255;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,7 +46,7 @@ pub(crate) async fn post(
 ) -> Result<Response, Problem> {
     let ClaimAsk { member_id, rule_id, claim_id: given } = ask;
     let member_id = actor.member(member_id)?;
-    let key = idempotency_key(&headers)?;
+    let key = idempotency::key(&headers)?;
     let derived = key.map(|key| claim_id(key, &programme_id, &rule_id, &member_id));
     let claim_id = given.or(derived).unwrap_or_else(|| api.new_id());
     let data = ClaimRequested { claim_id, programme_id, rule_id, member_id };
@@ -97,18 +95,6 @@ fn is_this(claim: &ClaimView, asked: &ClaimRequested) -> bool {
         && claim.rule_id == asked.rule_id.as_str()
 }
 
-/// The `Idempotency-Key`, quoted (as a structured field) or bare.
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default();
-    let key = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
-    if (1..=KEY_CHARS).contains(&key.len()) && key.bytes().all(|b| (0x21..=0x7e).contains(&b)) {
-        return Ok(Some(key));
-    }
-    let detail = format!("Idempotency-Key must be 1 to {KEY_CHARS} visible ASCII characters.");
-    Err(Problem::new(Kind::InvalidRequest, detail))
-}
-
 /// The same key, member and rule make the same claim, in whatever process.
 fn claim_id(key: &str, programme_id: &ProgrammeId, rule_id: &RuleId, member_id: &MemberId) -> Uuid {
     // None of the parts can hold a line break.
@@ -119,20 +105,6 @@ fn claim_id(key: &str, programme_id: &ProgrammeId, rule_id: &RuleId, member_id: 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn headers(value: &str) -> HeaderMap {
-        HeaderMap::from_iter([("idempotency-key".parse().unwrap(), value.parse().unwrap())])
-    }
-
-    #[test]
-    fn a_key_may_be_quoted_or_bare() {
-        assert_eq!(idempotency_key(&headers("\"a-1\"")).unwrap(), Some("a-1"));
-        assert_eq!(idempotency_key(&headers("a-1")).unwrap(), Some("a-1"));
-        assert_eq!(idempotency_key(&HeaderMap::new()).unwrap(), None);
-        for value in ["", "\"\"", "a b", &"x".repeat(256)] {
-            assert!(idempotency_key(&headers(value)).is_err(), "{value:?} was taken");
-        }
-    }
 
     #[test]
     fn the_same_key_is_another_claim_for_another_member_or_rule() {

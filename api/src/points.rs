@@ -18,9 +18,9 @@ use uuid::Uuid;
 
 use crate::api::Api;
 use crate::callers::{ByMember, EventManager, MembersActor, Reader};
-use crate::claims::idempotency_key;
 use crate::extract::{Arrived, Asked, COMMAND_BYTES, Named, Sent};
 use crate::failure::not_found;
+use crate::idempotency;
 use crate::page::{limit, page};
 use crate::rules::{broken, need_reason};
 use crate::wait::{Waiting, Wish};
@@ -58,7 +58,7 @@ pub(crate) async fn spend(
     if ask.reference.as_ref().is_some_and(|reference| reference.chars().count() > REFERENCE_CHARS) {
         return Err(broken("/ref", format!("must be {REFERENCE_CHARS} characters at most")));
     }
-    let derived = idempotency_key(&headers)?.map(|key| named_by("spend", key, &member_id));
+    let derived = idempotency::key(&headers)?.map(|key| named_by("spend", key, member_id.as_str()));
     let spend_id = ask.spend_id.or(derived).unwrap_or_else(|| api.new_id());
     let data = SpendRequested { spend_id, member_id, points: ask.points, reference: ask.reference };
     let event_id = api.accept(&arrival, &data).await?;
@@ -142,10 +142,7 @@ pub(crate) async fn adjust(
     headers: HeaderMap,
     Sent(ask): Sent<AdjustAsk, COMMAND_BYTES>,
 ) -> Result<Response, Problem> {
-    let Some(key) = idempotency_key(&headers)? else {
-        let detail = "Send an Idempotency-Key, the same with every repeat: points are moved once a key.";
-        return Err(Problem::new(Kind::InvalidRequest, detail));
-    };
+    let key = idempotency::need_key(&headers)?;
     need_reason(&ask.reason)?;
     if Redaction::of([member_id.to_string()]).text(&ask.reason).is_some() {
         return Err(broken("/reason", "must not hold the member's id: the reason is kept"));
@@ -153,19 +150,18 @@ pub(crate) async fn adjust(
     if ask.delta == 0 || !(-MOST..=MOST).contains(&ask.delta) {
         return Err(broken("/delta", format!("must be -{MOST} to {MOST}, and not 0")));
     }
-    // A key is its sender's own.
-    let key = named_by(&format!("adjust {}", manager.key_id), key, &member_id);
+    // A key is its sender's own, whatever it is used for.
+    let key = named_by("adjust", key, &manager.key_id);
     let adjustment = Adjustment { member_id, delta: ask.delta, key };
     let by = By { id: api.new_id(), actor: manager.key_id, reason: ask.reason };
     match api.ask(api.store.adjust_points(&adjustment, &by, api.clock.now())).await? {
-        Adjusted::Done { txn_id, balance_after, before } => Ok(Json(json!({
-            "txn_id": txn_id, "delta": adjustment.delta, "balance_after": balance_after, "repeated": before,
-        }))
-        .into_response()),
-        Adjusted::Reused => {
-            let detail = "The Idempotency-Key was used for another correction; nothing was done.";
-            Err(Problem::new(Kind::Conflict, detail))
+        Adjusted::Done { txn_id, balance_after, before } => {
+            let delta = adjustment.delta;
+            let done = json!({ "txn_id": txn_id, "delta": delta, "balance_after": balance_after });
+            let answer = Json(done).into_response();
+            Ok(if before { idempotency::replayed(answer) } else { answer })
         }
+        Adjusted::Reused => Err(idempotency::reused()),
         Adjusted::Below { balance } => {
             let detail =
                 format!("The member has {balance} points: it can't be that many fewer; nothing was done.");
@@ -175,8 +171,8 @@ pub(crate) async fn adjust(
     }
 }
 
-/// The same key names the same thing of a member, in whatever process.
-fn named_by(what: &str, key: &str, member_id: &MemberId) -> Uuid {
+/// The same key of the same one names the same thing, in whatever process.
+fn named_by(what: &str, key: &str, whose: &str) -> Uuid {
     // None of the parts can hold a line break.
-    Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{what}\n{key}\n{member_id}").as_bytes())
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, format!("{what}\n{key}\n{whose}").as_bytes())
 }

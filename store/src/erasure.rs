@@ -31,6 +31,12 @@ pub struct Erasure {
     pub orders: i64,
     /// Entries of the ledger.
     pub ledger_entries: i64,
+    /// Lots of points.
+    #[serde(default)]
+    pub lots: i64,
+    /// Spendings.
+    #[serde(default)]
+    pub spends: i64,
     /// Dead letters.
     pub dead_letters: i64,
     /// Messages on their way to the queue.
@@ -43,7 +49,7 @@ impl Erasure {
     /// What the audit log says of it: everything but the id.
     #[must_use]
     pub fn entry(&self, by: &By, now: DateTime<Utc>) -> AuditEntry {
-        let books = self.attendance + self.claims + self.orders + self.ledger_entries;
+        let books = self.attendance + self.claims + self.orders + self.ledger_entries + self.lots + self.spends;
         AuditEntry {
             subject: self.pseudonym.clone().unwrap_or_default(),
             count: books + self.dead_letters + self.outbox + self.texts,
@@ -60,6 +66,7 @@ pub const TEXTS: &[(&str, &str, &[&str])] = &[
     ("replay", "id", &["filter", "reason"]),
     ("audit_entry", "id", &["subject", "reason", "before", "after"]),
     ("effect", "key", &["error"]),
+    ("spend", "id", &["reference"]),
     ("stock_change", "id", &["reason"]),
     ("claim", "id", &["review"]),
 ];

@@ -66,6 +66,7 @@ fn ask(inbound: &Inbound) -> Option<Ask> {
     Some(match inbound.payload.clone() {
         Payload::CheckInRequested(check_in) => Ask::CheckIn(check_in, inbound.received_at),
         Payload::ClaimRequested(claim) => Ask::Claim(claim, inbound.received_at),
+        Payload::SpendRequested(spend) => Ask::Spend(spend, inbound.received_at),
         Payload::OrderPaid(paid) => Ask::Paid(paid),
         Payload::OrderRefunded(refund) => Ask::Refunded(refund),
         _ => return None,

@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 use forebay_schemas::events::{OrderPaid, OrderRefunded, PointsKind};
 
-use super::claims::points_changed;
-use super::{Answer, Books, NewRefund, NewTxn, Order, Settlement};
+use super::points::{Desk, Share};
+use super::{Answer, Books, NewRefund, Order, Settlement};
 use crate::ids::Ids;
-use crate::outbox::NewOutbox;
+use crate::points::MOST;
 
 pub(super) fn paid(
     books: &mut Books,
@@ -19,44 +19,42 @@ pub(super) fn paid(
     if books.orders.contains_key(&ask.order_id) {
         return Answer::SettledBefore;
     }
-    let earned_points = if ask.member_id.is_some() { earned(books, ask) } else { 0 };
-    let order = Order {
+    let shares = if ask.member_id.is_some() { earned(books, ask, now) } else { Vec::new() };
+    let earned_points = shares.iter().map(|share| share.points).sum();
+    let mut order = Order {
         id: ask.order_id.clone(),
         member_id: ask.member_id.clone(),
         amount_minor: ask.amount_minor,
         earned_points,
         reversed_points: 0,
+        earn_txn: None,
+        expired_points: 0,
     };
     if let Some(member_id) = ask.member_id.clone()
         && earned_points > 0
     {
-        let balance_after = books.credit(&member_id, earned_points);
-        settlement.balances.insert(member_id.clone(), balance_after);
-        let txn = NewTxn {
-            id: ids.next(),
-            kind: PointsKind::Earn,
-            idem_key: format!("order:{}:earn", ask.order_id),
-            member_id,
-            delta: earned_points,
-            balance_after,
-        };
-        settlement.outbox.push(NewOutbox::fact(ids.next().to_string(), now, &points_changed(&txn)));
-        settlement.ledger.push(txn);
+        let key = format!("order:{}:earn", ask.order_id);
+        let mut desk = Desk { books, settlement, now, ids };
+        order.earn_txn = Some(desk.grant(PointsKind::Earn, key, &member_id, &shares));
     }
     books.orders.insert(ask.order_id.clone(), order.clone());
     settlement.orders.push((order, index));
     Answer::Earned(earned_points)
 }
 
-fn earned(books: &Books, ask: &OrderPaid) -> i64 {
-    let of = |rate: i64| i128::from(ask.amount_minor) * i128::from(rate) / 1000;
-    let all: i128 = books
-        .programmes
-        .values()
+/// What the order earns in each programme that runs: their points may end at different times.
+fn earned(books: &Books, ask: &OrderPaid, now: DateTime<Utc>) -> Vec<Share> {
+    let programmes = books.programmes.values();
+    programmes
         .filter(|p| p.points_per_1000_minor > 0 && p.takes(p.day_of(ask.paid_at)))
-        .map(|p| of(p.points_per_1000_minor))
-        .sum();
-    i64::try_from(all).unwrap_or(i64::MAX)
+        .map(|p| {
+            let points = i128::from(ask.amount_minor) * i128::from(p.points_per_1000_minor) / 1000;
+            // No order is worth more than a member may have.
+            let points = i64::try_from(points).unwrap_or(MOST).min(MOST);
+            Share { points, expires_at: p.points_end(now) }
+        })
+        .filter(|share| share.points > 0)
+        .collect()
 }
 
 pub(super) fn refunded(
@@ -71,35 +69,35 @@ pub(super) fn refunded(
     if !books.refunds.insert((ask.order_id.clone(), ask.refund_id.clone())) {
         return Answer::SettledBefore;
     }
-    settlement.refunds.push(NewRefund {
-        order_id: ask.order_id.clone(),
-        refund_id: ask.refund_id.clone(),
-        ask: index,
-    });
     let target = reversed_target(&order, ask.cumulative_refunded_minor);
-    let wanted = (target - order.reversed_points).max(0);
+    let wanted = still_wanted(&order, target);
     order.reversed_points = order.reversed_points.max(target);
     remember(&order, settlement);
     books.orders.insert(order.id.clone(), order.clone());
-    let Some(member_id) = order.member_id.filter(|_| wanted > 0) else { return Answer::TakenBack(0) };
     // Within the balance: what the member has spent already is not taken back.
-    let taken = wanted.min(books.members.get(&member_id).map_or(0, |m| m.balance.max(0)));
-    if taken == 0 {
-        return Answer::TakenBack(0);
-    }
-    let balance_after = books.credit(&member_id, -taken);
-    settlement.balances.insert(member_id.clone(), balance_after);
-    let txn = NewTxn {
-        id: ids.next(),
-        kind: PointsKind::Refund,
-        idem_key: format!("order:{}:refund:{}", ask.order_id, ask.refund_id),
-        member_id,
-        delta: -taken,
-        balance_after,
-    };
-    settlement.outbox.push(NewOutbox::fact(ids.next().to_string(), now, &points_changed(&txn)));
-    settlement.ledger.push(txn);
+    let key = format!("order:{}:refund:{}", ask.order_id, ask.refund_id);
+    let taken = order.member_id.and_then(|member_id| {
+        let mut desk = Desk { books, settlement, now, ids };
+        desk.take_back(PointsKind::Refund, key, &member_id, wanted, order.earn_txn, None)
+    });
+    let taken = taken.map_or(0, |(_, taken)| taken);
+    settlement.refunds.push(NewRefund {
+        order_id: ask.order_id.clone(),
+        refund_id: ask.refund_id.clone(),
+        taken,
+        shortfall: wanted - taken,
+        ask: index,
+    });
     Answer::TakenBack(taken)
+}
+
+/// What earlier refunds have not taken back yet, of what did not end by itself.
+fn still_wanted(order: &Order, target: i64) -> i64 {
+    if order.member_id.is_none() {
+        return 0;
+    }
+    let lasting = (order.earned_points - order.expired_points).max(0);
+    (target.min(lasting) - order.reversed_points.min(lasting)).max(0)
 }
 
 /// floor(earned × refunded so far / paid), never more than was earned.

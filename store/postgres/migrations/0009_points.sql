@@ -71,7 +71,7 @@ create function keep_lots() returns trigger language plpgsql as $$
 begin
     -- One probe of an index an entry, as everywhere.
     insert into points_lot (id, member_id, txn_id, granted, remaining, usable_from)
-    select gen_random_uuid(), substr(e.account, 3), e.txn_id, e.amount, e.amount, now()
+    select gen_random_uuid(), substr(e.account, 3), e.txn_id, e.amount, e.amount, to_timestamp(0)
     from written e
     where e.account like 'm:%' and e.amount > 0
       and (select l.id from points_lot l where l.member_id = substr(e.account, 3) and l.txn_id = e.txn_id limit 1) is null

@@ -7,7 +7,8 @@ use forebay_store::{Error, Identity, RewardMessage};
 use sqlx::PgConnection;
 
 use crate::error::Stop;
-use crate::outbox;
+use crate::rows::storable;
+use crate::{outbox, points_write};
 
 /// The account of a member in the ledger.
 pub(crate) const MEMBER_ACCOUNT: &str = "m:";
@@ -27,8 +28,8 @@ pub(crate) async fn write(
     attendance(conn, settlement, books, by).await?;
     claims(conn, settlement, by, now).await?;
     movements(conn, settlement, now).await?;
-    ledger(conn, settlement, now).await?;
-    balances(conn, settlement).await?;
+    points_write::write(conn, settlement, now).await?;
+    spends(conn, settlement, by, now).await?;
     outbox::write(conn, &settlement.outbox, now).await?;
     stock(conn, settlement, books).await
 }
@@ -59,16 +60,22 @@ async fn orders<'m>(
         .execute(&mut *conn)
         .await?;
     }
-    if !settlement.orders_changed.is_empty() {
-        sqlx::query(
-            "update shop_order o set reversed_points = n.reversed_points
-             from unnest($1::text[], $2::int8[]) as n (id, reversed_points) where o.id = n.id",
-        )
-        .bind(settlement.orders_changed.iter().map(|o| o.id.as_str()).collect::<Vec<_>>())
-        .bind(settlement.orders_changed.iter().map(|o| o.reversed_points).collect::<Vec<_>>())
-        .execute(conn)
-        .await?;
+    orders_changed(conn, settlement).await
+}
+
+/// Orders of which something else is taken back by now.
+pub(crate) async fn orders_changed(conn: &mut PgConnection, settlement: &Settlement) -> Result<(), Stop> {
+    if settlement.orders_changed.is_empty() {
+        return Ok(());
     }
+    sqlx::query(
+        "update shop_order o set reversed_points = n.reversed_points
+         from unnest($1::text[], $2::int8[]) as n (id, reversed_points) where o.id = n.id",
+    )
+    .bind(settlement.orders_changed.iter().map(|o| o.id.as_str()).collect::<Vec<_>>())
+    .bind(settlement.orders_changed.iter().map(|o| o.reversed_points).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
@@ -83,21 +90,23 @@ async fn refunds<'m>(
     }
     let new = &settlement.refunds;
     sqlx::query(
-        "insert into refund (order_id, refund_id, source, event_id, booked_at)
-         select n.*, $5 from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as n",
+        "insert into refund (order_id, refund_id, source, event_id, taken, shortfall, booked_at)
+         select n.*, $7 from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int8[], $6::int8[]) as n",
     )
     .bind(new.iter().map(|r| OrderId::as_str(&r.order_id)).collect::<Vec<_>>())
     .bind(new.iter().map(|r| r.refund_id.as_str()).collect::<Vec<_>>())
     .bind(new.iter().map(|r| by(r.ask).source.as_str()).collect::<Vec<_>>())
     .bind(new.iter().map(|r| by(r.ask).id.as_str()).collect::<Vec<_>>())
+    .bind(new.iter().map(|r| r.taken).collect::<Vec<_>>())
+    .bind(new.iter().map(|r| r.shortfall).collect::<Vec<_>>())
     .bind(now)
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// The days were told by the programmes as they were read: where a zone or a day's start was changed meanwhile, which
-/// may happen before the first day is written, no row is written and the set begins again.
+/// The days were told by the programmes as they were read: where a zone, a day's start or the window was changed
+/// meanwhile, so that a day would be another or lie outside, no row is written and the set begins again.
 async fn attendance<'m>(
     conn: &mut PgConnection,
     settlement: &Settlement,
@@ -115,7 +124,8 @@ async fn attendance<'m>(
          from unnest($1::text[], $2::text[], $3::date[], $4::timestamptz[], $5::text[], $6::text[], $7::text[],
                      $8::int8[])
               as n (programme_id, member_id, on_date, received_at, source, event_id, tz, day_start_min)
-         join programme p on p.id = n.programme_id and p.tz = n.tz and p.day_start_min = n.day_start_min",
+         join programme p on p.id = n.programme_id and p.tz = n.tz and p.day_start_min = n.day_start_min
+                         and n.on_date between p.starts_on and p.ends_on",
     )
     .bind(new.iter().map(|a| a.programme_id.as_str()).collect::<Vec<_>>())
     .bind(new.iter().map(|a| a.member_id.as_str()).collect::<Vec<_>>())
@@ -188,51 +198,35 @@ async fn movements(conn: &mut PgConnection, settlement: &Settlement, now: DateTi
     Ok(())
 }
 
-/// Each transaction with its two entries: the member's, which knows the balance afterwards, and the system's.
-async fn ledger(conn: &mut PgConnection, settlement: &Settlement, now: DateTime<Utc>) -> Result<(), Stop> {
-    if settlement.ledger.is_empty() {
+async fn spends<'m>(
+    conn: &mut PgConnection,
+    settlement: &Settlement,
+    by: impl Fn(usize) -> &'m Identity,
+    now: DateTime<Utc>,
+) -> Result<(), Stop> {
+    if settlement.spends.is_empty() {
         return Ok(());
     }
-    let txns = &settlement.ledger;
-    let ids: Vec<_> = txns.iter().map(|t| t.id).collect();
+    let mut new: Vec<_> = settlement.spends.iter().collect();
+    new.sort_by_key(|s| s.id);
     sqlx::query(
-        "insert into ledger_txn (id, kind, idem_key, created_at)
-         select n.*, $4 from unnest($1::uuid[], $2::text[], $3::text[]) as n",
+        "insert into spend (id, member_id, points, reference, state, reject_code, txn_id, accepted_at, source,
+                            event_id, settled_at)
+         select n.*, $11
+         from unnest($1::uuid[], $2::text[], $3::int8[], $4::text[], $5::text[], $6::text[], $7::uuid[],
+                     $8::timestamptz[], $9::text[], $10::text[]) as n",
     )
-    .bind(&ids)
-    .bind(txns.iter().map(|t| t.kind.as_str()).collect::<Vec<_>>())
-    .bind(txns.iter().map(|t| t.idem_key.as_str()).collect::<Vec<_>>())
+    .bind(new.iter().map(|s| s.id).collect::<Vec<_>>())
+    .bind(new.iter().map(|s| s.member_id.as_str()).collect::<Vec<_>>())
+    .bind(new.iter().map(|s| s.points).collect::<Vec<_>>())
+    .bind(new.iter().map(|s| s.reference.as_deref().map(storable)).collect::<Vec<_>>())
+    .bind(new.iter().map(|s| s.state.as_str()).collect::<Vec<_>>())
+    .bind(new.iter().map(|s| s.reject_code.map(|code| code.as_str())).collect::<Vec<_>>())
+    .bind(new.iter().map(|s| s.txn_id).collect::<Vec<_>>())
+    .bind(new.iter().map(|s| s.accepted_at).collect::<Vec<_>>())
+    .bind(new.iter().map(|s| by(s.ask).source.as_str()).collect::<Vec<_>>())
+    .bind(new.iter().map(|s| by(s.ask).id.as_str()).collect::<Vec<_>>())
     .bind(now)
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query(
-        "insert into ledger_entry (txn_id, account, amount, balance_after)
-         select n.id, side.account, side.amount, side.balance_after
-         from unnest($1::uuid[], $2::text[], $3::text[], $4::int8[], $5::int8[])
-              as n (id, member, counter, delta, balance_after),
-              lateral (values (n.member, n.delta, n.balance_after), (n.counter, -n.delta, null))
-              as side (account, amount, balance_after)",
-    )
-    .bind(&ids)
-    .bind(txns.iter().map(|t| format!("{MEMBER_ACCOUNT}{}", t.member_id)).collect::<Vec<_>>())
-    .bind(txns.iter().map(|t| t.counter_account()).collect::<Vec<_>>())
-    .bind(txns.iter().map(|t| t.delta).collect::<Vec<_>>())
-    .bind(txns.iter().map(|t| t.balance_after).collect::<Vec<_>>())
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-async fn balances(conn: &mut PgConnection, settlement: &Settlement) -> Result<(), Stop> {
-    if settlement.balances.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(
-        "update member m set balance = n.balance
-         from unnest($1::text[], $2::int8[]) as n (id, balance) where m.id = n.id",
-    )
-    .bind(settlement.balances.keys().map(MemberId::as_str).collect::<Vec<_>>())
-    .bind(settlement.balances.values().copied().collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())

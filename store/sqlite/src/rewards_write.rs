@@ -2,14 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use forebay_domain::settlement::{
-    Books, NewAttendance, NewClaim, NewMovement, NewRefund, NewTxn, Order, Settlement,
+    Books, NewAttendance, NewClaim, NewMovement, NewRefund, NewSpend, Order, Settlement,
 };
 use forebay_store::{Identity, RewardMessage};
 use sqlx::SqliteConnection;
 
 use crate::error::Fault;
-use crate::outbox;
 use crate::rows::{hex, json, micros};
+use crate::{outbox, points_write};
 
 /// Writes the settlement of these messages, which stand in the order of its asks.
 pub(crate) async fn write(
@@ -41,11 +41,9 @@ pub(crate) async fn write(
     if !settlement.stock_changed.is_empty() {
         stock(conn, settlement, books).await?;
     }
-    if !settlement.balances.is_empty() {
-        balances(conn, settlement).await?;
-    }
-    if !settlement.ledger.is_empty() {
-        ledger(conn, &settlement.ledger, now).await?;
+    points_write::write(conn, settlement, now).await?;
+    if !settlement.spends.is_empty() {
+        spends(conn, &settlement.spends, by, now).await?;
     }
     outbox::write(conn, &settlement.outbox, now).await
 }
@@ -76,7 +74,8 @@ async fn orders<'m>(
     Ok(())
 }
 
-async fn orders_changed(conn: &mut SqliteConnection, orders: &[Order]) -> Result<(), Fault> {
+/// Orders of which something else is taken back by now.
+pub(crate) async fn orders_changed(conn: &mut SqliteConnection, orders: &[Order]) -> Result<(), Fault> {
     let rows: Vec<_> = orders.iter().map(|o| (&o.id, o.reversed_points)).collect();
     sqlx::query(
         "update shop_order set reversed_points = n.value ->> 1 from json_each(?) n where shop_order.id = n.value ->> 0",
@@ -97,12 +96,12 @@ async fn refunds<'m>(
         .iter()
         .map(|r| {
             let Identity { source, id, .. } = by(r.ask);
-            (&r.order_id, &r.refund_id, source, id)
+            (&r.order_id, &r.refund_id, source, id, r.taken, r.shortfall)
         })
         .collect();
     sqlx::query(
-        "insert into refund (order_id, refund_id, source, event_id, booked_at)
-         select value ->> 0, value ->> 1, value ->> 2, value ->> 3, ?2 from json_each(?1)",
+        "insert into refund (order_id, refund_id, source, event_id, taken, shortfall, booked_at)
+         select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, ?2 from json_each(?1)",
     )
     .bind(json(&rows)?)
     .bind(micros(now))
@@ -193,42 +192,31 @@ async fn stock(conn: &mut SqliteConnection, settlement: &Settlement, books: &Boo
     Ok(())
 }
 
-async fn balances(conn: &mut SqliteConnection, settlement: &Settlement) -> Result<(), Fault> {
-    let rows: Vec<_> = settlement.balances.iter().collect();
-    sqlx::query(
-        "insert into member (id, balance) select value ->> 0, value ->> 1 from json_each(?) where true
-         on conflict (id) do update set balance = excluded.balance",
-    )
-    .bind(json(&rows)?)
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-async fn ledger(conn: &mut SqliteConnection, ledger: &[NewTxn], now: DateTime<Utc>) -> Result<(), Fault> {
-    let rows: Vec<_> = ledger
+async fn spends<'m>(
+    conn: &mut SqliteConnection,
+    spends: &[NewSpend],
+    by: impl Fn(usize) -> &'m Identity,
+    now: DateTime<Utc>,
+) -> Result<(), Fault> {
+    let rows: Vec<_> = spends
         .iter()
-        .map(|t| {
-            (hex(t.id), t.kind, &t.idem_key, &t.member_id, t.counter_account(), t.delta, t.balance_after)
+        .map(|s| {
+            let Identity { source, id, .. } = by(s.ask);
+            let asked = (hex(s.id), &s.member_id, s.points, &s.reference);
+            let judged = (s.state, s.reject_code, s.txn_id.map(hex), micros(s.accepted_at));
+            (asked, judged, source, id)
         })
         .collect();
-    let rows = json(&rows)?;
     sqlx::query(
-        "insert into ledger_txn (id, kind, idem_key, created_at)
-         select unhex(value ->> 0), value ->> 1, value ->> 2, ?2 from json_each(?1)",
+        "insert into spend (id, member_id, points, reference, state, reject_code, txn_id, accepted_at, source,
+                            event_id, settled_at)
+         select unhex(value ->> '$[0][0]'), value ->> '$[0][1]', value ->> '$[0][2]', value ->> '$[0][3]',
+                value ->> '$[1][0]', value ->> '$[1][1]', unhex(value ->> '$[1][2]'), value ->> '$[1][3]',
+                value ->> 2, value ->> 3, ?2
+         from json_each(?1)",
     )
-    .bind(&rows)
+    .bind(json(&rows)?)
     .bind(micros(now))
-    .execute(&mut *conn)
-    .await?;
-    // Both entries from one amount, so that they sum to zero.
-    sqlx::query(
-        "insert into ledger_entry (txn_id, account, amount, balance_after)
-         select unhex(value ->> 0), 'm:' || (value ->> 3), value ->> 5, value ->> 6 from json_each(?1)
-         union all
-         select unhex(value ->> 0), value ->> 4, -(value ->> 5), null from json_each(?1)",
-    )
-    .bind(&rows)
     .execute(conn)
     .await?;
     Ok(())

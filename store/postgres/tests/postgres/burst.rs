@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use forebay_store::conformance::{check_in, claim, now, programme_with_mugs};
-use forebay_store::{Audit as _, Handled, RewardMessage, Rewards as _};
+use forebay_store::{Audit as _, Handled, Programmes as _, RewardMessage, Rewards as _};
 
 use crate::database::Database;
 

@@ -1,7 +1,7 @@
 //! Each failure of the database is told as what it is.
 
 use forebay_store::conformance::{check_in, member, now, paid, programme, settle};
-use forebay_store::{Audit as _, Error, Lifecycle as _, Rewards as _};
+use forebay_store::{Audit as _, Error, Lifecycle as _, Programmes as _, Rewards as _};
 use forebay_store_postgres::{Options, PostgresStore};
 
 use crate::database::{Database, execute, migrations};

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use forebay_store::conformance::{check_in, claim, now, programme_with_mugs};
-use forebay_store::{Audit as _, EffectKind, Error, Handled, Lifecycle as _, RewardMessage, Rewards as _};
+use forebay_store::{
+    Audit as _, EffectKind, Error, Handled, Lifecycle as _, Programmes as _, RewardMessage, Rewards as _,
+};
 use forebay_store_postgres::PostgresStore;
 
 use crate::database::Database;

@@ -8,7 +8,9 @@ use forebay_domain::daily::Purpose;
 use forebay_domain::limits::Terms;
 use forebay_domain::pacing::Quota;
 use forebay_store::conformance::{check_in, claim, now, paid, programme_with_mugs, refunded};
-use forebay_store::{Audit as _, Handled, Pacing as _, Permits, RewardMessage, Rewards as _, Wish};
+use forebay_store::{
+    Audit as _, Handled, Pacing as _, Permits, Programmes as _, RewardMessage, Rewards as _, Wish,
+};
 
 use crate::database::Database;
 

@@ -8,6 +8,8 @@ mod database;
 mod errors;
 mod faults;
 mod fleet;
+mod histories;
 mod own_server;
+mod plans;
 mod rules;
 mod silence;

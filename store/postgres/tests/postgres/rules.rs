@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use forebay_domain::programme::Programme;
+use forebay_store::conformance::lots::spend;
 use forebay_store::conformance::{check_in, claim, day, member, now, paid, programme, settle};
-use forebay_store::{Lifecycle as _, Rewards as _};
+use forebay_store::{Attendance as _, Lifecycle as _, Points as _, Programmes as _};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::database::{Database, execute};
@@ -78,6 +80,61 @@ async fn of_the_ledger_only_a_members_name_may_change_and_only_into_a_pseudonym(
         "update ledger_entry set account = 'm:forebay:erased:1' where account = 'm:m-1'".to_owned(),
     )
     .await;
+}
+
+/// As a release without lots books: entries and balance, and nothing else.
+async fn book_by_hand(conn: &mut PgConnection, n: u32, kind: &str, delta: i64) {
+    let id = format!("00000000-0000-0000-0000-{n:012}");
+    let sql = format!(
+        "begin;
+         insert into ledger_txn (id, kind, idem_key, created_at) values ('{id}', '{kind}', 'k-{n}', now());
+         insert into ledger_entry (txn_id, account, amount) values ('{id}', 'm:m-1', {delta}), ('{id}', 'sys:x', -({delta}));
+         update member set balance = balance + {delta} where id = 'm-1';
+         commit"
+    );
+    execute(conn, sql).await;
+}
+
+#[tokio::test]
+async fn what_a_release_without_lots_books_has_its_lots() {
+    let database = Database::new().await;
+    let store = database.store();
+    let limited = Programme { points_valid_days: Some(30), ..programme() };
+    store.put_programme(&limited, now()).await.unwrap();
+    settle(&store, vec![paid("o-1", Some(1), 10_000)]).await;
+    let mut conn = database.connect().await;
+    book_by_hand(&mut conn, 1, "earn", 50).await;
+    book_by_hand(&mut conn, 2, "refund", -120).await;
+    let view = store.member_points(&member(1), now()).await.unwrap();
+    let lots: Vec<_> = view.lots.iter().map(|lot| (lot.points, lot.expires_at)).collect();
+    assert_eq!((view.balance, lots), (30, vec![(30, None)]), "the next to end was taken first");
+    settle(&store, vec![spend(1, 1, 30)]).await;
+    let check = store.check_books().await.unwrap();
+    assert_eq!((check.txns, check.differences()), (4, 0), "{check:?}");
+}
+
+#[tokio::test]
+async fn a_look_over_the_books_finds_what_was_changed_by_hand() {
+    let database = Database::new().await;
+    let store = database.store();
+    store.put_programme(&programme(), now()).await.unwrap();
+    settle(&store, vec![paid("o-1", Some(1), 10_000), paid("o-2", Some(2), 10_000)]).await;
+    let mut conn = database.connect().await;
+    execute(&mut conn, "update member set balance = balance + 7 where id = 'm-1'".to_owned()).await;
+    execute(&mut conn, "update points_lot set remaining = 99 where member_id = 'm-2'".to_owned()).await;
+    execute(&mut conn, "update stock set issued = 3".to_owned()).await;
+    let found = store.check_books().await.unwrap();
+    assert_eq!(
+        (found.unbalanced, found.balances_off, found.lots_off, found.uses_off, found.stock_off),
+        (0, 1, 2, 1, 1)
+    );
+    for n in [1, 2] {
+        let newest = store.member_ledger(&member(n), None, 1).await.unwrap()[0].txn_id;
+        assert!(found.examples.contains(&newest), "{found:?}");
+    }
+    assert_eq!(found.rewards, ["mug"]);
+    let told = format!("{:?}", found.incident().unwrap());
+    assert!(told.contains("books_differ") && !told.contains("m-1"), "members are not named: {told}");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use forebay_store::{Error, Lifecycle as _, Rewards as _, within};
+use forebay_store::{Error, Lifecycle as _, Programmes as _, within};
 use forebay_store_postgres::{Options, PostgresStore};
 use secrecy::ExposeSecret as _;
 use sqlx::{Connection as _, Executor as _, PgConnection};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use forebay_store::conformance::{check_in, claim, now, programme_with_mugs};
-use forebay_store::{Audit as _, RewardMessage, Rewards as _};
+use forebay_store::{Audit as _, Programmes as _, RewardMessage, Rewards as _};
 use forebay_store_sqlite::SqliteStore;
 
 use crate::support;

@@ -1,8 +1,9 @@
 //! What the file itself sees to, and what its failures mean.
 
 use forebay_sqlite::Db;
+use forebay_store::conformance::lots::spend;
 use forebay_store::conformance::{check_in, claim, member, now, paid, programme, settle};
-use forebay_store::{Audit as _, Error, Lifecycle as _, Rewards as _};
+use forebay_store::{Audit as _, Error, Lifecycle as _, Points as _, Programmes as _, Rewards as _};
 
 use crate::support;
 
@@ -24,7 +25,8 @@ async fn rules_of_the_books_hold_against_statements_by_hand() {
     let db = file.open().await;
     let store = support::store(&db).await;
     store.put_programme(&programme(), now()).await.unwrap();
-    let set = vec![check_in("a", 1, now()), claim(1, 1, "one-day"), paid("o-1", Some(1), 10_000)];
+    let set =
+        vec![check_in("a", 1, now()), claim(1, 1, "one-day"), paid("o-1", Some(1), 10_000), spend(1, 1, 5)];
     settle(store.as_ref(), set).await;
     let before = store.tally().await.unwrap();
     for (sql, rule) in [
@@ -40,12 +42,17 @@ async fn rules_of_the_books_hold_against_statements_by_hand() {
         ),
         ("update ledger_txn set kind = 'refund'", "append only"),
         ("delete from movement", "append only"),
+        ("update lot_use set amount = 1", "append only"),
+        ("delete from lot_use", "append only"),
+        ("update points_lot set remaining = granted + 1", "CHECK"),
         (
-            "insert into claim select randomblob(16), programme_id, rule_id, reward_id, member_id, slot, state,
+            "insert into claim (id, programme_id, rule_id, reward_id, member_id, slot, state, reject_code, days_seen,
+                                accepted_at, settled_at, source, event_id)
+             select randomblob(16), programme_id, rule_id, reward_id, member_id, slot, state,
                     reject_code, days_seen, accepted_at, settled_at, source, event_id from claim",
             "UNIQUE",
         ),
-        ("insert into ledger_txn select randomblob(16), kind, idem_key, created_at from ledger_txn", "UNIQUE"),
+        ("insert into ledger_txn (id, kind, idem_key, created_at) select randomblob(16), kind, idem_key, created_at from ledger_txn", "UNIQUE"),
         ("update claim set slot = 0", "CHECK"),
         ("update stock set total = 'many'", "cannot store TEXT"),
     ] {
@@ -67,6 +74,24 @@ async fn the_audit_sees_books_that_were_changed_by_hand() {
     by_hand(&db, entry).await.unwrap();
     let tally = store.tally().await.unwrap();
     assert_eq!((tally.balances_off, tally.ledger_unbalanced, tally.ledger_sum, tally.points), (1, 1, 5, 207));
+    by_hand(&db, "update points_lot set remaining = remaining - 1 where member_id = 'm-2'").await.unwrap();
+    by_hand(&db, "update stock set issued = 3").await.unwrap();
+    let found = store.check_books().await.unwrap();
+    assert_eq!(
+        (found.unbalanced, found.balances_off, found.lots_off, found.uses_off, found.stock_off),
+        (1, 1, 2, 1, 1)
+    );
+    assert_eq!((found.txns, found.members, found.rewards.as_slice()), (2, 2, &["mug".to_owned()][..]));
+    let newest = |n: u32| {
+        let store = &store;
+        async move { store.member_ledger(&member(n), None, 1).await.unwrap()[0].txn_id }
+    };
+    for txn in [newest(1).await, newest(2).await] {
+        assert!(found.examples.contains(&txn), "{found:?}");
+    }
+    let told = found.incident().unwrap();
+    assert_eq!(told.rule, "books_differ");
+    assert!(!format!("{told:?}").contains("m-1"), "members are not named: {told:?}");
 }
 
 #[tokio::test]
