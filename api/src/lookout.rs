@@ -211,7 +211,8 @@ impl Lookout {
         let view = view.unwrap_or_else(untouched);
         let shut = view.breaker.bar.is_some() || view.shut(&system.terms).is_some();
         let of_day = view.left_today(&system.terms, Purpose::Routine);
-        let of_day = of_day.map_or(f64::INFINITY, |left| f64::from(left) / self.within.as_secs_f64().max(1.0));
+        let of_day =
+            of_day.map_or(f64::INFINITY, |left| f64::from(left) / self.within.as_secs_f64().max(1.0));
         (Some(view.rate(&system.terms).min(of_day)), shut)
     }
 }

@@ -116,7 +116,8 @@ impl Demand {
         let comes = (self.work.pace_milli as f64 / 1_000.0 + self.growth).max(0.0);
         let wanted = comes + self.backlog as f64 / self.within.as_secs_f64().max(1.0);
         let bears = self.calls_per_s.map(|calls| {
-            let calls_each = if self.work.calls_milli == 0 { 1.0 } else { self.work.calls_milli as f64 / 1_000.0 };
+            let calls_each =
+                if self.work.calls_milli == 0 { 1.0 } else { self.work.calls_milli as f64 / 1_000.0 };
             calls / calls_each
         });
         let (rate, bound) = match bears {

@@ -1,18 +1,25 @@
 //! The commands, one file a subject.
 
+mod attendance;
 mod carriers;
+mod claims;
 mod configuration;
+mod csv_export;
 mod dead_letters;
 mod dev;
 mod doctor;
 mod event;
+mod explain;
 mod key;
+mod ledger;
 mod member;
 pub(crate) mod people;
 mod plan;
 pub(crate) mod production;
+mod programme;
 mod queue;
 mod sandbox;
+mod stock;
 pub(crate) mod table;
 mod tracking;
 mod tracking_view;
@@ -43,6 +50,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Exit> {
         Command::Topology { command } => production::topology(configured(file)?, &command).await,
         Command::Config { command } => configuration::run(file, command),
         Command::Doctor { json } => doctor::run(configured(file)?, json).await,
+        Command::Explain { name, json } => explain::run(name.as_deref(), json),
         Command::Event { command } => event::run(command).await,
         Command::Dlq { api, command } => dead_letters::run(&api, *command).await,
         Command::Queue { api, command } => queue::run(&api, command).await,
@@ -52,7 +60,12 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Exit> {
         Command::Audit { api, limit, json } => dead_letters::audit(&api, limit, json).await,
         Command::Parcel { api, command } => tracking::parcel(&api, command).await,
         Command::Return { api, command } => tracking::returns(&api, command).await,
+        Command::Programme { api, command } => programme::run(&api, command).await,
+        Command::Attendance { api, command } => attendance::run(&api, command).await,
         Command::Member { api, command } => member::run(&api, command).await,
+        Command::Ledger { api, command } => ledger::run(&api, command).await,
+        Command::Claim { api, command } => claims::run(&api, command).await,
+        Command::Stock { api, command } => stock::run(&api, command).await,
         Command::Key { command } => key::run(command),
         Command::Sandbox(args) => sandbox::run(args).await,
         Command::Version { json } => version(json),

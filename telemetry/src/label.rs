@@ -45,7 +45,8 @@ pub const SYSTEM: Label = bounded(
      their own",
 );
 /// A carrier's system as its hook names it.
-pub const HOOK: Label = Label { name: "system", words: &["unknown"], what: "a carrier's system, e.g. `easypost`" };
+pub const HOOK: Label =
+    Label { name: "system", words: &["unknown"], what: "a carrier's system, e.g. `easypost`" };
 /// What became of a call.
 pub const CALLED: Label = Label { name: "result", words: &["ok"], what: A_CODE };
 /// What became of a wish for permits.
@@ -89,7 +90,8 @@ pub const RULE: Label = bounded("rule", "a rule of [the runbooks](runbooks/READM
 /// How bad it is.
 pub const SEVERITY: Label = closed("severity", &["info", "warning", "critical"]);
 /// Something that a process does again and again.
-pub const TASK: Label = closed("task", &["relay", "planner", "clock", "replayer", "queues", "steward", "figures"]);
+pub const TASK: Label =
+    closed("task", &["relay", "planner", "clock", "replayer", "queues", "steward", "figures"]);
 /// The state of a thing of the business.
 pub const STATE: Label = bounded("state", "a state, as the api tells it");
 /// A reward.

@@ -137,7 +137,8 @@ impl Metrics {
     #[must_use]
     pub fn new(version: &str) -> Self {
         let registry = Registry::new();
-        let metrics = Self::build(registry).expect("the metrics of the closed list have distinct, valid names");
+        let metrics =
+            Self::build(registry).expect("the metrics of the closed list have distinct, valid names");
         let process = metrics.registry.register(Box::new(ProcessCollector::for_self()));
         process.expect("the list has no name that begins with process_");
         metrics.build_info.with_label_values(&[version]).set(1);

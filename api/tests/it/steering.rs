@@ -12,8 +12,8 @@ use uuid::Uuid;
 use crate::http::{Answer, Request};
 use crate::world::{World, now};
 
-/// Half a second of a worker for a message.
-const WORK: Work = Work { pace_milli: 0, cost_us: 500_000, calls_milli: 0 };
+/// 250 seconds of a worker for a message.
+const WORK: Work = Work { pace_milli: 0, cost_us: 250_000_000, calls_milli: 0 };
 
 async fn post(world: &World, path: &str, body: &Value) -> Answer {
     Request::new(world.address, "POST", path)
@@ -66,6 +66,34 @@ async fn every_queue_is_listed_with_what_waits_and_who_works_on_it() {
     assert_eq!(&queue(&world, "forebay.rewards").await, rewards);
     world.get(Scope::Viewer, "/v1/queues/nothing").send().await.problem(404);
     world.get(Scope::Viewer, "/v1/queues/tracking.nobody").send().await.problem(404);
+}
+
+#[tokio::test]
+async fn a_scaler_is_told_how_many_workers_are_useful_and_people_why_not_more() {
+    let world = World::start().await;
+    let scale = async |name: &str| world.get(Scope::Reports, &format!("/v1/scale/{name}")).send().await;
+    let useful = async || {
+        let view = scale("rewards").await.json();
+        (view["useful_workers"].clone(), view["bound_by"].clone())
+    };
+    assert_eq!(useful().await, (json!(0), json!("backlog")), "nothing waits");
+    for member in ["m-1", "m-2", "m-3"] {
+        world.check_in(member).send().await;
+    }
+    assert_eq!(useful().await, (json!(1), json!("backlog")), "nobody has worked on it yet");
+    works(&world, Uuid::from_u128(1), &["rewards"]).await;
+    assert_eq!(useful().await, (json!(3), json!("backlog")), "750 s of work, to be done within 300");
+    let seen = queue(&world, "rewards").await;
+    assert_eq!((&seen["growing"], &seen["drain_s"]), (&json!(false), &Value::Null), "one look is no pace");
+    world.clock.advance(Duration::from_secs(10));
+    let seen = queue(&world, "rewards").await;
+    assert_eq!((&seen["growing"], &seen["empty_at"]), (&json!(true), &Value::Null), "it stays as it is");
+    assert_eq!((&seen["useful_workers"], &seen["workers"]), (&json!(3), &json!(1)));
+    assert_eq!(queue(&world, "returns").await["drain_s"], json!(0.0), "an empty queue is empty");
+    post(&world, "/v1/queues/rewards/pause", &json!({"reason": "to see"})).await;
+    assert_eq!(useful().await, (json!(1), json!("left_alone")));
+    scale("delay.5s").await.problem(409);
+    scale("nothing").await.problem(404);
 }
 
 #[tokio::test]

@@ -8,13 +8,13 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveTime, Utc};
 use forebay_domain::breaker::{BreakerPolicy, Tally};
 use forebay_domain::daily::{Daily, DayReset, Purpose};
-use forebay_domain::incident::Timing;
+use forebay_domain::incident::{Raise, Severity, Timing};
 use forebay_domain::limits::Terms;
 use forebay_domain::pacing::Quota;
 use forebay_domain::programme::Programme;
 use forebay_domain::settlement::Shipment;
 use forebay_domain::{Clock, ManualClock, RandomIds};
-use forebay_schedule::{Cleaner, Jobs, JobsOptions, Keep, Planner, Tracked};
+use forebay_schedule::{Cleaner, Figures, Jobs, JobsOptions, Keep, Planner, Tracked};
 use forebay_sqlite::Db;
 use forebay_store::conformance::{
     self,
@@ -337,4 +337,35 @@ async fn no_more_checks_are_out_than_are_left_of_the_day_and_people_hear_when_it
     assert!(matches!(scene.store.permits(&wish).await.unwrap(), Permits::Granted(_)), "a new day");
     planner.pass().await.unwrap();
     assert!(scene.store.open_incidents(10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn incidents_and_the_business_are_counted_and_what_is_over_is_not_told_any_more() {
+    let scene = Scene::new().await;
+    let figures = Figures::new(Arc::clone(&scene.store), scene.told(), scene.metrics.clone());
+    let raise = Raise {
+        fingerprint: "stock/mug".into(),
+        rule: "stock_low",
+        severity: Severity::Warning,
+        title: "Low".into(),
+        impact: String::new(),
+        action: String::new(),
+        sample: String::new(),
+        count: 1,
+    };
+    scene.store.raise(vec![raise], scene.now()).await.unwrap();
+    register(scene.store.as_ref(), &[("R-1", Some(1))]).await;
+    figures.count().await;
+    let told = scene.metrics.render();
+    for line in [
+        r#"forebay_incidents_open{rule="stock_low",severity="warning"} 1"#,
+        r#"forebay_returns{state="tracking"} 1"#,
+        r#"forebay_last_done_timestamp_seconds{task="figures"} 1"#,
+    ] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+    assert!(told.contains("\nforebay_parcels{state="), "{told}");
+    scene.store.resolve(&["stock/mug".to_owned()], scene.now()).await.unwrap();
+    figures.count().await;
+    assert!(!scene.metrics.render().contains("stock_low"));
 }

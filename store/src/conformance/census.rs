@@ -28,8 +28,7 @@ pub async fn claims_stock_and_open_incidents_are_counted_by_their_words(harness:
     store.put_programme(&programme(), now()).await.unwrap();
     let claims = (0..3).map(|n| claim(n + 1, 1, "one-day"));
     settle(store.as_ref(), claims.chain([paid("o-1", Some(1), 1_000)]).collect()).await;
-    let raises =
-        vec![raise(1, Severity::Warning), raise(2, Severity::Warning), raise(3, Severity::Critical)];
+    let raises = vec![raise(1, Severity::Warning), raise(2, Severity::Warning), raise(3, Severity::Critical)];
     store.raise(raises, now()).await.unwrap();
     store.resolve(&["stock/2".to_owned()], now()).await.unwrap();
     let counts = store.counts().await.unwrap();

@@ -71,6 +71,7 @@ impl Wording {
         let mut facts = vec![
             ("Occurrences", incident.raise.count.to_string()),
             ("Rule", incident.raise.rule.clone()),
+            ("Runbook", runbook(&incident.raise.rule)),
             ("First seen", self.time(incident.first_seen)),
             ("Last seen", self.time(incident.last_seen)),
         ];
@@ -83,6 +84,11 @@ impl Wording {
     fn time(&self, at: DateTime<Utc>) -> String {
         at.with_timezone(&self.tz).format("%Y-%m-%d %H:%M:%S %Z").to_string()
     }
+}
+
+/// Where more is written of a rule, for those with the sources and for those with the binary alone.
+fn runbook(rule: &str) -> String {
+    format!("docs/runbooks/{rule}.md (forebay explain {rule})")
 }
 
 fn duration(incident: &Incident) -> String {
@@ -134,6 +140,13 @@ pub(super) mod tests {
         let mut incident = incident();
         incident.raise.title = "x".repeat(5_000);
         assert!(wording().headline(&incident, Phase::Opened).chars().count() <= 150);
+    }
+
+    #[test]
+    fn a_notice_leads_to_its_runbook() {
+        let facts = wording().facts(&incident());
+        let told = "docs/runbooks/dead_letters.md (forebay explain dead_letters)";
+        assert!(facts.contains(&("Runbook", told.to_owned())), "{facts:?}");
     }
 
     #[test]

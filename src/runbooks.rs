@@ -1,0 +1,268 @@
+//! The pages of `docs/runbooks`, in the binary: whoever is on call has them where the binary is.
+
+/// A page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Page {
+    /// A code, the rule of an incident, or that of an alert.
+    pub(crate) name: &'static str,
+    /// The page, in Markdown.
+    pub(crate) text: &'static str,
+}
+
+macro_rules! pages {
+    ($($name:literal),+ $(,)?) => {
+        /// Every page, by name.
+        pub(crate) const PAGES: &[Page] = &[$(Page {
+            name: $name,
+            text: include_str!(concat!("../docs/runbooks/", $name, ".md")),
+        }),+];
+    };
+}
+
+pages!(
+    "attempts_exhausted",
+    "books_differ",
+    "breaker_open",
+    "broker_down",
+    "budget_nearly_spent",
+    "claims_unshipped",
+    "crash_loop",
+    "credentials",
+    "dead_letters",
+    "drain_late",
+    "expired",
+    "heartbeat_absent",
+    "id_reused",
+    "intake_refuses",
+    "no_consumers",
+    "not_ready",
+    "not_yet_known",
+    "nothing_settled",
+    "notices_fail",
+    "operator",
+    "outbox_old",
+    "outcome_unknown",
+    "outside_malformed",
+    "outside_unavailable",
+    "panic",
+    "queue_left_alone",
+    "queue_old",
+    "rate_limited",
+    "rejected",
+    "role_down",
+    "schema_invalid",
+    "spool_in_use",
+    "stock_digest",
+    "stock_low",
+    "stock_out",
+    "store_unavailable",
+    "timeout",
+    "too_large",
+    "undecodable",
+    "unknown_type",
+    "unrouted",
+    "watchdog",
+);
+
+impl Page {
+    /// What it is about, in a sentence.
+    pub(crate) fn what(&self) -> &'static str {
+        self.text.lines().nth(2).unwrap_or_default()
+    }
+
+    /// Where it lies in the sources.
+    pub(crate) fn path(&self) -> String {
+        format!("docs/runbooks/{}.md", self.name)
+    }
+
+    /// The page of this name, or the one that names this alert of Prometheus.
+    pub(crate) fn of(name: &str) -> Option<&'static Self> {
+        let named = PAGES.iter().find(|page| page.name == name);
+        let mentions =
+            |page: &&Self| page.text.split(|c: char| !c.is_alphanumeric()).any(|word| word == name);
+        named.or_else(|| PAGES.iter().find(|page| name.starts_with("Forebay") && mentions(page)))
+    }
+
+    /// The page that was perhaps meant.
+    pub(crate) fn near(name: &str) -> Option<&'static Self> {
+        let wanted = name.to_lowercase().replace('-', "_");
+        let likeness = |page: &&Self| strsim::jaro_winkler(&wanted, page.name);
+        let best = PAGES.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+        (likeness(&best) >= ALIKE).then_some(best)
+    }
+}
+
+/// From here on two names are alike.
+const ALIKE: f64 = 0.8;
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::collections::BTreeSet;
+    use std::path::{Path, PathBuf};
+
+    use clap::Parser as _;
+    use forebay_schemas::Code;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    /// Where incidents are raised.
+    const RAISED: [&str; 6] =
+        ["domain/src", "store/src", "producers", "consumers/handlers/src", "outbound/src", "api/src"];
+    /// What the words in braces may stand for.
+    const PLACEHOLDERS: [(&str, &str); 12] = [
+        ("{CARRIER}", "cj"),
+        ("{FILE}", "event.json"),
+        ("{GROUP}", "5ab1c02f9d3e7744"),
+        ("{LETTER}", "0190a7c4-7b1e-7c3a-8f00-000000000001"),
+        ("{MEMBER}", "m-1"),
+        ("{NUMBER}", "600000000001"),
+        ("{PROGRAMME}", "autumn"),
+        ("{QUEUE}", "returns"),
+        ("{REASON}", "a reason, in words"),
+        ("{RETURN}", "R-1"),
+        ("{REWARD}", "mug"),
+        ("{SYSTEM}", "fedex"),
+    ];
+
+    fn root() -> &'static Path {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+    }
+
+    fn read(path: &str) -> String {
+        std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    /// Every source file below a folder, without tests.
+    fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if path.is_dir() && !["tests", "conformance", "target"].contains(&name) {
+                sources(&path, into);
+            } else if name.ends_with(".rs") && name != "tests.rs" {
+                into.push(path);
+            }
+        }
+    }
+
+    /// The rule of every incident that is raised anywhere: the words of the lines `rule: …` outside of tests.
+    fn rules() -> BTreeSet<String> {
+        let mut files = Vec::new();
+        RAISED.iter().for_each(|folder| sources(&root().join(folder), &mut files));
+        let texts: Vec<String> = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+        let code = |text: &str| text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
+        let texts: Vec<String> = texts.iter().map(|text| code(text)).collect();
+        let constant = |name: &str| {
+            let begin = format!("const {name}: &str = \"");
+            texts.iter().find_map(|text| Some(text.split_once(&begin)?.1.split('"').next()?.to_owned()))
+        };
+        let mut rules = BTreeSet::new();
+        for text in texts.iter().filter(|text| text.contains("Raise")) {
+            for line in text.lines().filter_map(|line| line.trim().strip_prefix("rule: ")) {
+                rules.extend(line.split('"').skip(1).step_by(2).map(str::to_owned));
+                let name = line.trim_end_matches(',').rsplit("::").next().unwrap_or_default();
+                if name.chars().all(|c| c.is_ascii_uppercase() || c == '_') {
+                    rules.insert(constant(name).unwrap_or_else(|| panic!("{name} is no constant")));
+                }
+            }
+        }
+        rules
+    }
+
+    /// The pages that the rules of Prometheus name.
+    fn alerts() -> BTreeSet<String> {
+        let rules = read("deploy/prometheus/rules.yml");
+        let named = rules.lines().filter_map(|line| line.trim().strip_prefix("runbook: docs/runbooks/"));
+        named.map(|file| file.strip_suffix(".md").unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn each_code_each_incident_and_each_alert_has_its_page_and_no_other_is_there() {
+        let rules = rules();
+        for known in ["dead_letters", "breaker_open", "stock_low", "stock_out", "stock_digest"] {
+            assert!(rules.contains(known), "{known} is raised, and was not found: {rules:?}");
+        }
+        let codes = Code::ALL.iter().map(|code| code.as_str().to_owned());
+        let wanted: BTreeSet<String> = codes.chain(rules).chain(alerts()).collect();
+        let there: BTreeSet<String> = PAGES.iter().map(|page| page.name.to_owned()).collect();
+        let lacking: Vec<_> = wanted.difference(&there).collect();
+        assert!(
+            lacking.is_empty(),
+            "write docs/runbooks/<name>.md, and name it in src/runbooks.rs: {lacking:?}"
+        );
+        let orphans: Vec<_> = there.difference(&wanted).collect();
+        assert!(orphans.is_empty(), "nothing leads to these pages: {orphans:?}");
+    }
+
+    #[test]
+    fn the_folder_its_list_and_the_binary_hold_the_same_pages() {
+        let files = std::fs::read_dir(root().join("docs/runbooks")).unwrap();
+        let names = files.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let files: BTreeSet<String> = names.filter(|name| name != "README.md").collect();
+        let pages: BTreeSet<String> = PAGES.iter().map(|page| format!("{}.md", page.name)).collect();
+        assert_eq!(files, pages);
+        let list = read("docs/runbooks/README.md");
+        for page in PAGES {
+            let line = format!("| [{0}]({0}.md) | {1} |", page.name, page.what());
+            assert!(list.contains(&line), "docs/runbooks/README.md lacks {line}");
+        }
+        assert!(PAGES.is_sorted_by(|a, b| a.name < b.name));
+    }
+
+    #[test]
+    fn each_page_says_symptom_meaning_check_mend_and_whom_to_call() {
+        for page in PAGES {
+            for part in ["\n**Symptom.** ", "\n**Means.** ", "\n## Check\n", "\n## Mend\n", "\n## Call\n"] {
+                assert_eq!(page.text.matches(part).count(), 1, "{}: {part:?}", page.name);
+            }
+            assert!(page.text.len() < 3_000, "{} is long", page.name);
+        }
+    }
+
+    #[test]
+    fn each_command_of_a_page_is_one_of_this_command_line() {
+        let list = read("docs/runbooks/README.md");
+        for (name, _) in PLACEHOLDERS.iter().chain(&[("{WORKER}", "")]) {
+            assert!(list.contains(&format!("`{name}`")), "docs/runbooks/README.md does not explain {name}");
+        }
+        let mut commands = 0;
+        for page in PAGES {
+            for command in commands_of(page.text) {
+                commands += 1;
+                parse(&command).unwrap_or_else(|error| panic!("{}: {command}\n{error}", page.name));
+            }
+        }
+        assert!(commands > PAGES.len(), "only {commands} commands were found");
+    }
+
+    /// The commands of a page: lines of its blocks, and what stands in the text as code.
+    fn commands_of(text: &str) -> Vec<String> {
+        let mut commands = Vec::new();
+        for (at, part) in text.split("```").enumerate() {
+            if at % 2 == 1 {
+                commands.extend(part.lines().filter(|line| line.starts_with("forebay ")).map(str::to_owned));
+            } else {
+                let code = part.split('`').skip(1).step_by(2).map(|code| code.replace('\n', " "));
+                commands.extend(code.filter(|code| code.starts_with("forebay ") && !code.ends_with("NAME")));
+            }
+        }
+        commands
+    }
+
+    /// Reads a command as the shell and then the command line do.
+    pub(crate) fn parse(command: &str) -> Result<Cli, clap::Error> {
+        let placeholders = PLACEHOLDERS.iter().chain(&[("{WORKER}", "0190a7c4-7b1e-7c3a-8f00-000000000002")]);
+        let command = placeholders.fold(command.to_owned(), |text, (name, value)| text.replace(name, value));
+        assert!(!command.contains(['{', '|', '>', '"']), "{command}");
+        let mut words: Vec<String> = Vec::new();
+        for (at, part) in command.split('\'').enumerate() {
+            if at % 2 == 1 {
+                words.push(part.to_owned());
+            } else {
+                words.extend(part.split_whitespace().map(str::to_owned));
+            }
+        }
+        Cli::try_parse_from(words)
+    }
+}
