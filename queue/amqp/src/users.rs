@@ -18,8 +18,12 @@ pub struct User {
 
 const NOTHING: &str = "^$";
 
-/// Every user. The first three run an installation; the last one is there only where a shop publishes by itself.
-pub const USERS: [User; 4] = [
+/// The queue that says that the topology is there. Newer brokers let only those look at a queue who have some right to
+/// it (4.2.6 and 4.3.0 only those who may configure it), and this one is always empty.
+const MARKER: &str = r"^forebay\.topology\..+$";
+
+/// Every user. The last one is there only where a shop publishes by itself.
+pub const USERS: [User; 5] = [
     User {
         name: "forebay-deploy",
         of: "topology apply, and nothing that stays up",
@@ -30,17 +34,24 @@ pub const USERS: [User; 4] = [
     },
     User {
         name: "forebay-accept",
-        of: "serve intake, serve api",
+        of: "serve intake",
         configure: NOTHING,
         write: r"^forebay\.(events|work)$",
-        read: NOTHING,
+        read: MARKER,
+    },
+    User {
+        name: "forebay-api",
+        of: "serve api, which also tells how full each queue is",
+        configure: NOTHING,
+        write: r"^forebay\..+$",
+        read: MARKER,
     },
     User {
         name: "forebay-work",
         of: "work, relay, schedule",
         configure: NOTHING,
         write: r"^forebay\.(events|work|facts|delay\..+)$",
-        read: r"^forebay\.(returns|tracking\..+|pushes|rewards|results|notices|dead|unrouted)$",
+        read: r"^forebay\.(topology\..+|returns|tracking\..+|pushes|rewards|results|notices|dead|unrouted)$",
     },
     User {
         name: "forebay-shop",

@@ -91,7 +91,12 @@ async fn each_role_does_its_work_with_the_rights_of_its_user() {
         let consumer = work.consume(queue.clone(), ConsumeOptions { prefetch: 10 });
         assert!(!receive(&consumer, 1).await.is_empty(), "{queue}");
     }
-    join_all([deploy, accept, shop, work].map(|broker| async move { broker.close().await })).await;
+    let api = sign_in("forebay-api").await;
+    api.check(&topology()).await.expect("api sees whether the topology is there");
+    for queue in topology().queues() {
+        api.depth(&queue).await.unwrap_or_else(|error| panic!("api can't tell how full {queue} is: {error}"));
+    }
+    join_all([deploy, accept, api, shop, work].map(|broker| async move { broker.close().await })).await;
     remove(&vhost).await;
 }
 
@@ -188,6 +193,8 @@ async fn no_user_can_do_what_its_roles_do_not() {
     assert_eq!(allowed(&vhost, &named("forebay-shop")).await, ["publish forebay.events"]);
     let accept = allowed(&vhost, &named("forebay-accept")).await;
     assert_eq!(accept, ["publish forebay.events", "publish forebay.work"]);
+    let api = allowed(&vhost, &named("forebay-api")).await;
+    assert!(api.iter().all(|what| what.starts_with("publish forebay.")), "{api:?}");
     let work = allowed(&vhost, &named("forebay-work")).await;
     assert_eq!(
         work,
