@@ -1,6 +1,6 @@
-//! News that come late: carriers' pushes overtake each other.
+//! News that come late: carriers' pushes overtake each other, and the answers to our own questions.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 
 use crate::parcel::{EventTime, Lookup, Progress, Snapshot};
 
@@ -30,6 +30,16 @@ impl Newest {
         }
     }
 
+    /// What of it lies not in the future, as far as zones can tell.
+    fn by(&self, now: DateTime<Utc>) -> Self {
+        let tomorrow = now + TimeDelta::days(1);
+        Self {
+            exact: self.exact.filter(|at| *at <= tomorrow),
+            local: self.local.filter(|at| *at <= tomorrow.naive_utc()),
+            day: self.day.filter(|day| *day <= tomorrow.date_naive()),
+        }
+    }
+
     /// It ends before `known` does. Times of different kinds can't be compared; they say nothing.
     fn is_behind(&self, known: &Self) -> bool {
         if *self == Self::default() {
@@ -52,6 +62,25 @@ pub fn told_late(progress: &Progress, known: &Newest, lookup: &Lookup) -> Option
         let checkpoints = snapshot.checkpoints.clone();
         Lookup::Found(Snapshot { status: Some(progress.status), checkpoints, eta: None })
     })
+}
+
+/// What an answer says, when it is older than what the carrier pushed meanwhile. As [`told_late`], but an answer is
+/// believed over what is known where nothing shows that it is older: without any times only when it says that the parcel
+/// is where it was before it was picked up, and over times that are yet to come.
+#[must_use]
+pub fn answered_late(
+    progress: &Progress,
+    known: &Newest,
+    lookup: &Lookup,
+    now: DateTime<Utc>,
+) -> Option<Lookup> {
+    let Lookup::Found(snapshot) = lookup else { return None };
+    let timeless = snapshot.checkpoints.iter().all(|checkpoint| checkpoint.at == EventTime::Missing);
+    let further = snapshot.status.is_none_or(|status| status.implies_picked_up());
+    if timeless && (further || !progress.status.implies_picked_up()) {
+        return None;
+    }
+    told_late(progress, &known.by(now), lookup)
 }
 
 #[cfg(test)]

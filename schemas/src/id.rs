@@ -149,6 +149,15 @@ text_id!(
     TrackingNumber, "a tracking number", "4 to 40 of A-Z, a-z, 0-9 and -", "^[A-Za-z0-9-]{4,40}$",
     |t| (4..=40).contains(&t.len()) && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 );
+impl TrackingNumber {
+    /// The number as carriers write it, which is the same for every spelling of it: without hyphens, in capitals.
+    #[must_use]
+    pub fn bare(&self) -> String {
+        let characters = self.0.chars().filter(char::is_ascii_alphanumeric);
+        characters.map(|c| c.to_ascii_uppercase()).collect()
+    }
+}
+
 text_id!(
     /// An ISO 4217 currency code, e.g. `KRW`.
     Currency, "a currency", "three capital letters (ISO 4217)", "^[A-Z]{3}$",

@@ -165,7 +165,9 @@ pub trait Parcels {
     async fn checks_outstanding(&self, adapter: &AdapterId, now: DateTime<Utc>) -> Result<u32, Error>;
 
     /// Merges the answers of a set of check messages in one transaction, with their inbox rows: checkpoints, status,
-    /// next due time (`domain::parcel::Progress::advance`), `parcel.status.changed` facts; for a first pick-up the
+    /// next due time (`domain::parcel::Progress::advance`), `parcel.status.changed` facts; an answer that is older than
+    /// what was pushed meanwhile (`domain::lateness`) only adds its checkpoints, and a parcel of which something changed
+    /// since its check was planned is due again at once; for a first pick-up the
     /// returns of the parcel become picked up, with the fact and the command to send the result. The parcel's
     /// outstanding mark is cleared. A parcel that is not there any more is passed over.
     async fn apply_checks(&self, checks: Vec<CheckDone>, now: DateTime<Utc>) -> Result<Vec<Handled>, Error>;
@@ -176,8 +178,16 @@ pub trait Parcels {
     /// stays so. A parcel that is not followed is passed over.
     async fn apply_pushes(&self, pushes: Vec<PushDone>, now: DateTime<Utc>) -> Result<PushesApplied, Error>;
 
-    /// Makes a parcel due at `now`, unless it is finished (a check that is outstanding stays so). Answers whether there
-    /// is such a parcel.
+    /// Of these parcels those that are followed and whose pushes, where a system has to be asked for them, end before
+    /// `before` or were never asked for.
+    async fn unsubscribed(&self, parcels: &[Uuid], before: DateTime<Utc>) -> Result<Vec<Uuid>, Error>;
+
+    /// Notes until when the system of these parcels pushes what becomes of them.
+    async fn subscribed(&self, parcels: &[Uuid], until: DateTime<Utc>) -> Result<(), Error>;
+
+    /// Makes a parcel due at `now`, unless it is finished (a check that is outstanding stays so, and is followed by
+    /// another one). Answers whether there is such a parcel. Here and wherever a parcel is named, its number may be
+    /// spelt in any way.
     async fn check_now(
         &self,
         carrier: &CarrierCode,

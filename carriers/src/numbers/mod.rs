@@ -83,8 +83,7 @@ pub fn suggest(number: &TrackingNumber) -> Vec<CarrierCode> {
 
 /// Without hyphens, in capitals.
 pub(crate) fn bare(number: &TrackingNumber) -> String {
-    let characters = number.as_str().chars().filter(char::is_ascii_alphanumeric);
-    characters.map(|c| c.to_ascii_uppercase()).collect()
+    number.bare()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use forebay_domain::NewOutbox;
 use forebay_domain::due::{Due, PUSHES_STOPPED, Stopped};
+use forebay_domain::lateness::answered_late;
 use forebay_domain::parcel::{Checkpoint, EventTime, Followed, Lookup, Progress};
 use forebay_schemas::events::{ParcelStatus, ParcelStatusChanged, ReturnPickedUp};
 use forebay_schemas::{CarrierCode, TrackingNumber};
@@ -15,7 +16,7 @@ use uuid::Uuid;
 
 use crate::error::{Stop, store_error};
 use crate::rows::{read, storable};
-use crate::{PostgresStore, inbox, outbox, returns};
+use crate::{PostgresStore, inbox, outbox, pushes, returns};
 
 /// A parcel, locked, while answers are merged into it.
 pub(crate) struct Held {
@@ -31,6 +32,8 @@ pub(crate) struct Held {
     more_checks: i64,
     /// When its carrier last told us by itself.
     pub(crate) pushed_at: Option<DateTime<Utc>>,
+    /// Something changed since its check was planned.
+    look_again: bool,
     picked_up: bool,
 }
 
@@ -54,10 +57,13 @@ impl PostgresStore {
             checks.iter().zip(&triaged).filter(|(_, t)| **t == Triage::New).map(|(check, _)| check).collect();
         let lookups: Vec<&(Uuid, Lookup)> = fresh.iter().flat_map(|check| &check.lookups).collect();
         let mut parcels = lock(conn, lookups.iter().map(|(id, _)| *id).collect()).await?;
+        let pushed = parcels.iter().filter(|(_, held)| held.pushed_at.is_some()).map(|(id, _)| *id);
+        let newest = pushes::newest(conn, pushed.collect()).await?;
         let mut rows = Vec::new();
         for (id, lookup) in lookups {
             if let Some(held) = parcels.get_mut(id) {
-                rows.extend(self.merge(*id, held, lookup, now));
+                let late = newest.get(id).and_then(|known| answered_late(&held.progress, known, lookup, now));
+                rows.extend(self.merge(*id, held, late.as_ref().unwrap_or(lookup), now));
                 held.more_checks += 1;
             }
         }
@@ -87,6 +93,9 @@ impl PostgresStore {
         held.known.extend(advance.fresh.iter().map(Checkpoint::key));
         held.fresh.extend(advance.fresh);
         held.next = advance.next_check;
+        if held.look_again && !held.progress.status.is_final() {
+            held.next = Ok(Due { at: now, by: now });
+        }
         held.picked_up |= advance.picked_up;
         let fact = ParcelStatusChanged {
             parcel_id: id,
@@ -188,6 +197,7 @@ fn held(row: &PgRow) -> Result<Held, Error> {
         checks: row.try_get("checks").map_err(store_error)?,
         more_checks: 0,
         pushed_at: instant("pushed_at")?,
+        look_again: row.try_get("look_again").map_err(store_error)?,
         picked_up: false,
     })
 }

@@ -44,7 +44,7 @@ impl PostgresStore {
                  where adapter = $1 and next_check_at <= $2 and (check_until is null or check_until <= $2)
                  order by check_by, id limit $3 for update skip locked
              )
-             update parcel p set check_until = $4 from due where p.id = due.id
+             update parcel p set check_until = $4, look_again = false from due where p.id = due.id
              returning coalesce(p.check_by, p.next_check_at), p.id, p.carrier, p.tracking_number",
         )
         .bind(adapter.as_str())
@@ -153,6 +153,31 @@ impl Parcels for PostgresStore {
         }
     }
 
+    async fn unsubscribed(&self, parcels: &[Uuid], before: DateTime<Utc>) -> Result<Vec<Uuid>, Error> {
+        sqlx::query_scalar(
+            "select id from parcel where id = any($1) and next_check_at is not null
+                 and (subscribed_until is null or subscribed_until < $2)",
+        )
+        .bind(parcels)
+        .bind(before)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(store_error)
+    }
+
+    async fn subscribed(&self, parcels: &[Uuid], until: DateTime<Utc>) -> Result<(), Error> {
+        sqlx::query(
+            "update parcel p set subscribed_until = $2
+             from (select id from parcel where id = any($1) order by id for update) n where p.id = n.id",
+        )
+        .bind(parcels)
+        .bind(until)
+        .execute(&self.pool)
+        .await
+        .map_err(store_error)?;
+        Ok(())
+    }
+
     async fn check_now(
         &self,
         carrier: &CarrierCode,
@@ -162,7 +187,7 @@ impl Parcels for PostgresStore {
         let mut tries = Tries::default();
         loop {
             let mut tx = self.begin().await?;
-            let done = pushes::check_now(&mut tx, carrier, number, now).await;
+            let done = pushes::check_now(&mut tx, carrier, number, now).await.map(|found| found.is_some());
             if let Some(known) = tries.end(tx, done, self.ids.as_ref()).await? {
                 return Ok(known);
             }
@@ -204,12 +229,15 @@ impl Parcels for PostgresStore {
         number: &TrackingNumber,
     ) -> Result<Option<ParcelView>, Error> {
         let mut tx = self.begin_read().await?;
-        let row = sqlx::query("select * from parcel where carrier = $1 and tracking_number = $2")
-            .bind(carrier.as_str())
-            .bind(number.as_str())
-            .fetch_optional(&mut *tx)
-            .await
-            .map_err(store_error)?;
+        let row = sqlx::query(
+            "select * from parcel where carrier = $1 and upper(replace(tracking_number, '-', '')) = $2
+             order by id limit 1",
+        )
+        .bind(carrier.as_str())
+        .bind(number.bare())
+        .fetch_optional(&mut *tx)
+        .await
+        .map_err(store_error)?;
         let Some(row) = row else { return Ok(None) };
         let rows = sqlx::query("select * from checkpoint where parcel_id = $1 order by position limit $2")
             .bind(row.try_get::<Uuid, _>("id").map_err(store_error)?)

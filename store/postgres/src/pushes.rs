@@ -31,7 +31,7 @@ impl PostgresStore {
         let mut newest = newest(conn, ids.values().copied().collect()).await?;
         let mut rows = Vec::new();
         for (carrier, number, lookup) in fresh.iter().flat_map(|push| &push.told) {
-            let id = ids.get(&(carrier.as_str(), number.as_str()));
+            let id = ids.get(&(carrier.as_str(), number.bare()));
             let Some((id, held)) = id.and_then(|id| Some((id, parcels.get_mut(id)?))) else {
                 tally.not_followed += 1;
                 continue;
@@ -53,8 +53,8 @@ impl PostgresStore {
         let mut changed: Vec<_> = fresh.iter().flat_map(|push| &push.changed).collect();
         changed.sort();
         for (carrier, number) in changed {
-            if check_now(conn, carrier, number, now).await? {
-                pushed(conn, carrier, number, now).await?;
+            if let Some(id) = check_now(conn, carrier, number, now).await? {
+                pushed(conn, id, now).await?;
                 tally.to_look_up += 1;
             } else {
                 tally.not_followed += 1;
@@ -70,25 +70,31 @@ impl PostgresStore {
 async fn followed<'p>(
     conn: &mut PgConnection,
     pushes: &[&'p PushDone],
-) -> Result<HashMap<(&'p str, &'p str), Uuid>, Stop> {
-    let named: Vec<(&str, &str)> =
-        pushes.iter().flat_map(|push| &push.told).map(|(c, n, _)| (c.as_str(), n.as_str())).collect();
-    let (carriers, numbers): (Vec<&str>, Vec<&str>) = named.iter().copied().unzip();
+) -> Result<HashMap<(&'p str, String), Uuid>, Stop> {
+    let told = || pushes.iter().flat_map(|push| &push.told);
     let rows: Vec<(String, String, Uuid)> = sqlx::query_as(
-        "select p.carrier, p.tracking_number, p.id from unnest($1::text[], $2::text[]) as n (carrier, number)
-         join parcel p on p.carrier = n.carrier and p.tracking_number = n.number",
+        "select n.carrier, n.number, p.id from unnest($1::text[], $2::text[]) as n (carrier, number)
+         join parcel p on p.carrier = n.carrier and upper(replace(p.tracking_number, '-', '')) = n.number
+         order by p.id desc",
     )
-    .bind(carriers)
-    .bind(numbers)
+    .bind(told().map(|(carrier, ..)| carrier.as_str()).collect::<Vec<_>>())
+    .bind(told().map(|(_, number, _)| number.bare()).collect::<Vec<_>>())
     .fetch_all(conn)
     .await?;
+    // Of two that are the same parcel the first one is it, as everywhere.
     let ids: HashMap<(String, String), Uuid> = rows.into_iter().map(|(c, n, id)| ((c, n), id)).collect();
-    let of = |key: (&'p str, &'p str)| Some((key, *ids.get(&(key.0.to_owned(), key.1.to_owned()))?));
-    Ok(named.into_iter().filter_map(of).collect())
+    let of = |(carrier, number): (&'p str, String)| {
+        let id = *ids.get(&(carrier.to_owned(), number.clone()))?;
+        Some(((carrier, number), id))
+    };
+    Ok(told().map(|(carrier, number, _)| (carrier.as_str(), number.bare())).filter_map(of).collect())
 }
 
 /// How far what is stored of each parcel reaches.
-async fn newest(conn: &mut PgConnection, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Newest>, Stop> {
+pub(crate) async fn newest(conn: &mut PgConnection, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Newest>, Stop> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
     let rows: Vec<(Uuid, String)> =
         sqlx::query_as("select parcel_id, at from checkpoint where parcel_id = any($1)")
             .bind(ids)
@@ -102,46 +108,45 @@ async fn newest(conn: &mut PgConnection, ids: Vec<Uuid>) -> Result<HashMap<Uuid,
 }
 
 /// Remembers that a carrier tells of this parcel by itself.
-async fn pushed(
-    conn: &mut PgConnection,
-    carrier: &CarrierCode,
-    number: &TrackingNumber,
-    now: DateTime<Utc>,
-) -> Result<(), Stop> {
-    sqlx::query("update parcel set pushed_at = $3 where carrier = $1 and tracking_number = $2")
-        .bind(carrier.as_str())
-        .bind(number.as_str())
+async fn pushed(conn: &mut PgConnection, parcel: Uuid, now: DateTime<Utc>) -> Result<(), Stop> {
+    sqlx::query("update parcel set pushed_at = $2 where id = $1")
+        .bind(parcel)
         .bind(now)
         .execute(conn)
         .await?;
     Ok(())
 }
 
-/// Makes a parcel due, unless it is finished; answers whether there is such a parcel.
+/// Makes a parcel due, unless it is finished; answers which one it is, if there is such a parcel. The answer of a check
+/// that is outstanding may be older than what changed: it is followed by another look.
 pub(crate) async fn check_now(
     conn: &mut PgConnection,
     carrier: &CarrierCode,
     number: &TrackingNumber,
     now: DateTime<Utc>,
-) -> Result<bool, Stop> {
-    let row = sqlx::query("select status from parcel where carrier = $1 and tracking_number = $2 for update")
-        .bind(carrier.as_str())
-        .bind(number.as_str())
-        .fetch_optional(&mut *conn)
-        .await?;
-    let Some(row) = row else { return Ok(false) };
+) -> Result<Option<Uuid>, Stop> {
+    let row = sqlx::query(
+        "select id, status from parcel where carrier = $1 and upper(replace(tracking_number, '-', '')) = $2
+         order by id limit 1 for update",
+    )
+    .bind(carrier.as_str())
+    .bind(number.bare())
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let id: Uuid = row.try_get("id")?;
     let status: ParcelStatus = read("parcel", "status", row.try_get::<&str, _>("status")?.parse())?;
     if !status.is_final() {
         // What has been due for longer stays where it is in the line.
         sqlx::query(
-            "update parcel set next_check_at = least(next_check_at, $3), check_by = least(check_by, $3), stopped = null
-             where carrier = $1 and tracking_number = $2",
+            "update parcel set next_check_at = least(next_check_at, $2), check_by = least(check_by, $2), stopped = null,
+                 look_again = true
+             where id = $1",
         )
-        .bind(carrier.as_str())
-        .bind(number.as_str())
+        .bind(id)
         .bind(now)
         .execute(conn)
         .await?;
     }
-    Ok(true)
+    Ok(Some(id))
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::{Ids, NewOutbox};
 use forebay_schemas::events::{ReturnPickedUp, SendResult};
-use forebay_schemas::{CarrierCode, OrderId, Queue, ReturnId, Route, TrackingNumber};
+use forebay_schemas::{CarrierCode, OrderId, Queue, ReturnId, Route};
 use forebay_store::{
     By, Error, Handled, Identity, NewParcel, NewReturn, Overdue, Resent, ReturnFilter, ReturnView, Returns,
     Triage,
@@ -36,7 +36,8 @@ struct Wanted<'m> {
     parcel: Option<&'m NewParcel>,
 }
 
-type ParcelKey<'m> = (&'m CarrierCode, &'m TrackingNumber);
+/// Its number is the bare one: a parcel is the same in every spelling.
+type ParcelKey<'m> = (&'m CarrierCode, String);
 
 /// A parcel, locked.
 #[derive(Clone, Copy)]
@@ -98,7 +99,7 @@ impl PostgresStore {
         wanted.retain(|id, _| known.get(id.as_str()) != Some(&true));
         let parcels = self.lock_parcels(conn, &wanted, now).await?;
         let of = |w: &Wanted<'_>| {
-            w.parcel.and_then(|parcel| parcels.get(&(&parcel.carrier, &parcel.number)).copied())
+            w.parcel.and_then(|parcel| parcels.get(&(&parcel.carrier, parcel.number.bare())).copied())
         };
         let (gaining, new): (Vec<_>, Vec<_>) =
             wanted.iter().partition(|(id, _)| known.contains_key(id.as_str()));
@@ -135,23 +136,27 @@ impl PostgresStore {
         let parcels: BTreeMap<ParcelKey<'m>, &NewParcel> = wanted
             .values()
             .filter_map(|w| w.parcel)
-            .map(|parcel| ((&parcel.carrier, &parcel.number), parcel))
+            .map(|parcel| ((&parcel.carrier, parcel.number.bare()), parcel))
             .collect();
         if parcels.is_empty() {
             return Ok(BTreeMap::new());
         }
         let carriers: Vec<_> = parcels.keys().map(|(carrier, _)| carrier.as_str()).collect();
         let numbers: Vec<_> = parcels.keys().map(|(_, number)| number.as_str()).collect();
+        let given: Vec<_> = parcels.values().map(|parcel| parcel.number.as_str()).collect();
         sqlx::query(
             "insert into parcel (id, carrier, tracking_number, adapter, next_check_at, check_by, status, news_at,
                                  registered_at)
              select n.*, 'unknown', $7, $7
-             from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[]) as n
+             from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])
+                 as n (id, carrier, tracking_number, adapter, next_check_at, check_by)
+             where not exists (select 1 from parcel p where p.carrier = n.carrier
+                 and upper(replace(p.tracking_number, '-', '')) = upper(replace(n.tracking_number, '-', '')))
              on conflict (carrier, tracking_number) do nothing",
         )
         .bind(parcels.keys().map(|_| self.ids.next()).collect::<Vec<_>>())
         .bind(&carriers)
-        .bind(&numbers)
+        .bind(&given)
         .bind(parcels.values().map(|parcel| parcel.adapter.as_str()).collect::<Vec<_>>())
         .bind(parcels.values().map(|parcel| parcel.due.at).collect::<Vec<_>>())
         .bind(parcels.values().map(|parcel| parcel.due.by).collect::<Vec<_>>())
@@ -159,9 +164,9 @@ impl PostgresStore {
         .execute(&mut *conn)
         .await?;
         let rows: Vec<(Uuid, String, String, Option<DateTime<Utc>>)> = sqlx::query_as(
-            "select p.id, p.carrier, p.tracking_number, p.picked_up_at
-             from unnest($1::text[], $2::text[]) as n (carrier, tracking_number)
-             join parcel p on p.carrier = n.carrier and p.tracking_number = n.tracking_number
+            "select p.id, n.carrier, n.number, p.picked_up_at
+             from unnest($1::text[], $2::text[]) as n (carrier, number)
+             join parcel p on p.carrier = n.carrier and upper(replace(p.tracking_number, '-', '')) = n.number
              order by p.id for update of p",
         )
         .bind(&carriers)
@@ -170,14 +175,16 @@ impl PostgresStore {
         .await?;
         let found: BTreeMap<(&str, &str), Held> = rows
             .iter()
+            .rev()
             .map(|(id, carrier, number, picked_up_at)| {
                 ((carrier.as_str(), number.as_str()), Held { id: *id, picked_up_at: *picked_up_at })
             })
             .collect();
         Ok(parcels
             .into_keys()
-            .filter_map(|key @ (carrier, number)| {
-                Some((key, *found.get(&(carrier.as_str(), number.as_str()))?))
+            .filter_map(|(carrier, number)| {
+                let held = *found.get(&(carrier.as_str(), number.as_str()))?;
+                Some(((carrier, number), held))
             })
             .collect())
     }

@@ -66,10 +66,11 @@ pub(crate) async fn check(
 ) -> Result<CheckAsked, Stop> {
     let row = sqlx::query(
         "select id, adapter, status, stopped, check_until > $3 and check_until = asked_until as asked
-         from parcel where carrier = $1 and tracking_number = $2 for update",
+         from parcel where carrier = $1 and upper(replace(tracking_number, '-', '')) = $2
+         order by id limit 1 for update",
     )
     .bind(carrier.as_str())
-    .bind(number.as_str())
+    .bind(number.bare())
     .bind(now)
     .fetch_optional(&mut *conn)
     .await?;
@@ -84,7 +85,7 @@ pub(crate) async fn check(
     let parcel_id: Uuid = row.try_get("id")?;
     sqlx::query(
         "update parcel set next_check_at = least(next_check_at, $2), check_by = least(check_by, $2), stopped = null,
-             check_until = $3, asked_until = $3
+             check_until = $3, asked_until = $3, look_again = false
          where id = $1",
     )
     .bind(parcel_id)

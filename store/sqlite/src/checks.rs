@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, Utc};
 use forebay_domain::NewOutbox;
 use forebay_domain::due::{Due, PUSHES_STOPPED, Stopped};
+use forebay_domain::lateness::answered_late;
 use forebay_domain::parcel::{Checkpoint, EventTime, Followed, Lookup, Progress};
 use forebay_schemas::events::{ParcelStatusChanged, ReturnPickedUp};
 use forebay_schemas::{CarrierCode, TrackingNumber};
@@ -16,7 +17,7 @@ use uuid::Uuid;
 use crate::error::Fault;
 use crate::rows::{Reading, hex, json, micros};
 use crate::store::Tools;
-use crate::{inbox, outbox, returns};
+use crate::{inbox, outbox, pushes, returns};
 
 /// A parcel while answers are merged into it.
 pub(crate) struct Held {
@@ -32,6 +33,8 @@ pub(crate) struct Held {
     more_checks: i64,
     /// When its carrier last told us by itself.
     pub(crate) pushed_at: Option<DateTime<Utc>>,
+    /// Something changed since its check was planned.
+    look_again: bool,
     picked_up: bool,
 }
 
@@ -59,10 +62,13 @@ pub(crate) async fn apply(
         .collect();
     let lookups: Vec<&(Uuid, Lookup)> = fresh.iter().flat_map(|check| &check.lookups).collect();
     let mut parcels = load(conn, lookups.iter().map(|(id, _)| *id).collect()).await?;
+    let pushed = parcels.iter().filter(|(_, held)| held.pushed_at.is_some()).map(|(id, _)| *id);
+    let newest = pushes::newest(conn, pushed.collect()).await?;
     let mut rows = Vec::new();
     for (id, lookup) in lookups {
         if let Some(held) = parcels.get_mut(id) {
-            rows.extend(merge(*id, held, lookup, now, tools));
+            let late = newest.get(id).and_then(|known| answered_late(&held.progress, known, lookup, now));
+            rows.extend(merge(*id, held, late.as_ref().unwrap_or(lookup), now, tools));
             held.more_checks += 1;
         }
     }
@@ -92,6 +98,9 @@ pub(crate) fn merge(
     held.known.extend(advance.fresh.iter().map(Checkpoint::key));
     held.fresh.extend(advance.fresh);
     held.next = advance.next_check;
+    if held.look_again && !held.progress.status.is_final() {
+        held.next = Ok(Due { at: now, by: now });
+    }
     held.picked_up |= advance.picked_up;
     let fact = ParcelStatusChanged {
         parcel_id: id,
@@ -150,6 +159,7 @@ fn held(row: &SqliteRow) -> Result<Held, Fault> {
         checks: row.get("checks")?,
         more_checks: 0,
         pushed_at: row.instant_if_any("pushed_at")?,
+        look_again: row.get("look_again")?,
         picked_up: false,
     })
 }

@@ -18,7 +18,7 @@ use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use crate::error::Fault;
-use crate::rows::{Reading, micros};
+use crate::rows::{Reading, hex, json, micros};
 use crate::store::Tools;
 use crate::{SqliteStore, checks, lists, outbox, pushes, wishes};
 
@@ -44,7 +44,7 @@ async fn plan(
     tools: &Tools,
 ) -> Result<u32, Fault> {
     let rows = sqlx::query(
-        "update parcel set check_until = ?4
+        "update parcel set check_until = ?4, look_again = 0
          where id in (select id from parcel where adapter = ?1 and next_check_at <= ?2
                           and (check_until is null or check_until <= ?2)
                       order by check_by, id limit ?3)
@@ -82,11 +82,13 @@ async fn plan(
 }
 
 async fn read(conn: &mut SqliteConnection, carrier: &str, number: &str) -> Result<Option<ParcelView>, Fault> {
-    let row = sqlx::query("select * from parcel where carrier = ? and tracking_number = ?")
-        .bind(carrier)
-        .bind(number)
-        .fetch_optional(&mut *conn)
-        .await?;
+    let row = sqlx::query(
+        "select * from parcel where carrier = ? and upper(replace(tracking_number, '-', '')) = ? order by id limit 1",
+    )
+    .bind(carrier)
+    .bind(number)
+    .fetch_optional(&mut *conn)
+    .await?;
     let Some(row) = &row else { return Ok(None) };
     let row = Reading::of("parcel", row);
     let parcel_id: Uuid = row.get("id")?;
@@ -199,6 +201,38 @@ impl Parcels for SqliteStore {
         .await
     }
 
+    async fn unsubscribed(&self, parcels: &[Uuid], before: DateTime<Utc>) -> Result<Vec<Uuid>, Error> {
+        let ids = json(&parcels.iter().map(|id| hex(*id)).collect::<Vec<_>>())?;
+        let ids = sqlx::query_scalar(
+            "select id from parcel where id in (select unhex(value) from json_each(?1)) and next_check_at is not null
+                 and (subscribed_until is null or subscribed_until < ?2)",
+        )
+        .bind(ids)
+        .bind(micros(before))
+        .fetch_all(self.db.read())
+        .await
+        .map_err(Fault::from)?;
+        Ok(ids)
+    }
+
+    async fn subscribed(&self, parcels: &[Uuid], until: DateTime<Utc>) -> Result<(), Error> {
+        let ids = json(&parcels.iter().map(|id| hex(*id)).collect::<Vec<_>>())?;
+        self.write(move |conn| {
+            Box::pin(async move {
+                sqlx::query(
+                    "update parcel set subscribed_until = ?2
+                     where id in (select unhex(value) from json_each(?1))",
+                )
+                .bind(ids)
+                .bind(micros(until))
+                .execute(conn)
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
     async fn check_now(
         &self,
         carrier: &CarrierCode,
@@ -206,8 +240,10 @@ impl Parcels for SqliteStore {
         now: DateTime<Utc>,
     ) -> Result<bool, Error> {
         let (carrier, number) = (carrier.clone(), number.clone());
-        self.write(move |conn| Box::pin(async move { pushes::check_now(conn, &carrier, &number, now).await }))
-            .await
+        let found = self
+            .write(move |conn| Box::pin(async move { pushes::check_now(conn, &carrier, &number, now).await }))
+            .await?;
+        Ok(found.is_some())
     }
 
     async fn ask_check(
@@ -244,6 +280,6 @@ impl Parcels for SqliteStore {
         number: &TrackingNumber,
     ) -> Result<Option<ParcelView>, Error> {
         let mut tx = self.db.read().begin().await.map_err(Fault::from)?;
-        Ok(read(&mut tx, carrier.as_str(), number.as_str()).await?)
+        Ok(read(&mut tx, carrier.as_str(), &number.bare()).await?)
     }
 }

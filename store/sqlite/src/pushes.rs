@@ -32,7 +32,7 @@ pub(crate) async fn apply(
     let mut newest = newest(conn, ids.values().copied().collect()).await?;
     let mut rows = Vec::new();
     for (carrier, number, lookup) in fresh.iter().flat_map(|push| &push.told) {
-        let id = ids.get(&(carrier.as_str(), number.as_str()));
+        let id = ids.get(&(carrier.as_str(), number.bare()));
         let Some((id, held)) = id.and_then(|id| Some((id, parcels.get_mut(id)?))) else {
             tally.not_followed += 1;
             continue;
@@ -52,8 +52,8 @@ pub(crate) async fn apply(
     checks::write_checkpoints(conn, &parcels, now).await?;
     rows.extend(checks::pick_up_returns(conn, &parcels, now, tools).await?);
     for (carrier, number) in fresh.iter().flat_map(|push| &push.changed) {
-        if check_now(conn, carrier, number, now).await? {
-            pushed(conn, carrier, number, now).await?;
+        if let Some(id) = check_now(conn, carrier, number, now).await? {
+            pushed(conn, id, now).await?;
             tally.to_look_up += 1;
         } else {
             tally.not_followed += 1;
@@ -68,22 +68,27 @@ pub(crate) async fn apply(
 async fn followed<'p>(
     conn: &mut SqliteConnection,
     pushes: &[&'p PushDone],
-) -> Result<HashMap<(&'p str, &'p str), Uuid>, Fault> {
-    let named: Vec<(&str, &str)> =
-        pushes.iter().flat_map(|push| &push.told).map(|(c, n, _)| (c.as_str(), n.as_str())).collect();
+) -> Result<HashMap<(&'p str, String), Uuid>, Fault> {
+    let named: Vec<(&str, String)> =
+        pushes.iter().flat_map(|push| &push.told).map(|(c, n, _)| (c.as_str(), n.bare())).collect();
     let rows: Vec<(i64, Uuid)> = sqlx::query_as(
         "select n.key, p.id from json_each(?) n
-         cross join parcel p on p.carrier = n.value ->> 0 and p.tracking_number = n.value ->> 1",
+         cross join parcel p on p.carrier = n.value ->> 0
+             and upper(replace(p.tracking_number, '-', '')) = n.value ->> 1 order by p.id desc",
     )
     .bind(json(&named)?)
     .fetch_all(conn)
     .await?;
-    let of = |(place, id): (i64, Uuid)| Some((*named.get(usize::try_from(place).ok()?)?, id));
+    // Of two that are the same parcel the first one is it, as everywhere.
+    let of = |(place, id): (i64, Uuid)| Some((named.get(usize::try_from(place).ok()?)?.clone(), id));
     Ok(rows.into_iter().filter_map(of).collect())
 }
 
 /// How far what is stored of each parcel reaches.
-async fn newest(conn: &mut SqliteConnection, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Newest>, Fault> {
+pub(crate) async fn newest(conn: &mut SqliteConnection, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Newest>, Fault> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
     let ids = json(&ids.into_iter().map(hex).collect::<Vec<_>>())?;
     let rows = sqlx::query(
         "select parcel_id, at from checkpoint where parcel_id in (select unhex(value) from json_each(?))",
@@ -100,47 +105,45 @@ async fn newest(conn: &mut SqliteConnection, ids: Vec<Uuid>) -> Result<HashMap<U
 }
 
 /// Remembers that a carrier tells of this parcel by itself.
-async fn pushed(
-    conn: &mut SqliteConnection,
-    carrier: &CarrierCode,
-    number: &TrackingNumber,
-    now: DateTime<Utc>,
-) -> Result<(), Fault> {
-    sqlx::query("update parcel set pushed_at = ? where carrier = ? and tracking_number = ?")
+async fn pushed(conn: &mut SqliteConnection, parcel: Uuid, now: DateTime<Utc>) -> Result<(), Fault> {
+    sqlx::query("update parcel set pushed_at = ? where id = ?")
         .bind(micros(now))
-        .bind(carrier.as_str())
-        .bind(number.as_str())
+        .bind(parcel)
         .execute(conn)
         .await?;
     Ok(())
 }
 
-/// Makes a parcel due, unless it is finished; answers whether there is such a parcel.
+/// Makes a parcel due, unless it is finished; answers which one it is, if there is such a parcel. The answer of a check
+/// that is outstanding may be older than what changed: it is followed by another look.
 pub(crate) async fn check_now(
     conn: &mut SqliteConnection,
     carrier: &CarrierCode,
     number: &TrackingNumber,
     now: DateTime<Utc>,
-) -> Result<bool, Fault> {
-    let row = sqlx::query("select status from parcel where carrier = ? and tracking_number = ?")
-        .bind(carrier.as_str())
-        .bind(number.as_str())
-        .fetch_optional(&mut *conn)
-        .await?;
-    let Some(row) = &row else { return Ok(false) };
-    let status: ParcelStatus = Reading::of("parcel", row).parsed("status")?;
+) -> Result<Option<Uuid>, Fault> {
+    let row = sqlx::query(
+        "select id, status from parcel where carrier = ? and upper(replace(tracking_number, '-', '')) = ?
+         order by id limit 1",
+    )
+    .bind(carrier.as_str())
+    .bind(number.bare())
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(row) = &row else { return Ok(None) };
+    let row = Reading::of("parcel", row);
+    let (id, status): (Uuid, ParcelStatus) = (row.get("id")?, row.parsed("status")?);
     if !status.is_final() {
         // What has been due for longer stays where it is in the line.
         sqlx::query(
-            "update parcel set next_check_at = min(coalesce(next_check_at, ?3), ?3),
-                 check_by = min(coalesce(check_by, ?3), ?3), stopped = null
-             where carrier = ?1 and tracking_number = ?2",
+            "update parcel set next_check_at = min(coalesce(next_check_at, ?2), ?2),
+                 check_by = min(coalesce(check_by, ?2), ?2), stopped = null, look_again = 1
+             where id = ?1",
         )
-        .bind(carrier.as_str())
-        .bind(number.as_str())
+        .bind(id)
         .bind(micros(now))
         .execute(conn)
         .await?;
     }
-    Ok(true)
+    Ok(Some(id))
 }

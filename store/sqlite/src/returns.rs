@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::{Ids, NewOutbox};
 use forebay_schemas::events::{ReturnPickedUp, SendResult};
-use forebay_schemas::{CarrierCode, OrderId, Queue, ReturnId, Route, TrackingNumber};
+use forebay_schemas::{CarrierCode, OrderId, Queue, ReturnId, Route};
 use forebay_store::{
     By, Error, Handled, Identity, NewParcel, NewReturn, Overdue, Resent, ReturnFilter, ReturnView, Returns,
     Triage,
@@ -38,7 +38,8 @@ struct Wanted<'m> {
     parcel: Option<&'m NewParcel>,
 }
 
-type ParcelKey = (CarrierCode, TrackingNumber);
+/// A parcel by its carrier and its bare number: it is the same in every spelling.
+type ParcelKey = (CarrierCode, String);
 
 /// A return that is there.
 struct Known {
@@ -115,7 +116,7 @@ async fn register(
     let parcels = parcels(conn, &wanted, now, tools.ids.as_ref()).await?;
     let held = |wanted: &Wanted<'_>| {
         let parcel = wanted.parcel?;
-        parcels.get(&(parcel.carrier.clone(), parcel.number.clone())).copied()
+        parcels.get(&(parcel.carrier.clone(), parcel.number.bare())).copied()
     };
     let (mut new, mut gaining, mut follow) = (Vec::new(), Vec::new(), Vec::new());
     for (id, wanted) in &wanted {
@@ -189,14 +190,16 @@ async fn parcels(
     now: DateTime<Utc>,
     ids: &dyn Ids,
 ) -> Result<BTreeMap<ParcelKey, Held>, Fault> {
-    let named: Vec<_> = wanted
+    let named: BTreeMap<ParcelKey, _> = wanted
         .values()
         .filter_map(|wanted| wanted.parcel)
         .map(|parcel| {
             let NewParcel { carrier, number, adapter, due } = parcel;
-            (carrier, number, adapter, hex(ids.next()), micros(due.at), micros(due.by))
+            let row = (carrier, number, adapter, hex(ids.next()), micros(due.at), micros(due.by), number.bare());
+            ((carrier.clone(), number.bare()), row)
         })
         .collect();
+    let named: Vec<_> = named.into_values().collect();
     if named.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -205,15 +208,19 @@ async fn parcels(
         "insert into parcel (id, carrier, tracking_number, adapter, next_check_at, check_by, status, news_at,
                              registered_at)
          select unhex(value ->> 3), value ->> 0, value ->> 1, value ->> 2, value ->> 4, value ->> 5, 'unknown', ?2, ?2
-         from json_each(?1) where true on conflict (carrier, tracking_number) do nothing",
+         from json_each(?1) n
+         where not exists (select 1 from parcel p where p.carrier = n.value ->> 0
+             and upper(replace(p.tracking_number, '-', '')) = n.value ->> 6)
+         on conflict (carrier, tracking_number) do nothing",
     )
     .bind(&named)
     .bind(micros(now))
     .execute(&mut *conn)
     .await?;
     let rows = sqlx::query(
-        "select p.id, p.carrier, p.tracking_number, p.picked_up_at from json_each(?) n cross join parcel p
-         on p.carrier = n.value ->> 0 and p.tracking_number = n.value ->> 1",
+        "select p.id, p.carrier, n.value ->> 6 as number, p.picked_up_at from json_each(?) n cross join parcel p
+         on p.carrier = n.value ->> 0 and upper(replace(p.tracking_number, '-', '')) = n.value ->> 6
+         order by p.id desc",
     )
     .bind(&named)
     .fetch_all(conn)
@@ -221,7 +228,7 @@ async fn parcels(
     let read = rows.iter().map(|row| {
         let row = Reading::of("parcel", row);
         let held = Held { id: row.get("id")?, picked_up_at: row.instant_if_any("picked_up_at")? };
-        Ok(((row.parsed("carrier")?, row.parsed("tracking_number")?), held))
+        Ok(((row.parsed("carrier")?, row.get("number")?), held))
     });
     read.collect()
 }

@@ -68,10 +68,10 @@ pub(crate) async fn check(
 ) -> Result<CheckAsked, Fault> {
     let row = sqlx::query(
         "select id, adapter, status, stopped, coalesce(check_until > ?3 and check_until = asked_until, false) as asked
-         from parcel where carrier = ?1 and tracking_number = ?2",
+         from parcel where carrier = ?1 and upper(replace(tracking_number, '-', '')) = ?2 order by id limit 1",
     )
     .bind(carrier.as_str())
-    .bind(number.as_str())
+    .bind(number.bare())
     .bind(micros(now))
     .fetch_optional(&mut *conn)
     .await?;
@@ -86,7 +86,8 @@ pub(crate) async fn check(
     let parcel_id: Uuid = row.get("id")?;
     sqlx::query(
         "update parcel set next_check_at = min(coalesce(next_check_at, ?2), ?2),
-             check_by = min(coalesce(check_by, ?2), ?2), stopped = null, check_until = ?3, asked_until = ?3
+             check_by = min(coalesce(check_by, ?2), ?2), stopped = null, check_until = ?3, asked_until = ?3,
+             look_again = 0
          where id = ?1",
     )
     .bind(parcel_id)

@@ -133,6 +133,7 @@ macro_rules! store_conformance_tests {
                 workers_at_once_see_each_others_intentions,
             ]
             erasure: [
+                a_push_that_named_the_member_does_so_no_more,
                 an_erased_member_is_nowhere_and_the_books_are_what_they_were,
                 what_comes_later_about_an_erased_member_has_no_effect_and_leaves_no_trace,
                 a_letter_of_an_erased_member_is_replayed_without_effect,
@@ -262,6 +263,11 @@ macro_rules! store_conformance_tests {
             pushes: [
                 a_parcel_is_checked_now_unless_it_is_finished_or_unknown,
                 what_has_been_due_for_longer_keeps_its_place,
+                what_changes_while_a_check_is_under_way_is_looked_at_again,
+                an_answer_that_is_older_than_a_push_moves_nothing,
+                a_parcel_is_the_same_in_every_spelling,
+                pushes_that_have_to_be_asked_for_are_asked_for_before_they_end,
+                codes_without_a_meaning_are_counted_and_bounded,
                 a_push_is_merged_like_an_answer_and_the_next_check_is_put_off,
                 a_push_that_comes_again_has_no_second_effect,
                 a_late_push_adds_what_happened_and_moves_nothing,
