@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use forebay_schemas::MemberId;
+use forebay_schemas::events::ParcelPushed;
 use serde::de::IgnoredAny;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -93,9 +94,13 @@ impl Redaction {
     /// a text.
     #[must_use]
     pub fn bytes(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        self.bytes_with(bytes, true)
+    }
+
+    fn bytes_with(&self, bytes: &[u8], unpack: bool) -> Option<Vec<u8>> {
         if let Ok(text) = std::str::from_utf8(bytes) {
             let redacted = match serde_json::from_str::<IgnoredAny>(text) {
-                Ok(_) => self.json(text),
+                Ok(_) => self.json_with(text, unpack),
                 Err(_) => self.text(text),
             };
             return redacted.map(String::into_bytes);
@@ -106,15 +111,28 @@ impl Redaction {
         Some(redacted.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?')).collect())
     }
 
+    /// What a carrier's system pushed, which is kept packed, without the ids.
+    fn packed(&self, text: &str) -> Option<String> {
+        let body = ParcelPushed::unpack(text).ok()?;
+        Some(ParcelPushed::pack(&self.bytes_with(&body, false)?))
+    }
+
     /// A text of valid JSON without the ids.
     #[must_use]
     pub fn json(&self, text: &str) -> Option<String> {
+        self.json_with(text, true)
+    }
+
+    fn json_with(&self, text: &str, unpack: bool) -> Option<String> {
         let mut out = String::with_capacity(text.len());
         let mut changed = false;
         for Piece { text, key, kind } in pieces(text) {
             let other = key.as_deref().is_some_and(|key| OTHERS.contains(&key));
             let redacted = match kind {
                 _ if other => None,
+                Kind::Text(text) if unpack && is_packed(key.as_deref(), &text) => {
+                    self.packed(&text).map(|text| serde_json::Value::from(text).to_string())
+                }
                 Kind::Text(text) => self.text(&text).map(|text| serde_json::Value::from(text).to_string()),
                 // An id should be a text, and what should be is not always so.
                 Kind::Bare if key.as_deref() == Some("member_id") && self.0.contains(text) => {
@@ -136,21 +154,36 @@ pub fn candidates<'t>(body: &[u8], texts: impl IntoIterator<Item = &'t str>) -> 
     for text in texts {
         words(text, &mut found);
     }
+    words_of(body, true, &mut found);
+    found
+}
+
+fn words_of(body: &[u8], unpack: bool, found: &mut BTreeSet<String>) {
     match std::str::from_utf8(body) {
         Ok(text) if serde_json::from_str::<IgnoredAny>(text).is_ok() => {
             for Piece { text, key, kind } in pieces(text) {
                 match kind {
                     _ if key.as_deref().is_some_and(|key| OTHERS.contains(&key)) => {}
-                    Kind::Text(text) => words(&text, &mut found),
+                    Kind::Text(text) if unpack && is_packed(key.as_deref(), &text) => {
+                        if let Ok(body) = ParcelPushed::unpack(&text) {
+                            words_of(&body, false, found);
+                        }
+                    }
+                    Kind::Text(text) => words(&text, found),
                     Kind::Bare if key.as_deref() == Some("member_id") => drop(found.insert(text.to_owned())),
                     Kind::Bare | Kind::Other => {}
                 }
             }
         }
-        Ok(text) => words(text, &mut found),
-        Err(_) => words(&String::from_utf8_lossy(body), &mut found),
+        Ok(text) => words(text, found),
+        Err(_) => words(&String::from_utf8_lossy(body), found),
     }
-    found
+}
+
+/// The text is what a carrier's system pushed, packed as it is kept: gzip in base64 always begins so. What is in it is
+/// not looked at for more of the kind: what is packed again and again would never end.
+fn is_packed(key: Option<&str>, text: &str) -> bool {
+    key == Some("body") && text.starts_with("H4sI")
 }
 
 /// A text as a whole, its quoted parts, and its words by two rules: an id may hold dots and signs, or stand before
@@ -278,6 +311,20 @@ mod tests {
             "member_id":"forebay:erased", "note":"é forebay:erased, \"m-10\"" }"#;
         assert_eq!(String::from_utf8(redaction().bytes(text.as_bytes()).unwrap()).unwrap(), wanted);
         assert_eq!(redaction().bytes(br#"{"member_id":"m-10","order_id":"m-1"}"#), None);
+    }
+
+    #[test]
+    fn what_a_carrier_pushed_is_unpacked_for_it() {
+        let push = |body: &str| {
+            let packed = ParcelPushed::pack(body.as_bytes());
+            format!(r#"{{"data":{{"adapter":"easypost","body":"{packed}"}}}}"#).into_bytes()
+        };
+        let named = push(r#"{"result":{"signed_by":"m-1","weight":614.0}}"#);
+        assert!(candidates(&named, []).contains("m-1"));
+        let wanted = push(r#"{"result":{"signed_by":"forebay:erased","weight":614.0}}"#);
+        assert_eq!(redaction().bytes(&named), Some(wanted));
+        assert_eq!(redaction().bytes(&push(r#"{"signed_by":"m-10"}"#)), None);
+        assert_eq!(redaction().bytes(br#"{"body":"H4sInothing of the kind"}"#), None);
     }
 
     #[test]

@@ -37,10 +37,16 @@ impl ParcelPushed {
     /// What this system sent.
     #[must_use]
     pub fn new(adapter: AdapterId, headers: BTreeMap<String, String>, body: &[u8]) -> Self {
+        Self { adapter, headers, body: Self::pack(body) }
+    }
+
+    /// A body as it stands in [`ParcelPushed::body`].
+    #[must_use]
+    pub fn pack(body: &[u8]) -> String {
         let mut packed = GzEncoder::new(Vec::new(), Compression::default());
         // Writing to memory does not fail; a body cut short would be refused as unreadable.
         let written = packed.write_all(body).and_then(|()| packed.finish());
-        Self { adapter, headers, body: STANDARD.encode(written.unwrap_or_default()) }
+        STANDARD.encode(written.unwrap_or_default())
     }
 
     /// The body as it came.
@@ -48,7 +54,15 @@ impl ParcelPushed {
     /// # Errors
     /// [`UnreadablePush`].
     pub fn bytes(&self) -> Result<Vec<u8>, UnreadablePush> {
-        let packed = STANDARD.decode(&self.body).map_err(|_| UnreadablePush)?;
+        Self::unpack(&self.body)
+    }
+
+    /// What [`ParcelPushed::pack`] packed; of no more than a push may have.
+    ///
+    /// # Errors
+    /// [`UnreadablePush`].
+    pub fn unpack(packed: &str) -> Result<Vec<u8>, UnreadablePush> {
+        let packed = STANDARD.decode(packed).map_err(|_| UnreadablePush)?;
         let mut body = Vec::new();
         let most = limits::PUSH_BYTES as u64 + 1;
         GzDecoder::new(packed.as_slice()).take(most).read_to_end(&mut body).map_err(|_| UnreadablePush)?;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::dead_letter::terms::{Kind, term};
 use forebay_domain::erasure::{Redaction, pseudonym, tombstone};
-use forebay_schemas::MemberId;
+use forebay_schemas::{EventType, MemberId};
 use forebay_store::erasure::{LetterTexts, TEXTS, as_in, needles};
 use forebay_store::{By, Erasure, Erasures, Error, NewDeadLetter};
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -162,11 +162,14 @@ async fn letters_of(conn: &mut PgConnection, member: &MemberId) -> Result<Vec<Te
             or position(convert_to($2, 'UTF8') in body) > 0
             or position($1 in coalesce(subject, '')) > 0 or position($1 in error) > 0
             or position($2 in history) > 0 or position($2 in headers) > 0
+            -- What is pushed is packed: it has to be looked into.
+            or kind = $4
          order by id for update",
     )
     .bind(plain)
     .bind(quoted)
     .bind(term(Kind::Member, member.as_str()))
+    .bind(EventType::ParcelPushed.name())
     .fetch_all(conn)
     .await?;
     Ok(found)
@@ -211,10 +214,11 @@ async fn outbox_of(
     let [_, quoted] = needles(member);
     let found = sqlx::query_as(
         "select id, headers, body from outbox
-         where position(convert_to($1, 'UTF8') in body) > 0 or position($1 in coalesce(headers, '')) > 0
+         where position(convert_to($1, 'UTF8') in body) > 0 or position($1 in coalesce(headers, '')) > 0 or kind = $2
          order by id for update",
     )
     .bind(quoted)
+    .bind(EventType::ParcelPushed.name())
     .fetch_all(conn)
     .await?;
     Ok(found)

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::dead_letter::terms::{Kind, term};
 use forebay_domain::erasure::{Redaction, pseudonym, tombstone};
-use forebay_schemas::MemberId;
+use forebay_schemas::{EventType, MemberId};
 use forebay_store::erasure::{LetterTexts, TEXTS, as_in, needles};
 use forebay_store::{By, Erasure, Erasures, Error, NewDeadLetter};
 use sqlx::{AssertSqlSafe, SqliteConnection};
@@ -160,11 +160,14 @@ async fn erase_letters(
          where row in (select letter from dead_letter_term where term = ?3)
             or instr(body, cast(?1 as blob)) > 0 or instr(body, cast(?2 as blob)) > 0
             or instr(coalesce(subject, ''), ?1) > 0 or instr(error, ?1) > 0
-            or instr(history, ?2) > 0 or instr(headers, ?2) > 0",
+            or instr(history, ?2) > 0 or instr(headers, ?2) > 0
+            -- What is pushed is packed: it has to be looked into.
+            or kind = ?4",
     )
     .bind(plain)
     .bind(quoted)
     .bind(term(Kind::Member, member.as_str()))
+    .bind(EventType::ParcelPushed.name())
     .fetch_all(&mut *conn)
     .await?;
     let mut erased = 0;
@@ -230,9 +233,10 @@ async fn erase_outbox(
     let [_, quoted] = needles(member);
     let found: Vec<(i64, Option<String>, Vec<u8>)> = sqlx::query_as(
         "select id, headers, body from outbox
-         where instr(body, cast(?1 as blob)) > 0 or instr(coalesce(headers, ''), ?1) > 0",
+         where instr(body, cast(?1 as blob)) > 0 or instr(coalesce(headers, ''), ?1) > 0 or kind = ?2",
     )
     .bind(quoted)
+    .bind(EventType::ParcelPushed.name())
     .fetch_all(&mut *conn)
     .await?;
     let mut erased = 0;

@@ -1,13 +1,14 @@
 //! A person erased: nowhere to be found, and nothing else changed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use forebay_domain::erasure::ERASED;
 use forebay_domain::incident::{Raise, Severity};
 use forebay_domain::settlement::{Answer, Ask};
-use forebay_schemas::events::{CheckInRequested, OrderPaid};
-use forebay_schemas::{Digest, Event, EventData, MemberId};
+use forebay_schemas::events::{CheckInRequested, OrderPaid, ParcelPushed};
+use forebay_schemas::{Catalogue, Digest, Event, EventData, MemberId, Payload};
 
 use super::dead_letters::{by, indexed, letter};
 use super::{
@@ -86,6 +87,31 @@ async fn scene(harness: &dyn Harness) -> Arc<dyn Store> {
     store.effect_intend("key", "return-result", now()).await.unwrap();
     store.effect_failed("key", false, &format!("refused for {}", may()), now()).await.unwrap();
     store
+}
+
+pub async fn a_push_that_named_the_member_does_so_no_more(harness: &dyn Harness) {
+    let store = harness.store().await;
+    let of = |id: &str| {
+        let body = format!(r#"{{"result":{{"signed_by":"{}"}}}}"#, may());
+        let data = ParcelPushed::new("easypost".parse().unwrap(), BTreeMap::new(), body.as_bytes());
+        let event = Event::of(id, "/forebay/pushes/easypost", now(), &data);
+        let mut new = letter(id);
+        new.body = event.encode();
+        new.key = forebay_domain::dead_letter::key(Some("/forebay/pushes/easypost"), id, &new.body);
+        (new.kind, new.queue) = (ParcelPushed::TYPE.name().to_owned(), "forebay.pushes".to_owned());
+        indexed(new)
+    };
+    store.archive(vec![of("before")], now()).await.unwrap();
+    assert_eq!(erase(store.as_ref(), 2).await.dead_letters, 1);
+    store.archive(vec![of("after")], later(200)).await.unwrap();
+    for letter in store.dead_letters(&DeadLetterFilter::default(), None, 10).await.unwrap() {
+        let whole = store.dead_letter(letter.id).await.unwrap().unwrap();
+        let Payload::ParcelPushed(pushed) = Catalogue::new().decode(&whole.body).unwrap().payload else {
+            panic!("{whole:?}")
+        };
+        let body = String::from_utf8(pushed.bytes().unwrap()).unwrap();
+        assert_eq!(body, r#"{"result":{"signed_by":"forebay:erased"}}"#, "{}", whole.message_id);
+    }
 }
 
 pub async fn an_erased_member_is_nowhere_and_the_books_are_what_they_were(harness: &dyn Harness) {
