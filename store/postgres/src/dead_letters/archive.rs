@@ -15,8 +15,10 @@ use crate::rows::{read, storable};
 use crate::{PostgresStore, erasure, incidents};
 
 /// The letters that a set may touch: those of its messages and queues ($1, $2), and those that they were replayed
-/// from ($3).
-const TOUCHED: &str = "(l.key, l.queue) in (select * from unnest($1::bytea[], $2::text[])) or l.id = any($3)";
+/// from ($3). Two lookups by index: with an `or` between them every archived letter would be read for each set.
+const TOUCHED: &str = "l.id in (select same.id from dead_letter same
+        join unnest($1::bytea[], $2::text[]) as n (key, queue) on same.key = n.key and same.queue = n.queue
+    union select unnest($3::uuid[]))";
 
 impl PostgresStore {
     pub(super) async fn archive_once(
@@ -96,9 +98,8 @@ async fn known(
     let keys: Vec<&[u8]> = letters.iter().map(|l| l.key.as_slice()).collect();
     let queues: Vec<_> = letters.iter().map(|l| storable(&l.queue)).collect();
     let origins: Vec<Uuid> = letters.iter().filter_map(|l| l.letter).collect();
-    let sql = format!(
-        "select distinct l.replay_id from dead_letter l where ({TOUCHED}) and l.replay_id is not null"
-    );
+    let sql =
+        format!("select distinct l.replay_id from dead_letter l where {TOUCHED} and l.replay_id is not null");
     let replays: Vec<Uuid> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
         .bind(&keys)
         .bind(&queues)

@@ -1,5 +1,9 @@
 //! Finding dead letters among very many: a search begins where the fewest are, at their terms, at their groups or at
 //! the newest, and reads no more of an index than a page needs.
+//!
+//! Words with a number among them ("status 410") could begin at the number's term or at the groups with such words. A
+//! number that is in very many letters fills a page from the first letters of those groups ([`Search::windows`]); for
+//! one that is not there, its term leads to the few that hold it.
 
 use chrono::{DateTime, Utc};
 use forebay_store::dead_letters::{COUNT_MAX, DeadLetterCount, Needles, Status};
@@ -38,13 +42,18 @@ pub(super) struct Search<'f> {
     /// Only letters that this replay has not touched.
     pub(super) untouched_by: Option<Uuid>,
     pub(super) limit: i64,
+    /// What the windows held, when that is all that counts.
+    pub(super) seen: Option<Vec<Uuid>>,
 }
+
+/// How many letters of each group are looked through for a number before its term is asked.
+const WINDOW: i64 = 2_000;
 
 type Query = QueryBuilder<Postgres>;
 
 impl<'f> Search<'f> {
     pub(super) fn new(filter: &'f DeadLetterFilter, order: Order, limit: u32) -> Self {
-        Self { filter, order, after: None, untouched_by: None, limit: page(limit) }
+        Self { filter, order, after: None, untouched_by: None, limit: page(limit), seen: None }
     }
 
     /// Writes a query of the places of what is found: `id`, `dead_at`, `code`.
@@ -57,6 +66,9 @@ impl<'f> Search<'f> {
                 query.push(") union (");
                 if text.variables.is_empty() {
                     self.push_groups(query, Some(&text.masked));
+                } else if let Some(seen) = &self.seen {
+                    query.push("select id, dead_at, code from dead_letter where id = any(");
+                    query.push_bind(seen.clone()).push(")");
                 } else {
                     self.push_needle(query, &needles, Needle::EachTerm(&text.variables), true);
                 }
@@ -138,6 +150,35 @@ impl<'f> Search<'f> {
         self.push_limit(query);
     }
 
+    /// A query of the first letters of each group with these words, those that hold the numbers: `id`, and whether there
+    /// may be further ones between them. None when the search is not for words with numbers.
+    fn windows(&self) -> Option<Query> {
+        let needles = self.filter.needles();
+        let text = needles.text.filter(|text| !text.variables.is_empty() && !self.filter.names_letters())?;
+        let mut query = Query::new(
+            "with seen as materialized (
+                 select x.* from dead_letter_group g cross join lateral (values ('open', g.open), \
+             ('replaying', g.replaying), ('resolved', g.resolved), ('discarded', g.discarded)) s (status, count) \
+             cross join lateral (select l.id, l.dead_at, l.terms, row_number() over () as place
+                     from (select * from dead_letter l where l.fingerprint = g.fingerprint and l.status = s.status",
+        );
+        self.push_bounds(&mut query);
+        query.push(self.order.by("l")).push(" limit ").push_bind(WINDOW);
+        query.push(") l) x where s.count > 0 and s.status = any(").push_bind(words(self.filter.statuses()));
+        query.push(")");
+        self.push_of_group(&mut query, Some(&text.masked));
+        // Behind the end of the nearest full window, letters of that group are missing between those of the others.
+        let (nearest, before) = if self.order == Order::Newest { ("max", ">") } else { ("min", "<") };
+        query.push(format!("), horizon as (select {nearest}(dead_at) as at from seen where place = "));
+        query
+            .push_bind(WINDOW)
+            .push(") select l.id, h.at is null as whole from seen l, horizon h where l.terms @> ");
+        query.push_bind(text.variables);
+        query.push(format!(" and (h.at is null or l.dead_at {before} h.at)")).push(self.order.by("l"));
+        self.push_limit(&mut query);
+        Some(query)
+    }
+
     /// Takes the first of each status, and of those the first.
     fn push_newest(&self, query: &mut Query) {
         query.push("select x.id, x.dead_at, x.code from unnest(").push_bind(words(self.filter.statuses()));
@@ -204,7 +245,20 @@ fn words(statuses: &[Status]) -> Vec<&'static str> {
 }
 
 impl PostgresStore {
+    /// The search with what its windows hold, if that fills it or is all that there is.
+    async fn looked_through<'f>(&self, mut search: Search<'f>) -> Result<Search<'f>, Error> {
+        let Some(mut query) = search.windows() else { return Ok(search) };
+        let rows: Vec<(Uuid, bool)> =
+            query.build_query_as().fetch_all(&self.pool).await.map_err(store_error)?;
+        let filled = i64::try_from(rows.len()).is_ok_and(|found| found >= search.limit);
+        if filled || rows.first().is_some_and(|(_, whole)| *whole) {
+            search.seen = Some(rows.into_iter().map(|(id, _)| id).collect());
+        }
+        Ok(search)
+    }
+
     pub(super) async fn list(&self, search: &Search<'_>, whole: bool) -> Result<Vec<DeadLetter>, Error> {
+        let search = self.looked_through(search.clone()).await?;
         let mut query = Query::new("with found as (");
         search.push(&mut query);
         query.push(") select ").push(rows::LISTED);

@@ -2,6 +2,10 @@
 //! the newest, and reads no more of an index than a page needs.
 //!
 //! A `+` before a column keeps its index out of the choice: the condition is only looked at.
+//!
+//! Words with a number among them ("status 410") could begin at the number's term or at the groups with such words. A
+//! number that is in very many letters fills a page from the first letters of those groups ([`Search::windows`]); for
+//! one that is not there, its term leads to the few that hold it.
 
 use forebay_store::dead_letters::{COUNT_MAX, DeadLetterCount, Needles, Status};
 use forebay_store::{Cursor, DeadLetter, DeadLetterFilter, DeadLetterGroup, Error};
@@ -40,9 +44,21 @@ pub(super) struct Search<'f> {
     /// Only letters that this replay has not touched.
     pub(super) untouched_by: Option<Uuid>,
     pub(super) limit: i64,
+    /// The rows that the windows held, when those are all that counts.
+    pub(super) seen: Option<Vec<i64>>,
 }
 
+/// How many letters of each group are looked through for a number before its term is asked.
+const WINDOW: i64 = 2_000;
+
 type Query = QueryBuilder<Sqlite>;
+
+/// The letters of groups that have any in the status.
+const OF_ITS_GROUP: &str = ") s cross join dead_letter l where case s.value when 'open' then g.open \
+     when 'replaying' then g.replaying when 'resolved' then g.resolved else g.discarded end > 0";
+/// Of those the first of each group.
+const FIRST_OF_ITS_GROUP: &str = " and l.row in (select k.row from dead_letter k where k.fingerprint = g.fingerprint \
+     and k.status = s.value";
 
 enum Needle<'n> {
     Ids,
@@ -53,7 +69,7 @@ enum Needle<'n> {
 
 impl<'f> Search<'f> {
     pub(super) fn new(filter: &'f DeadLetterFilter, order: Order, limit: u32) -> Self {
-        Self { filter, order, after: None, untouched_by: None, limit: page(limit) }
+        Self { filter, order, after: None, untouched_by: None, limit: page(limit), seen: None }
     }
 
     /// Writes a query of the places of what is found: `row`, `id`, `dead_at`, `code`.
@@ -66,6 +82,9 @@ impl<'f> Search<'f> {
                 query.push(") union select * from (");
                 if text.variables.is_empty() {
                     self.push_groups(query, Some(&text.masked))?;
+                } else if let Some(seen) = &self.seen {
+                    query.push("select row, id, dead_at, code from dead_letter where row in (select value from json_each(");
+                    query.push_bind(json(&seen)?).push("))");
                 } else {
                     self.push_needle(query, &needles, Needle::EachTerm(&text.variables), true)?;
                 }
@@ -142,17 +161,42 @@ impl<'f> Search<'f> {
     fn push_groups(&self, query: &mut Query, masked: Option<&str>) -> Result<(), Fault> {
         query.push("select l.row, l.id, l.dead_at, g.code from dead_letter_group g cross join json_each(");
         query.push_bind(words(self.filter.statuses())?);
-        query.push(
-            ") s cross join dead_letter l where case s.value when 'open' then g.open when 'replaying' then g.replaying \
-             when 'resolved' then g.resolved else g.discarded end > 0",
-        );
+        query.push(OF_ITS_GROUP);
         self.push_of_group(query, masked);
-        query.push(
-            " and l.row in (select k.row from dead_letter k where k.fingerprint = g.fingerprint \
-             and k.status = s.value",
-        );
+        query.push(FIRST_OF_ITS_GROUP);
         self.push_first(query);
         Ok(())
+    }
+
+    /// A query of the first letters of each group with these words, those that hold the numbers: `row`, and whether
+    /// there are no further ones between them. None when the search is not for words with numbers.
+    fn windows(&self) -> Result<Option<Query>, Fault> {
+        let needles = self.filter.needles();
+        let text = needles.text.filter(|text| !text.variables.is_empty() && !self.filter.names_letters());
+        let Some(text) = text else { return Ok(None) };
+        let mut query = Query::new(
+            "with seen as materialized (select l.row, l.id, l.dead_at, row_number() over (partition by g.fingerprint, \
+             s.value",
+        );
+        query.push(self.order.by("l.")).push(") as place from dead_letter_group g cross join json_each(");
+        query.push_bind(words(self.filter.statuses())?);
+        query.push(OF_ITS_GROUP);
+        self.push_of_group(&mut query, Some(&text.masked));
+        query.push(FIRST_OF_ITS_GROUP);
+        self.push_bounds(&mut query, "k");
+        query.push(self.order.by("k.")).push(" limit ").push_bind(WINDOW);
+        // Behind the end of the nearest full window, letters of that group are missing between those of the others.
+        let (nearest, before) = if self.order == Order::Newest { ("max", ">") } else { ("min", "<") };
+        query.push(format!(")), horizon as (select {nearest}(dead_at) as at from seen where place = "));
+        query.push_bind(WINDOW);
+        query.push(") select l.row, h.at is null as whole from seen l cross join horizon h where true");
+        for variable in text.variables {
+            query.push(" and exists (select 1 from dead_letter_term t where t.letter = l.row and t.term = ");
+            query.push_bind(variable).push(")");
+        }
+        query.push(format!(" and (h.at is null or l.dead_at {before} h.at)")).push(self.order.by("l."));
+        self.push_limit(&mut query);
+        Ok(Some(query))
     }
 
     /// Takes the first of each status, and of those the first.
@@ -240,7 +284,20 @@ fn words(statuses: &[Status]) -> Result<String, Fault> {
 }
 
 impl SqliteStore {
+    /// The search with what its windows hold, if that fills it or is all that there is.
+    async fn looked_through<'f>(&self, mut search: Search<'f>) -> Result<Search<'f>, Error> {
+        let Some(mut query) = search.windows()? else { return Ok(search) };
+        let rows: Vec<(i64, bool)> =
+            query.build_query_as().fetch_all(self.db.read()).await.map_err(Fault::from)?;
+        let filled = i64::try_from(rows.len()).is_ok_and(|found| found >= search.limit);
+        if filled || rows.first().is_some_and(|(_, whole)| *whole) {
+            search.seen = Some(rows.into_iter().map(|(row, _)| row).collect());
+        }
+        Ok(search)
+    }
+
     pub(super) async fn list(&self, search: &Search<'_>, whole: bool) -> Result<Vec<DeadLetter>, Error> {
+        let search = self.looked_through(search.clone()).await?;
         let mut query = Query::new("with found as (");
         search.push(&mut query)?;
         query.push(") select ").push(rows::LISTED);
