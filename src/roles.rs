@@ -105,6 +105,7 @@ impl System {
         let api = Api::new(
             ApiOptions {
                 unshipped_after_days: self.config.alerts.unshipped_after_days,
+                collects: self.config.returns.api_url.is_some(),
                 ..ApiOptions::new(env!("CARGO_PKG_VERSION"))
             },
             self.queues(broker),

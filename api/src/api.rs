@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use forebay_domain::outbox::SOURCE;
 use forebay_domain::{Clock, Ids};
 use forebay_intake::{Admission, Arrival, Intake, KeyRing, Problem, frame, serve};
-use forebay_schemas::{Event, EventData};
+use forebay_schemas::{CarrierCode, Event, EventData, TrackingNumber};
 use forebay_store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -32,14 +32,26 @@ pub struct ApiOptions {
     pub exports: usize,
     /// How long the store may take for one answer.
     pub store_deadline: Duration,
+    /// After how many days a granted product that was not shipped is overdue.
+    pub unshipped_after_days: u32,
+    /// The shop has a returns API to collect from.
+    pub collects: bool,
 }
 
 impl ApiOptions {
-    /// 128 reads in flight, 256 that wait, 4 exports, 5 s for the store.
+    /// 128 reads in flight, 256 that wait, 4 exports, 5 s for the store, 7 days to ship.
     #[must_use]
     pub fn new(version: &'static str) -> Self {
-        Self { version, in_flight: 128, waiting: 256, exports: 4, store_deadline: Duration::from_secs(5) }
+        let store_deadline = Duration::from_secs(5);
+        Self { version, in_flight: 128, waiting: 256, exports: 4, store_deadline, unshipped_after_days: 7, collects: true }
     }
+}
+
+/// A parcel's number as its carrier writes it, or why it can't be one of its numbers.
+pub type NumberRule = fn(&CarrierCode, &TrackingNumber) -> Result<TrackingNumber, String>;
+
+fn as_it_is(_: &CarrierCode, number: &TrackingNumber) -> Result<TrackingNumber, String> {
+    Ok(number.clone())
 }
 
 /// Answers members, reads and administration.
@@ -49,6 +61,7 @@ pub struct Api {
     pub(crate) queues: Queues,
     pub(crate) lookout: Arc<Lookout>,
     pub(crate) carriers: Vec<CarrierSystem>,
+    pub(crate) numbers: NumberRule,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) keys: Arc<KeyRing>,
     pub(crate) members: MemberTokens,
@@ -79,7 +92,13 @@ impl Api {
         let carriers = Vec::new();
         let lookout = Arc::new(Lookout::alone(queues.clone(), Arc::clone(&store), Arc::clone(&clock)));
         let members = MemberTokens::none(Arc::clone(&clock));
-        Self { options, queues, lookout, carriers, store, keys, members, clock, waiting, exports, intake, ids, reads }
+        Self { options, queues, lookout, carriers, numbers: as_it_is, store, keys, members, clock, waiting, exports, intake, ids, reads }
+    }
+
+    /// The same, which takes only numbers that pass this rule.
+    #[must_use]
+    pub fn with_numbers(self, numbers: NumberRule) -> Self {
+        Self { numbers, ..self }
     }
 
     /// The same, which tells of these carriers' systems and steers them.

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use forebay_domain::settlement::{Hindrance, Reach, Shipment, Stage};
 use forebay_intake::{Kind, Problem};
 use forebay_schemas::{CarrierCode, MemberId, ProgrammeId, RewardId, RuleId, TrackingNumber};
-use forebay_store::{By, ClaimChanged, ClaimFilter, ClaimView, Error, Store};
+use forebay_store::{By, ClaimChanged, ClaimFilter, ClaimView, Error, PAGE_MAX, Store};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -20,14 +20,25 @@ use crate::csv::{self, Cell};
 use crate::extract::{Asked, COMMAND_BYTES, Named, Sent};
 use crate::failure::not_found;
 use crate::idempotency::replayed;
-use crate::page::{limit, page};
+use crate::page::{csv_limit, limit, page};
 use crate::rules::{broken, need_reason};
 
-/// Claims that an export reads at once.
-const EXPORT_PAGE: u32 = 500;
 const COLUMNS: &[&str] = &[
-    "claim_id", "programme_id", "rule_id", "reward_id", "member_id", "state", "reject_code", "days_seen", "accepted_at",
-    "settled_at", "fulfilled_at", "carrier", "tracking_number", "reversed_at", "review",
+    "claim_id",
+    "programme_id",
+    "rule_id",
+    "reward_id",
+    "member_id",
+    "state",
+    "reject_code",
+    "days_seen",
+    "accepted_at",
+    "settled_at",
+    "fulfilled_at",
+    "carrier",
+    "tracking_number",
+    "reversed_at",
+    "review",
 ];
 
 #[derive(Debug, Deserialize)]
@@ -72,31 +83,35 @@ impl ClaimsAsk {
 
 pub(crate) async fn list(
     State(api): State<Arc<Api>>,
-    _: Reports,
+    reports: Reports,
     headers: HeaderMap,
     Asked(asked): Asked<ClaimsAsk>,
 ) -> Result<Response, Problem> {
+    if csv::is_wanted(&headers) {
+        return export(State(api), reports, Asked(asked)).await;
+    }
     let limit = limit(asked.limit)?;
     let cursor = asked.cursor;
     let filter = asked.filter(&api);
-    let mut claims = api.ask(api.store.list_claims(&filter, cursor, limit + 1)).await?;
-    if !csv::is_wanted(&headers) {
-        return Ok(page(claims, limit, |claim| Some(claim.claim_id.to_string())));
-    }
-    let more = claims.len() > limit as usize;
-    claims.truncate(limit as usize);
-    let next = claims.last().filter(|_| more).map(|claim| claim.claim_id.to_string());
-    let rows: Vec<_> = claims.into_iter().map(row).collect();
-    Ok(csv::page("claims", cursor.is_none().then_some(COLUMNS), &rows, next.as_deref()))
+    let claims = api.ask(api.store.list_claims(&filter, cursor, limit + 1)).await?;
+    Ok(page(claims, limit, |claim| Some(claim.claim_id.to_string())))
 }
 
+/// Everything as CSV; with a limit a page of it, whose header says where the next one begins.
 pub(crate) async fn export(
     State(api): State<Arc<Api>>,
     _: Reports,
     Asked(asked): Asked<ClaimsAsk>,
 ) -> Result<Response, Problem> {
-    let rows = Exported { store: Arc::clone(&api.store), after: asked.cursor, filter: asked.filter(&api) };
-    csv::download(&api, "claims", COLUMNS, rows).await
+    let (after, limit) = (asked.cursor, asked.limit);
+    let mut rows = Exported { store: Arc::clone(&api.store), after, filter: asked.filter(&api) };
+    let Some(limit) = limit else { return csv::download(&api, "claims", COLUMNS, rows).await };
+    let limit = csv_limit(limit)?;
+    let _permit = csv::permit(&api)?;
+    let page = api.ask(rows.page(limit)).await?;
+    // A page that is full may be followed by an empty one.
+    let next = rows.after.filter(|_| page.len() == limit as usize).map(|id| id.to_string());
+    Ok(csv::page("claims", after.is_none().then_some(COLUMNS), &page, next.as_deref()))
 }
 
 struct Exported {
@@ -105,11 +120,17 @@ struct Exported {
     after: Option<Uuid>,
 }
 
-impl csv::Rows for Exported {
-    async fn next(&mut self) -> Result<Vec<Vec<Cell>>, Error> {
-        let claims = self.store.list_claims(&self.filter, self.after, EXPORT_PAGE).await?;
+impl Exported {
+    async fn page(&mut self, size: u32) -> Result<Vec<Vec<Cell>>, Error> {
+        let claims = self.store.list_claims(&self.filter, self.after, size).await?;
         self.after = claims.last().map(|claim| claim.claim_id).or(self.after);
         Ok(claims.into_iter().map(row).collect())
+    }
+}
+
+impl csv::Rows for Exported {
+    async fn next(&mut self) -> Result<Vec<Vec<Cell>>, Error> {
+        self.page(PAGE_MAX).await
     }
 }
 

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use forebay_intake::{Kind, Problem};
+use forebay_store::PAGE_MAX;
 use serde::Serialize;
 
 /// Items on a page when nothing is said.
@@ -16,6 +17,14 @@ pub(crate) fn limit(asked: Option<u32>) -> Result<u32, Problem> {
         limit if (1..=MOST).contains(&limit) => Ok(limit),
         _ => Err(Problem::new(Kind::InvalidRequest, format!("In the query: limit must be 1 to {MOST}."))),
     }
+}
+
+/// How many items a page of CSV has.
+pub(crate) fn csv_limit(asked: u32) -> Result<u32, Problem> {
+    if (1..=PAGE_MAX).contains(&asked) {
+        return Ok(asked);
+    }
+    Err(Problem::new(Kind::InvalidRequest, format!("In the query: limit must be 1 to {PAGE_MAX}.")))
 }
 
 #[derive(Serialize)]

@@ -11,8 +11,8 @@ use forebay_intake::{Kind, Problem};
 use forebay_schemas::events::StockChangeKind;
 use forebay_schemas::{Code, RewardId};
 use forebay_store::{
-    By, Error, RewardView, StockAfter, StockCursor, StockEntry, StockMovement, StockOutcome, StockSetting,
-    StockView, Store,
+    By, Error, PAGE_MAX, RewardView, StockAfter, StockCursor, StockEntry, StockMovement, StockOutcome,
+    StockSetting, StockView, Store,
 };
 use serde::{Deserialize, Serialize};
 
@@ -22,11 +22,9 @@ use crate::csv::{self, Cell};
 use crate::extract::{Asked, COMMAND_BYTES, Named, Sent};
 use crate::failure::not_found;
 use crate::idempotency::{need_key, replayed, reused};
-use crate::page::{limit, page};
+use crate::page::{csv_limit, limit, page};
 use crate::rules::{broken, need_reason};
 
-/// Entries that an export reads at once.
-const EXPORT_PAGE: u32 = 500;
 /// Most that a stock may hold: so that sums stay far from the end of what a number holds.
 const MOST: i64 = 1_000_000_000_000;
 const COLUMNS: &[&str] = &["at", "kind", "delta", "left", "total", "claim_id", "actor", "reason", "id"];
@@ -134,7 +132,8 @@ pub(crate) async fn set(
     if !ask.low_at.is_none_or(within) {
         return Err(broken("/low_at", format!("must be 0 to {MOST}")));
     }
-    let seen = tag.to_str().ok().and_then(|tag| tag.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok());
+    let seen =
+        tag.to_str().ok().and_then(|tag| tag.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok());
     // What is none of our tags is not the present one.
     let version = seen.unwrap_or(-1);
     let setting = StockSetting { reward_id, total: ask.total, low_at: ask.low_at, version };
@@ -196,42 +195,48 @@ impl TryFrom<String> for Place {
     }
 }
 
-fn place(entry: &StockEntry) -> String {
-    format!("{}_{}", entry.at.timestamp_micros(), entry.id)
+fn place(cursor: StockCursor) -> String {
+    format!("{}_{}", cursor.at.timestamp_micros(), cursor.id)
 }
 
 pub(crate) async fn history(
     State(api): State<Arc<Api>>,
-    _: Reports,
+    reports: Reports,
     Named(reward_id): Named<RewardId>,
     headers: HeaderMap,
     Asked(asked): Asked<HistoryAsk>,
 ) -> Result<Response, Problem> {
+    if csv::is_wanted(&headers) {
+        return export(State(api), reports, Named(reward_id), Asked(asked)).await;
+    }
     let limit = limit(asked.limit)?;
     let after = asked.cursor.map(|place| place.0);
-    let mut entries = api.ask(api.store.stock_history(&reward_id, after, limit + 1)).await?;
+    let entries = api.ask(api.store.stock_history(&reward_id, after, limit + 1)).await?;
     if entries.is_empty() {
         // Nothing may mean that there is no such reward.
         api.reward(&reward_id).await?;
     }
-    if !csv::is_wanted(&headers) {
-        return Ok(page(entries, limit, |entry| Some(place(entry))));
-    }
-    let more = entries.len() > limit as usize;
-    entries.truncate(limit as usize);
-    let next = entries.last().filter(|_| more).map(place);
-    let rows: Vec<_> = entries.into_iter().map(row).collect();
-    Ok(csv::page("stock-history", after.is_none().then_some(COLUMNS), &rows, next.as_deref()))
+    Ok(page(entries, limit, |entry| Some(place(StockCursor::from(entry)))))
 }
 
+/// Everything as CSV; with a limit a page of it, whose header says where the next one begins.
 pub(crate) async fn export(
     State(api): State<Arc<Api>>,
     _: Reports,
     Named(reward_id): Named<RewardId>,
+    Asked(asked): Asked<HistoryAsk>,
 ) -> Result<Response, Problem> {
     api.reward(&reward_id).await?;
-    let rows = Exported { store: Arc::clone(&api.store), reward_id, after: None };
-    csv::download(&api, "stock-history", COLUMNS, rows).await
+    let after = asked.cursor.map(|place| place.0);
+    let name = format!("stock-{reward_id}");
+    let mut rows = Exported { store: Arc::clone(&api.store), reward_id, after };
+    let Some(limit) = asked.limit else { return csv::download(&api, &name, COLUMNS, rows).await };
+    let limit = csv_limit(limit)?;
+    let _permit = csv::permit(&api)?;
+    let page = api.ask(rows.page(limit)).await?;
+    // A page that is full may be followed by an empty one.
+    let next = rows.after.filter(|_| page.len() == limit as usize).map(place);
+    Ok(csv::page(&name, after.is_none().then_some(COLUMNS), &page, next.as_deref()))
 }
 
 struct Exported {
@@ -240,11 +245,17 @@ struct Exported {
     after: Option<StockCursor>,
 }
 
-impl csv::Rows for Exported {
-    async fn next(&mut self) -> Result<Vec<Vec<Cell>>, Error> {
-        let entries = self.store.stock_history(&self.reward_id, self.after, EXPORT_PAGE).await?;
+impl Exported {
+    async fn page(&mut self, size: u32) -> Result<Vec<Vec<Cell>>, Error> {
+        let entries = self.store.stock_history(&self.reward_id, self.after, size).await?;
         self.after = entries.last().map(StockCursor::from).or(self.after);
         Ok(entries.into_iter().map(row).collect())
+    }
+}
+
+impl csv::Rows for Exported {
+    async fn next(&mut self) -> Result<Vec<Vec<Cell>>, Error> {
+        self.page(PAGE_MAX).await
     }
 }
 
@@ -290,7 +301,8 @@ mod tests {
 
     #[test]
     fn a_cursor_reads_back_and_what_is_none_is_refused() {
-        let place = Place::try_from("1700000000000001_00000000-0000-0000-0000-000000000007".to_owned()).unwrap();
+        let place =
+            Place::try_from("1700000000000001_00000000-0000-0000-0000-000000000007".to_owned()).unwrap();
         assert_eq!((place.0.at.timestamp_micros(), place.0.id.as_u128()), (1_700_000_000_000_001, 7));
         for text in ["", "x", "1_2", "_00000000-0000-0000-0000-000000000007"] {
             assert!(Place::try_from(text.to_owned()).is_err(), "{text}");

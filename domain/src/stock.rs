@@ -312,6 +312,9 @@ mod tests {
         let (low, out) = (stock(50, 45, 10), stock(5, 5, 0));
         let raise = digest("d".into(), "Autumn", &[&low, &out]).unwrap();
         assert_eq!(raise.title, "Autumn: 2 rewards low on stock, 1 of them out");
-        assert_eq!((raise.impact.as_str(), raise.severity), ("Left: mug 5 of 50, mug 0 of 5.", Severity::Info));
+        assert_eq!(
+            (raise.impact.as_str(), raise.severity),
+            ("Left: mug 5 of 50, mug 0 of 5.", Severity::Info)
+        );
     }
 }

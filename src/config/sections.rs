@@ -41,6 +41,7 @@ pub(crate) struct Store {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Intake {
     pub(crate) listen: SocketAddr,
+    pub(crate) public_url: Option<Url>,
     pub(crate) spool: PathBuf,
     pub(crate) spool_max_events: u64,
     pub(crate) spool_max_bytes: u64,

@@ -56,6 +56,13 @@ const ROUTES: &[(&str, &str, &[Scope], Members)] = &[
     ("GET", "/v1/members/{member_id}/balance", READ, OWN),
     ("GET", "/v1/members/{member_id}/claims", READ, OWN),
     ("POST", "/v1/members/{member_id}/erase", ADMIN, NO),
+    ("POST", "/v1/members/{member_id}/spends", ACT, NO),
+    ("GET", "/v1/spends/{spend_id}", READ, OWN),
+    ("GET", "/v1/members/{member_id}/points", READ, OWN),
+    ("POST", "/v1/members/{member_id}/points", MANAGER, NO),
+    ("GET", "/v1/members/{member_id}/ledger", READ, OWN),
+    ("POST", "/v1/ledger/{txn_id}/reverse", MANAGER, NO),
+    ("POST", "/v1/ledger/check", REPORTS, NO),
     ("GET", "/v1/returns", REPORTS, NO),
     ("GET", "/v1/returns/{return_id}", READ, NO),
     ("POST", "/v1/returns/collect", WAREHOUSE, NO),
@@ -103,6 +110,8 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("{programme_id}", "autumn"),
     ("{member_id}", A),
     ("{claim_id}", UUID),
+    ("{spend_id}", UUID),
+    ("{txn_id}", UUID),
     ("{reward_id}", "mug"),
     ("{on_date}", "2026-11-20"),
     ("{return_id}", "R-1"),
@@ -188,8 +197,10 @@ async fn a_member_reaches_what_is_theirs_and_nothing_else() {
             let expected = match members {
                 Members::Nothing => false,
                 Members::Everything => true,
-                // A claim that is not there is there for nobody.
-                Members::Themselves => member == A || path.ends_with("{claim_id}"),
+                // A claim or a spending that is not there is there for nobody.
+                Members::Themselves => {
+                    member == A || path.ends_with("{claim_id}") || path.ends_with("{spend_id}")
+                }
             };
             assert_eq!(is_open(&answer), expected, "{method} {path} with the token of {member}");
             if !expected {
@@ -219,7 +230,8 @@ async fn the_version_is_open_to_all_and_what_is_not_there_is_a_problem() {
     let version = Request::new(world.address, "GET", "/v1/version").send().await;
     assert_eq!(version.json(), json!({"name": "forebay", "version": "1.2.3"}));
     Request::new(world.address, "GET", "/v1/nothing").send().await.problem(404);
-    let method = Request::new(world.address, "DELETE", "/v1/programmes/autumn").send().await;
+    let path = "/v1/programmes/autumn/check-ins";
+    let method = Request::new(world.address, "DELETE", path).send().await;
     method.problem(405);
-    assert_eq!(method.header("allow"), Some("GET,HEAD,PUT"));
+    assert_eq!(method.header("allow"), Some("POST"));
 }

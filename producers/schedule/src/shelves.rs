@@ -84,7 +84,8 @@ impl Jobs {
 
 /// Members can still claim in it, or will.
 fn is_open(programme: &Programme, now: DateTime<Utc>) -> bool {
-    programme.state != ProgrammeState::Draft && programme.rules.iter().any(|rule| programme.claim_until_of(rule) >= now)
+    programme.state != ProgrammeState::Draft
+        && programme.rules.iter().any(|rule| programme.claim_until_of(rule) >= now)
 }
 
 fn of_programme<'s>(programme: &Programme, low: &'s [Stock]) -> Vec<&'s Stock> {

@@ -191,7 +191,8 @@ async fn claims_that_wait_too_long_are_told_until_they_are_shipped_and_never_can
     assert_eq!(open[0].raise.title, "A mug: 1 granted and not shipped for 7 days");
     let id = uuid::Uuid::from_u128(1);
     assert_eq!(scene.store.claim(id).await.unwrap().unwrap().state, "granted");
-    let shipment = Shipment { carrier: "cj".parse().unwrap(), tracking_number: "600000000001".parse().unwrap() };
+    let shipment =
+        Shipment { carrier: "cj".parse().unwrap(), tracking_number: "600000000001".parse().unwrap() };
     let by = By { id: uuid::Uuid::from_u128(9), actor: "w".into(), reason: "packed".into() };
     scene.store.ship_claim(id, &shipment, false, &by, scene.now()).await.unwrap();
     scene.clock.advance(Duration::from_secs(60));

@@ -52,7 +52,9 @@ impl PostgresStore {
             .bind(claim_id)
             .fetch_optional(&mut *conn)
             .await?;
-        let Some(reward) = read("movement", "reward_id", reward.map(RewardId::new).transpose())? else { return Ok(()) };
+        let Some(reward) = read("movement", "reward_id", reward.map(RewardId::new).transpose())? else {
+            return Ok(());
+        };
         let Some(stock) = locked(conn, &reward).await? else { return Ok(()) };
         // The claim has an entry in the audit log, by its own id; this is a part of it.
         let by = By { id: self.ids.next(), ..by.clone() };

@@ -3,9 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::NewOutbox;
-use forebay_domain::settlement::{
-    Hindrance, Reach, Shipment, Stage, Standing, Step, Unshipped, reversal,
-};
+use forebay_domain::settlement::{Hindrance, Reach, Shipment, Stage, Standing, Step, Unshipped, reversal};
 use forebay_schemas::MemberId;
 use forebay_store::claims::{changeable, claim_keys, taken, with_points};
 use forebay_store::{AuditEntry, By, ClaimChanged, ClaimFilter, ClaimView, Claims, Error};
@@ -53,7 +51,9 @@ async fn change(
     let Some((standing, before)) = found(conn, id).await? else { return Ok(ClaimChanged::NotThere) };
     let turn = match wish {
         Wish::Ship { shipment, replace } => ship(conn, &standing, &shipment, replace, now, tools).await?,
-        Wish::Reverse { reach, restock } => reverse(conn, &standing, (reach, restock), by, now, tools).await?,
+        Wish::Reverse { reach, restock } => {
+            reverse(conn, &standing, (reach, restock), by, now, tools).await?
+        }
         Wish::Keep => keep(conn, id, before.review.is_some()).await?,
     };
     let (action, points) = match turn {
@@ -157,7 +157,10 @@ async fn keep(conn: &mut SqliteConnection, id: Uuid, in_review: bool) -> Result<
     if !in_review {
         return Ok(Ok(None));
     }
-    sqlx::query("update claim set review = null, review_at = null where id = ?").bind(id).execute(conn).await?;
+    sqlx::query("update claim set review = null, review_at = null where id = ?")
+        .bind(id)
+        .execute(conn)
+        .await?;
     Ok(Ok(Some(("claims.keep", Value::Null))))
 }
 

@@ -136,7 +136,8 @@ async fn change_by_person(
     let Ok(changed) = stock.changed(change, now, tools.ids.as_ref()) else {
         return Ok(StockOutcome::BelowCommitted(StockView::from(&before)));
     };
-    let shown = |stock: &Stock| json!({ "total": stock.total, "low_at": stock.low_at, "version": stock.version });
+    let shown =
+        |stock: &Stock| json!({ "total": stock.total, "low_at": stock.low_at, "version": stock.version });
     let action = if change.kind == StockChangeKind::Set { "stock.set" } else { "stock.move" };
     let entry = AuditEntry {
         subject: before.reward_id.to_string(),
