@@ -123,7 +123,8 @@ impl PostgresStore {
         let [old, new] = [id, name.as_str()].map(|id| format!("{MEMBER_ACCOUNT}{id}"));
         let days = "update attendance set member_id = $2 where member_id = $1";
         erasure.attendance = rename(conn, days, id, &name).await?;
-        let claims = "update claim set member_id = $2 where member_id = $1";
+        // A parcel's number leads to whom it was sent.
+        let claims = "update claim set member_id = $2, carrier = null, tracking_number = null where member_id = $1";
         erasure.claims = rename(conn, claims, id, &name).await?;
         let orders = "update shop_order set member_id = $2 where member_id = $1";
         erasure.orders = rename(conn, orders, id, &name).await?;
