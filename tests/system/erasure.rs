@@ -126,7 +126,7 @@ fn programme() -> Value {
 
 fn erased(embedded: bool) {
     let scene = Scene::new(embedded);
-    assert_eq!(scene.api("PUT", "programmes/welcome", &programme()).0, 200);
+    assert_eq!(scene.api("PUT", "programmes/welcome", &programme()).0, 201);
     let who = json!({ "member_id": WHO });
     let check_in = || assert_eq!(scene.api("POST", "programmes/welcome/check-ins", &who).0, 202);
     check_in();

@@ -74,7 +74,7 @@ fn a_claim_a_return_and_a_dead_letter_go_from_http_to_their_last_effect_and_ever
         fleet.call(&[&json_body[..], &["-X", method, "-d", body, &url]].concat())
     };
     let (status, answer) = api("PUT", "programmes/welcome", &programme());
-    assert_eq!(status, 200, "{answer}");
+    assert_eq!(status, 201, "{answer}");
     let (status, answer) = api("POST", "programmes/welcome/check-ins", r#"{ "member_id": "m-1" }"#);
     assert!(matches!(status, 200 | 202), "{status} {answer}");
     for rule in ["first-day", "mug"] {

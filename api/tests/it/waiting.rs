@@ -23,7 +23,17 @@ async fn a_wait_ends_with_the_outcome() {
     assert_eq!((&early["state"], &early["reject_code"]), (&json!("rejected"), &json!("not_enough_days")));
     let mut check_in = waited(world.check_in("m-1")).await;
     assert!(check_in.as_object_mut().unwrap().remove("event_id").is_some());
-    assert_eq!(check_in, json!({"on_date": "2026-11-20", "counted": true, "days": ["2026-11-20"]}));
+    assert_eq!(
+        check_in,
+        json!({
+            "on_date": "2026-11-20", "counted": true, "days": ["2026-11-20"], "count": 1, "run": 1,
+            "rules": [
+                {"rule_id": "one-day", "days_required": 1, "days_left": 0, "claimable": true},
+                {"rule_id": "two-days", "days_required": 2, "days_left": 1, "claimable": false,
+                 "why_not": "not_enough_days"},
+            ],
+        })
+    );
     assert_eq!(waited(world.claim("m-1", "one-day")).await["state"], "granted");
     let again = waited(world.claim("m-1", "one-day")).await;
     assert_eq!((&again["state"], &again["reject_code"]), (&json!("rejected"), &json!("already_claimed")));
