@@ -1,5 +1,6 @@
 //! A queue and a store of a measurement's own, opened in this process.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,8 +17,10 @@ use forebay_store_sqlite::SqliteStore;
 use secrecy::SecretString;
 use tempfile::TempDir;
 
-use crate::support::fresh_servers;
+use crate::support::{fresh_servers, sql};
 
+/// The embedded file.
+const FILE: &str = "bench.db";
 /// How long the broker may take until it answers.
 const CONNECTED: Duration = Duration::from_secs(15);
 
@@ -29,7 +32,7 @@ pub(crate) struct Set {
     /// The database, where there is one.
     pub(crate) database: Option<String>,
     /// The embedded file's; removed with the set.
-    _folder: Option<TempDir>,
+    folder: Option<TempDir>,
 }
 
 /// RabbitMQ and PostgreSQL.
@@ -38,7 +41,7 @@ pub(crate) async fn servers() -> Set {
     let addresses = Address::parse_nodes(&SecretString::from(queue)).unwrap();
     let broker = AmqpBroker::connect(forebay_queue_amqp::Options::new(addresses, "bench"));
     let store = postgres(&database).await;
-    let set = Set { broker, store, database: Some(database), _folder: None };
+    let set = Set { broker, store, database: Some(database), folder: None };
     set.declare().await;
     set
 }
@@ -55,14 +58,14 @@ pub(crate) async fn postgres(database: &str) -> Arc<dyn Store> {
 /// One SQLite file.
 pub(crate) async fn embedded() -> Set {
     let folder = tempfile::tempdir().unwrap();
-    let db = Db::open(folder.path().join("bench.db")).await.unwrap();
+    let db = Db::open(folder.path().join(FILE)).await.unwrap();
     let now = Arc::new(|| SystemClock.now());
     let options = forebay_queue_embedded::Options::default();
     let broker = EmbeddedBroker::open(db.clone(), topology(), now, options).await.unwrap();
     let store = SqliteStore::new(db, Arc::new(RandomIds), Arc::new(SystemClock), Timing::default());
     let store: Arc<dyn Store> = Arc::new(store);
     store.migrate().await.unwrap();
-    let set = Set { broker, store, database: None, _folder: Some(folder) };
+    let set = Set { broker, store, database: None, folder: Some(folder) };
     set.declare().await;
     set
 }
@@ -72,6 +75,19 @@ fn topology() -> Topology {
 }
 
 impl Set {
+    /// Runs statements on the store, behind its back; those for the file are parted by `;;`.
+    pub(crate) fn sql(&self, statements: &str) {
+        let Some(database) = &self.database else {
+            let folder = self.folder.as_ref().unwrap();
+            sql(&folder.path().join(FILE), statements);
+            return;
+        };
+        let mut psql = Command::new("psql");
+        psql.args([database, "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statements]);
+        let output = psql.env("PGOPTIONS", "-c search_path=forebay").output().unwrap();
+        assert!(output.status.success(), "{statements}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
     async fn declare(&self) {
         let deadline = Instant::now() + CONNECTED;
         loop {

@@ -12,7 +12,7 @@ use forebay_store::{Handled, Identity, RewardMessage, Store};
 use crate::back_ends::Set;
 
 const PROGRAMME: &str = "autumn";
-const RULE: &str = "mug";
+pub(crate) const RULE: &str = "mug";
 pub(crate) const REWARD: &str = "mug";
 /// More than all rounds claim.
 const STOCK: i64 = 100_000_000;
@@ -97,6 +97,6 @@ fn claim(source: &str, member: &MemberId) -> Outgoing {
     Outgoing { route: Route::inbound(EventType::ClaimRequested), message: Message::of(&event) }
 }
 
-fn programme() -> ProgrammeId {
+pub(crate) fn programme() -> ProgrammeId {
     ProgrammeId::new(PROGRAMME).unwrap()
 }

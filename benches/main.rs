@@ -12,6 +12,7 @@ mod bare_sql;
 mod burst;
 mod claims;
 mod footprint;
+mod growth;
 mod http_load;
 mod process;
 mod report;
@@ -35,6 +36,8 @@ enum Measurement {
     Accept,
     /// Claims on one hot reward, settled
     Settle,
+    /// The same as the books grow from ten thousand days to a million
+    Growth,
     /// The demo's burst, on both sets of back ends
     Burst,
     /// Memory of an intake and of a worker, processor time of an idle system
@@ -86,6 +89,7 @@ fn main() {
         rows.extend(match measurement {
             Measurement::Accept => runtime.block_on(accept::measure(&options)),
             Measurement::Settle => runtime.block_on(settle::measure(&options)),
+            Measurement::Growth => runtime.block_on(growth::measure(&options)),
             Measurement::Burst => burst::measure(&options),
             Measurement::Footprint => runtime.block_on(footprint::measure(&options)),
             Measurement::Search => runtime.block_on(search::measure(&options)),

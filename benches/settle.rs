@@ -133,7 +133,7 @@ async fn settle(set: &Set, batch: usize, count: usize) -> f64 {
 }
 
 /// From the start of a worker to its end, after it has acked the last of so many messages.
-async fn drain(set: &Set, batch: usize, count: usize) -> Duration {
+pub(crate) async fn drain(set: &Set, batch: usize, count: usize) -> Duration {
     let done = Arc::new(Notify::new());
     let inner = Rewards::new(Arc::clone(&set.store), Arc::new(SystemClock), CONCURRENCY);
     let handler = Counted { inner, batch, left: AtomicUsize::new(count), done: Arc::clone(&done) };
@@ -158,7 +158,7 @@ async fn drain(set: &Set, batch: usize, count: usize) -> Duration {
 }
 
 /// How many messages the queue still holds; a broker may count what was acked for a moment longer.
-async fn left_in_queue(set: &Set) -> usize {
+pub(crate) async fn left_in_queue(set: &Set) -> usize {
     let deadline = Instant::now() + COUNTED;
     loop {
         let depth = set.broker.depth(&Queue::Rewards).await.unwrap();

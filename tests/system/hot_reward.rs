@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use crate::fleet::{Fleet, Role};
-use crate::support::{curl, eventually, setting, sql};
+use crate::support::{self, curl, eventually, setting, sql};
 
 const CONNECTIONS: usize = 64;
 const WORKERS: usize = 4;
@@ -327,7 +327,7 @@ fn all_at_once(embedded: bool, claims: usize) {
 }
 
 /// First as many as leave it low, and people hear of that; then all the others.
-fn low_and_then_out(embedded: bool, claims: usize) {
+fn low_and_then_out(embedded: bool, claims: usize) -> Scene {
     let scene = Scene::new(embedded, claims);
     let first = STOCK - LOW_AT;
     scene.claim(0..first, || {});
@@ -337,6 +337,47 @@ fn low_and_then_out(embedded: bool, claims: usize) {
     scene.claim(first..claims, || {});
     scene.prove();
     assert_eq!(scene.told()[0].1, 1, "told as low, then as out");
+    scene
+}
+
+/// What people do with the commands: they see what came of it, take one back, restock, and get it all as CSV.
+fn people_see_to_it(scene: &Scene) {
+    let key = scene.fleet.folder().join("key");
+    std::fs::write(&key, &scene.fleet.key).unwrap();
+    let run = |args: &[&str]| {
+        let mut command = scene.fleet.command(args);
+        command.args(["--api-url", &scene.fleet.api, "--token-file", key.to_str().unwrap()]);
+        command.output().unwrap()
+    };
+    let answered = |args: &[&str]| {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        output
+    };
+    let granted = support::json(&answered(&["claim", "list", "--state", "granted", "--all", "--json"]));
+    assert_eq!(granted["items"].as_array().unwrap().len(), STOCK);
+    let one = granted["items"][0]["claim_id"].as_str().unwrap();
+    let ship = ["claim", "ship", one, "--carrier", "cj", "--number", "600000000001", "--reason", "a test"];
+    assert_eq!(run(&ship).status.code(), Some(5), "points are not shipped");
+    let back = support::json(&answered(&["claim", "cancel", one, "--reason", "a test", "--json"]));
+    assert_eq!(back["state"], "reversed");
+    let receive = [
+        "stock", "adjust", "hot", "--by", "20", "--kind", "receive", "--reason", "a test", "--key", "k",
+        "--json",
+    ];
+    let first = support::json(&answered(&receive));
+    assert_eq!((&first["left"], &first["total"]), (&json!(21), &json!(70)));
+    assert_eq!(support::json(&answered(&receive)), first, "the same key has its effect once");
+    assert_eq!(run(&["stock", "set", "hot", "--total", "10", "--reason", "a test"]).status.code(), Some(5));
+    assert_eq!(run(&["stock", "show", "cold"]).status.code(), Some(4));
+    assert!(String::from_utf8_lossy(&answered(&["stock", "list"]).stdout).contains("21"));
+    let file = scene.fleet.folder().join("stock.csv");
+    answered(&["stock", "export", "hot", "--out", file.to_str().unwrap()]);
+    // The columns, each claim, what was taken back and the restock.
+    assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 1 + STOCK + 2);
+    let exported = answered(&["claim", "export", "--state", "rejected", "--out", "-"]);
+    let lines = String::from_utf8_lossy(&exported.stdout).lines().count();
+    assert_eq!(lines, 1 + scene.claims - STOCK, "over several pages");
 }
 
 #[test]
@@ -345,8 +386,8 @@ fn people_hear_of_a_hot_reward_once_when_it_is_low_and_once_when_it_is_out() {
 }
 
 #[test]
-fn people_hear_of_a_hot_reward_once_each_on_the_embedded_set_too() {
-    low_and_then_out(true, 2_000);
+fn people_hear_of_a_hot_reward_once_each_on_the_embedded_set_too_and_see_to_what_came_of_it() {
+    people_see_to_it(&low_and_then_out(true, 2_000));
 }
 
 #[test]

@@ -11,7 +11,7 @@ alter table claim add column reversed_at timestamptz;
 alter table claim add column review text;
 alter table claim add column review_at timestamptz;
 alter table claim add constraint claim_after_its_grant
-    check (state = 'granted' or (fulfilled_at is null and reversed_at is null));
+    check (state = 'granted' or (fulfilled_at is null and reversed_at is null)) not valid;
 
 drop index claim_one_a_slot;
 create unique index claim_one_live on claim (member_id, programme_id, rule_id, slot)

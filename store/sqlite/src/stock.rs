@@ -1,7 +1,7 @@
 //! Rewards and their stock.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound as _, Utc};
 use forebay_domain::stock::{Change, Changed, Stock};
 use forebay_schemas::RewardId;
 use forebay_schemas::events::StockChangeKind;
@@ -119,7 +119,7 @@ async fn write(
         left: stock.remaining(),
         low_at: stock.low_at,
         version: stock.version,
-        at: now,
+        at: now.trunc_subsecs(6),
     })
 }
 
