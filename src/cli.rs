@@ -166,7 +166,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: MemberCommand,
     },
-    /// The ledger of points: added up, a transaction taken back
+    /// The ledger of points: added up, mended, a transaction taken back
     Ledger {
         #[command(flatten)]
         api: ApiArgs,

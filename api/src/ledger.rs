@@ -1,4 +1,4 @@
-//! The ledger: a transaction taken back, the books looked over.
+//! The ledger: a transaction taken back, the books looked over and mended.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use forebay_domain::settlement::Reversed;
 use forebay_intake::{Kind, Problem};
-use forebay_store::{BOOKS_DIFFER, By, Reversal};
+use forebay_store::{BOOKS_DIFFER, BooksCheck, By, Error, Reversal};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::api::Api;
-use crate::callers::{EventManager, Reports};
+use crate::callers::{Admin, EventManager, Reports};
 use crate::extract::{COMMAND_BYTES, Named, Sent};
 use crate::failure::{not_found, problem};
 use crate::rules::need_reason;
@@ -25,7 +25,7 @@ const STORE_DEADLINE: Duration = Duration::from_secs(120);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ReverseAsk {
+pub(crate) struct Why {
     #[serde(default)]
     reason: String,
 }
@@ -34,7 +34,7 @@ pub(crate) async fn reverse(
     State(api): State<Arc<Api>>,
     manager: EventManager,
     Named(txn): Named<Uuid>,
-    Sent(ask): Sent<ReverseAsk, COMMAND_BYTES>,
+    Sent(ask): Sent<Why, COMMAND_BYTES>,
 ) -> Result<Response, Problem> {
     need_reason(&ask.reason)?;
     let by = By { id: api.new_id(), actor: manager.key_id, reason: ask.reason };
@@ -60,21 +60,42 @@ pub(crate) async fn reverse(
 
 /// Looks over the books as the nightly check does, with the incident that follows.
 pub(crate) async fn check(State(api): State<Arc<Api>>, _: Reports) -> Result<Response, Problem> {
-    let Ok(_permit) = Arc::clone(&api.exports).try_acquire_owned() else {
-        let detail = "Too many exports and checks are under way; try again.";
-        return Err(Problem::new(Kind::ReducedCapacity, detail));
-    };
-    let found = match timeout(STORE_DEADLINE, api.store.check_books()).await {
-        Ok(found) => found.map_err(|error| problem(&error))?,
-        Err(_) => {
-            let detail = "The store has not answered yet; the nightly check has more time.";
+    api.told(api.store.check_books()).await
+}
+
+/// Sets what follows from the ledger to what the ledger says.
+pub(crate) async fn mend(
+    State(api): State<Arc<Api>>,
+    admin: Admin,
+    Sent(ask): Sent<Why, COMMAND_BYTES>,
+) -> Result<Response, Problem> {
+    need_reason(&ask.reason)?;
+    let by = By { id: api.new_id(), actor: admin.key_id, reason: ask.reason };
+    api.told(api.store.mend_books(&by, api.clock.now())).await
+}
+
+impl Api {
+    /// What was found in the books, with the incident that follows.
+    async fn told(
+        &self,
+        found: impl Future<Output = Result<BooksCheck, Error>>,
+    ) -> Result<Response, Problem> {
+        let Ok(_permit) = Arc::clone(&self.exports).try_acquire_owned() else {
+            let detail = "Too many exports and checks are under way; try again.";
             return Err(Problem::new(Kind::ReducedCapacity, detail));
+        };
+        let found = match timeout(STORE_DEADLINE, found).await {
+            Ok(found) => found.map_err(|error| problem(&error))?,
+            Err(_) => {
+                let detail = "The store has not answered yet; the nightly check has more time.";
+                return Err(Problem::new(Kind::ReducedCapacity, detail));
+            }
+        };
+        let now = self.clock.now();
+        match found.incident() {
+            Some(raise) => self.ask(self.store.raise(vec![raise], now)).await?,
+            None => self.ask(self.store.resolve(&[BOOKS_DIFFER.to_owned()], now)).await?,
         }
-    };
-    let now = api.clock.now();
-    match found.incident() {
-        Some(raise) => api.ask(api.store.raise(vec![raise], now)).await?,
-        None => api.ask(api.store.resolve(&[BOOKS_DIFFER.to_owned()], now)).await?,
+        Ok(Json(json!({ "differences": found.differences(), "found": found })).into_response())
     }
-    Ok(Json(json!({ "differences": found.differences(), "found": found })).into_response())
 }

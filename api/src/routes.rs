@@ -93,6 +93,7 @@ pub fn all() -> Vec<Route> {
         get("/v1/members/{member_id}/ledger", Reader::ACCESS.or_the_member(), points::ledger),
         post("/v1/ledger/{txn_id}/reverse", EventManager::ACCESS, ledger::reverse),
         post("/v1/ledger/check", Reports::ACCESS, ledger::check),
+        post("/v1/ledger/mend", Admin::ACCESS, ledger::mend),
         // Returns and parcels.
         get("/v1/returns", Reports::ACCESS, returns::list),
         post("/v1/returns/collect", Warehouse::ACCESS, returns::collect),

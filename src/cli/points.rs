@@ -57,6 +57,22 @@ resolves itself once a check finds nothing."
         #[arg(long)]
         json: bool,
     },
+    /// Sets what follows from the ledger, balances and lots, to what the ledger says
+    #[command(
+        after_long_help = "The ledger itself is never changed. Nobody moves points meanwhile; find out first what \
+made the difference.\n\n  forebay ledger mend --reason 'a balance was changed by hand, see ticket 4711'"
+    )]
+    Mend {
+        /// Why; it stands in the audit log
+        #[arg(long)]
+        reason: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Takes a transaction back, once: spent points return to where they came from, granted ones are taken as far as
     /// the member still has them
     Reverse {

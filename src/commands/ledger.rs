@@ -1,4 +1,4 @@
-//! `ledger …`: the books added up, a transaction taken back.
+//! `ledger …`: the books added up and mended, a transaction taken back.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::cli::{ApiArgs, LedgerCommand};
 use crate::commands::people::{self, Api};
 use crate::commands::table;
-use crate::exit::{Exit, FAILED};
+use crate::exit::{Exit, FAILED, REFUSED};
 
 /// A check reads the whole ledger.
 const PATIENCE: Duration = Duration::from_secs(150);
@@ -23,7 +23,16 @@ const COUNTS: [(&str, &str); 5] = [
 pub(crate) async fn run(args: &ApiArgs, command: LedgerCommand) -> Result<(), Exit> {
     let api = Api::new(args)?;
     match command {
-        LedgerCommand::Check { json } => check(&api, json).await,
+        LedgerCommand::Check { json } => {
+            told(&api.post_json_within("/v1/ledger/check", &json!({}), PATIENCE).await?, json)
+        }
+        LedgerCommand::Mend { reason, yes, json } => {
+            if !yes && !people::confirmed("set balances and lots to what the ledger says?")? {
+                return Err(Exit::new(REFUSED, "not confirmed: give --yes to mend the books"));
+            }
+            let ask = json!({ "reason": reason });
+            told(&api.post_json_within("/v1/ledger/mend", &ask, PATIENCE).await?, json)
+        }
         LedgerCommand::Reverse { txn, reason, json } => {
             let answer =
                 api.post_json(&format!("/v1/ledger/{txn}/reverse"), &json!({ "reason": reason })).await?;
@@ -42,22 +51,19 @@ pub(crate) async fn run(args: &ApiArgs, command: LedgerCommand) -> Result<(), Ex
     }
 }
 
-async fn check(api: &Api, json: bool) -> Result<(), Exit> {
-    let answer = api.post_json_within("/v1/ledger/check", &json!({}), PATIENCE).await?;
-    let differences = answer.get("differences").and_then(Value::as_i64).unwrap_or_default();
-    let found = answer.get("found").unwrap_or(&Value::Null);
+fn told(answer: &Value, json: bool) -> Result<(), Exit> {
     if json {
-        people::print_json(&answer)?;
+        people::print_json(answer)?;
     } else {
-        people::print(&told(found))?;
+        people::print(&in_words(answer.get("found").unwrap_or(&Value::Null)))?;
     }
-    match differences {
+    match answer.get("differences").and_then(Value::as_i64).unwrap_or_default() {
         0 => Ok(()),
-        _ => Err(Exit::new(FAILED, format!("the books differ in {differences} places"))),
+        differences => Err(Exit::new(FAILED, format!("the books differ in {differences} places"))),
     }
 }
 
-fn told(found: &Value) -> String {
+fn in_words(found: &Value) -> String {
     let number = |name: &str| found.get(name).and_then(Value::as_i64).unwrap_or_default();
     let mut lines = vec![format!("{} transactions of {} members", number("txns"), number("members"))];
     let off = COUNTS.iter().filter(|(name, _)| number(name) > 0);
@@ -79,7 +85,7 @@ mod tests {
     #[test]
     fn what_differs_is_told_with_examples() {
         let found = json!({ "txns": 3, "members": 2, "lots_off": 1, "examples": ["a"], "rewards": [] });
-        let told = told(&found);
+        let told = in_words(&found);
         assert_eq!(
             told,
             "3 transactions of 2 members\n1 members whose lots do not sum to their balance\n  transaction a"
@@ -88,6 +94,6 @@ mod tests {
 
     #[test]
     fn books_that_agree_are_told_so() {
-        assert!(told(&json!({ "txns": 3, "members": 2 })).ends_with("everything adds up"));
+        assert!(in_words(&json!({ "txns": 3, "members": 2 })).ends_with("everything adds up"));
     }
 }

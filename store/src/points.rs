@@ -202,6 +202,18 @@ impl BooksCheck {
         self.unbalanced + self.balances_off + self.lots_off + self.uses_off + self.stock_off
     }
 
+    /// What the audit log says of a mending that found this and left `after`.
+    #[must_use]
+    pub fn mended(&self, after: &Self, by: &By, now: DateTime<Utc>) -> AuditEntry {
+        AuditEntry {
+            subject: "ledger".to_owned(),
+            count: self.differences() - after.differences(),
+            before: json!(self),
+            after: json!(after),
+            ..AuditEntry::of(by, "ledger.mend", now)
+        }
+    }
+
     /// The incident that tells of it; none when the books agree.
     #[must_use]
     pub fn incident(&self) -> Option<Raise> {
@@ -227,8 +239,8 @@ impl BooksCheck {
             severity: Severity::Critical,
             title: format!("Books of points and stock: {found} differences"),
             impact: format!("{}. Members' points and stock go on moving; nothing was changed.", counted.join("; ")),
-            action: "Run `forebay ledger check`, find what wrote them (`forebay audit`, restored backups), mend it \
-                     and run it again: the incident resolves itself."
+            action: "Run `forebay ledger check`, find what wrote it, then run `forebay ledger mend`: the incident resolves \
+                     itself once a check finds nothing."
                 .to_owned(),
             sample: examples.join(", "),
             count: 1,
@@ -278,4 +290,8 @@ pub trait Points {
 
     /// Looks over the books, in one consistent read. May take as long as reading the whole ledger does.
     async fn check_books(&self) -> Result<BooksCheck, Error>;
+
+    /// Sets what follows from the ledger (balances, lots) to what the ledger says, with an entry in the audit log, and
+    /// answers what still differs. Nobody moves points meanwhile.
+    async fn mend_books(&self, by: &By, now: DateTime<Utc>) -> Result<BooksCheck, Error>;
 }

@@ -63,6 +63,7 @@ const ROUTES: &[(&str, &str, &[Scope], Members)] = &[
     ("GET", "/v1/members/{member_id}/ledger", READ, OWN),
     ("POST", "/v1/ledger/{txn_id}/reverse", MANAGER, NO),
     ("POST", "/v1/ledger/check", REPORTS, NO),
+    ("POST", "/v1/ledger/mend", ADMIN, NO),
     ("GET", "/v1/returns", REPORTS, NO),
     ("GET", "/v1/returns/{return_id}", READ, NO),
     ("POST", "/v1/returns/collect", WAREHOUSE, NO),

@@ -19,7 +19,8 @@ use crate::error::{Stop, store_error};
 use crate::rewards_write::MEMBER_ACCOUNT;
 use crate::rows::{page, read};
 use crate::{
-    PostgresStore, audit_log, outbox, points_check, points_load, points_write, reversals, rewards_load,
+    PostgresStore, audit_log, outbox, points_check, points_load, points_mend, points_write, reversals,
+    rewards_load,
 };
 
 /// Lots that can be spent at `$2`.
@@ -314,5 +315,16 @@ impl Points for PostgresStore {
     async fn check_books(&self) -> Result<BooksCheck, Error> {
         let mut tx = self.begin_read().await?;
         points_check::check(&mut tx).await.map_err(store_error)
+    }
+
+    async fn mend_books(&self, by: &By, now: DateTime<Utc>) -> Result<BooksCheck, Error> {
+        let mut tries = Tries::default();
+        loop {
+            let mut tx = self.begin().await?;
+            let done = points_mend::mend(&mut tx, by, now).await;
+            if let Some(after) = tries.end(tx, done, self.ids.as_ref()).await? {
+                return Ok(after);
+            }
+        }
     }
 }

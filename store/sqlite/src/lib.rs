@@ -28,6 +28,7 @@ mod parcels;
 mod points;
 mod points_check;
 mod points_load;
+mod points_mend;
 mod points_write;
 mod programmes;
 mod pushes;

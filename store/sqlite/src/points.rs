@@ -19,7 +19,8 @@ use crate::error::Fault;
 use crate::rows::{Reading, micros, page};
 use crate::store::Tools;
 use crate::{
-    SqliteStore, audit_log, erasure, outbox, points_check, points_load, points_write, reversals, rewards_load,
+    SqliteStore, audit_log, erasure, outbox, points_check, points_load, points_mend, points_write, reversals,
+    rewards_load,
 };
 
 async fn adjust_once(
@@ -304,5 +305,10 @@ impl Points for SqliteStore {
     async fn check_books(&self) -> Result<BooksCheck, Error> {
         let mut read = self.db.read().begin().await.map_err(Fault::from)?;
         Ok(points_check::check(&mut read).await?)
+    }
+
+    async fn mend_books(&self, by: &By, now: DateTime<Utc>) -> Result<BooksCheck, Error> {
+        let by = by.clone();
+        self.write(move |conn| Box::pin(async move { points_mend::mend(conn, &by, now).await })).await
     }
 }

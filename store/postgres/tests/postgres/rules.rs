@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use forebay_domain::programme::Programme;
 use forebay_store::conformance::lots::spend;
 use forebay_store::conformance::{check_in, claim, day, member, now, paid, programme, settle};
-use forebay_store::{Attendance as _, Lifecycle as _, Points as _, Programmes as _};
+use forebay_store::{Attendance as _, AuditLog as _, By, Lifecycle as _, Points as _, Programmes as _};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use crate::database::{Database, execute};
@@ -135,6 +135,28 @@ async fn a_look_over_the_books_finds_what_was_changed_by_hand() {
     assert_eq!(found.rewards, ["mug"]);
     let told = format!("{:?}", found.incident().unwrap());
     assert!(told.contains("books_differ") && !told.contains("m-1"), "members are not named: {told}");
+    let drop = "delete from points_lot where member_id = 'm-1'";
+    execute(&mut conn, drop.to_owned()).await;
+    execute(
+        &mut conn,
+        "update points_lot set remaining = 100, granted = 130 where member_id = 'm-2'".to_owned(),
+    )
+    .await;
+    settle(&store, vec![spend(1, 2, 20)]).await;
+    execute(&mut conn, "update member set balance = 60 where id = 'm-2'".to_owned()).await;
+    execute(&mut conn, "update points_lot set remaining = 95 where member_id = 'm-2'".to_owned()).await;
+    let after = store.mend_books(&by(), now()).await.unwrap();
+    assert_eq!((after.stock_off, after.differences()), (1, 1), "{after:?}");
+    let points = |n: u32| {
+        let store = store.clone();
+        async move {
+            let view = store.member_points(&member(n), now()).await.unwrap();
+            (view.balance, view.lots.iter().map(|lot| lot.points).collect::<Vec<_>>())
+        }
+    };
+    assert_eq!((points(1).await, points(2).await), ((100, vec![100]), (80, vec![80])));
+    let entry = store.audit_log(None, 1).await.unwrap().remove(0);
+    assert_eq!(entry.action, "ledger.mend");
 }
 
 #[tokio::test]
@@ -194,4 +216,8 @@ async fn a_first_day_that_meets_a_change_of_its_zone_is_told_anew() {
     settling.await.unwrap();
     let days = store.member_days(&programme().id, &member(1)).await.unwrap().days;
     assert_eq!(days, [day("2026-11-19")], "a day of the new zone");
+}
+
+fn by() -> By {
+    By { id: uuid::Uuid::from_u128(1), actor: "a-person".to_owned(), reason: "by hand".to_owned() }
 }

@@ -3,7 +3,9 @@
 use forebay_sqlite::Db;
 use forebay_store::conformance::lots::spend;
 use forebay_store::conformance::{check_in, claim, member, now, paid, programme, settle};
-use forebay_store::{Audit as _, Error, Lifecycle as _, Points as _, Programmes as _, Rewards as _};
+use forebay_store::{
+    Audit as _, AuditLog as _, By, Error, Lifecycle as _, Points as _, Programmes as _, Rewards as _,
+};
 
 use crate::support;
 
@@ -92,6 +94,15 @@ async fn the_audit_sees_books_that_were_changed_by_hand() {
     let told = found.incident().unwrap();
     assert_eq!(told.rule, "books_differ");
     assert!(!format!("{told:?}").contains("m-1"), "members are not named: {told:?}");
+    let after = store.mend_books(&by(), now()).await.unwrap();
+    assert_eq!(
+        (after.unbalanced, after.stock_off, after.differences()),
+        (1, 1, 2),
+        "what is no sum is not mended"
+    );
+    assert_eq!(store.member_balance(&member(1)).await.unwrap().balance, 100);
+    let entry = store.audit_log(None, 1).await.unwrap().remove(0);
+    assert_eq!((entry.action.as_str(), entry.count), ("ledger.mend", 4));
 }
 
 #[tokio::test]
@@ -149,4 +160,8 @@ async fn what_was_settled_is_there_after_the_file_is_opened_again() {
     let again = support::store(&file.open().await).await;
     assert_eq!(again.tally().await.unwrap(), before);
     assert_eq!(again.member_balance(&member(1)).await.unwrap().balance, 100);
+}
+
+fn by() -> By {
+    By { id: uuid::Uuid::from_u128(1), actor: "a-person".to_owned(), reason: "by hand".to_owned() }
 }
