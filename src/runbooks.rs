@@ -110,8 +110,9 @@ pub(crate) mod tests {
     const RAISED: [&str; 6] =
         ["domain/src", "store/src", "producers", "consumers/handlers/src", "outbound/src", "api/src"];
     /// What the words in braces may stand for.
-    const PLACEHOLDERS: [(&str, &str); 12] = [
+    const PLACEHOLDERS: [(&str, &str); 13] = [
         ("{CARRIER}", "cj"),
+        ("{CLAIM}", "0190a7c4-7b1e-7c3a-8f00-000000000003"),
         ("{FILE}", "event.json"),
         ("{GROUP}", "5ab1c02f9d3e7744"),
         ("{LETTER}", "0190a7c4-7b1e-7c3a-8f00-000000000001"),

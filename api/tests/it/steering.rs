@@ -29,11 +29,8 @@ async fn queue(world: &World, name: &str) -> Value {
 }
 
 async fn works(world: &World, id: Uuid, queues: &[&str]) {
-    let queues = queues.iter().map(|name| WorkerQueue {
-        queue: format!("forebay.{name}"),
-        in_flight: 2,
-        work: WORK,
-    });
+    let queues =
+        queues.iter().map(|name| WorkerQueue { queue: format!("forebay.{name}"), in_flight: 2, work: WORK });
     let beat = WorkerBeat {
         id,
         host: "host-1".into(),
@@ -71,7 +68,7 @@ async fn every_queue_is_listed_with_what_waits_and_who_works_on_it() {
 #[tokio::test]
 async fn a_scaler_is_told_how_many_workers_are_useful_and_people_why_not_more() {
     let world = World::start().await;
-    let scale = async |name: &str| world.get(Scope::Reports, &format!("/v1/scale/{name}")).send().await;
+    let scale = async |name: &str| world.get(Scope::Viewer, &format!("/v1/scale/{name}")).send().await;
     let useful = async || {
         let view = scale("rewards").await.json();
         (view["useful_workers"].clone(), view["bound_by"].clone())
