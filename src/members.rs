@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use forebay_api::member_tokens::NoKeySet;
+use forebay_api::member_tokens::{NoKeySet, usable_keys};
 use forebay_api::{Issuer, KeySets, MemberTokens};
 use forebay_outbound::{Call, HttpClient};
+use forebay_telemetry::Check;
 use url::Url;
 
 use crate::compose::System;
@@ -54,5 +55,31 @@ impl System {
             }
         }
         Ok(MemberTokens::new(known, Arc::clone(&self.clock)))
+    }
+
+    /// Whether the configured issuers' keys are to be had.
+    pub(crate) async fn issuer_checks(&self) -> Vec<Check> {
+        let mut checks = Vec::new();
+        for issuer in &self.config.members.issuers {
+            let name = format!("tokens of {}", issuer.issuer);
+            let source = match (self.http_client(), issuer.keys_url()) {
+                (Ok(client), Ok(url)) => Published { client, url },
+                (Err(error), _) => {
+                    checks.push(Check::failed(&name, error.message));
+                    continue;
+                }
+                (_, Err(error)) => {
+                    checks.push(Check::failed(&name, error.to_string()));
+                    continue;
+                }
+            };
+            checks.push(match source.fetch().await.map(|json| usable_keys(&json)) {
+                Ok(Some(1..)) => Check::ok(&name),
+                Ok(Some(0)) => Check::failed(&name, "there is a key set, but no key in it that can be used"),
+                Ok(None) => Check::failed(&name, format!("what {} answers is no key set", source.url)),
+                Err(NoKeySet(why)) => Check::failed(&name, format!("the keys are not to be had: {why}")),
+            });
+        }
+        checks
     }
 }

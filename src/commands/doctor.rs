@@ -19,6 +19,7 @@ pub(crate) async fn run(config: Config, json: bool) -> Result<(), Exit> {
     let mut checks = vec![Check::ok("configuration")];
     checks.extend(back_ends(&system).await);
     checks.extend(outside(&system));
+    checks.extend(system.issuer_checks().await);
     let sound = checks.iter().all(|c| c.ok);
     if json {
         people::print_json(&serde_json::json!({ "ok": sound, "checks": checks }))?;

@@ -140,6 +140,12 @@ impl KeySet {
     }
 }
 
+/// How many keys of this document can be used; none when it is no key set.
+#[must_use]
+pub fn usable_keys(json: &[u8]) -> Option<usize> {
+    KeySet::parse(json).map(|set| set.len())
+}
+
 /// A key, as it is published.
 #[derive(Debug, Deserialize)]
 struct Jwk {

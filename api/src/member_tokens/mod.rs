@@ -16,7 +16,7 @@ use forebay_domain::Clock;
 use forebay_intake::{Kind, Problem};
 use forebay_schemas::MemberId;
 
-pub use self::jwks::Algorithm;
+pub use self::jwks::{Algorithm, usable_keys};
 pub use self::keys::{KeySets, NoKeySet};
 use self::keys::{Keys, Missing};
 use self::token::Token;

@@ -162,7 +162,16 @@ mod tests {
         all.iter().map(|day| NaiveDate::from_ymd_opt(2026, 11, *day).unwrap()).collect()
     }
 
-    fn told(programme: &Programme, count: &[u32], now: &str, with: impl FnOnce(&mut Case<'_>)) -> String {
+    /// What else is known.
+    #[derive(Default)]
+    struct Known {
+        voided: Vec<u32>,
+        refused: Option<RejectCode>,
+        block: Option<Block>,
+        at: Option<DateTime<Utc>>,
+    }
+
+    fn told(programme: &Programme, count: &[u32], now: &str, known: Known) -> String {
         let member_id = MemberId::new("m-1").unwrap();
         let rule = &programme.rules[0];
         let mut books = Books::default();
@@ -174,18 +183,18 @@ mod tests {
             rule_id: rule.id.clone(),
             member_id,
         };
-        let mut case = Case {
+        let Judgement { days_seen, slot, refused } = judgement(&books, &ask, at(now));
+        let case = Case {
             programme,
             rule,
             days: &days(count),
-            voided: &BTreeSet::new(),
-            judgement: judgement(&books, &ask, at(now)),
+            voided: &days(&known.voided),
+            judgement: Judgement { days_seen, slot, refused: known.refused.or(refused) },
             now: at(now),
-            block: None,
-            claimed_at: Vec::new(),
-            out_since: None,
+            block: known.block.as_ref(),
+            claimed_at: known.at.into_iter().collect(),
+            out_since: known.at,
         };
-        with(&mut case);
         case.text()
     }
 
@@ -217,7 +226,7 @@ mod tests {
             (&[16, 17, 18, 19, 20], NOON, "can be claimed: 5 of 5 days counted"),
             (&[1, 2, 3, 4, 5], "2026-12-16T00:00:00Z", "claims closed on 2026-12-15 09:00 KST"),
         ] {
-            assert_eq!(told(&autumn, counted, now, |_| ()), text);
+            assert_eq!(told(&autumn, counted, now, Known::default()), text);
         }
     }
 
@@ -225,7 +234,7 @@ mod tests {
     fn a_run_that_broke_begins_again() {
         let mut autumn = programme();
         autumn.count_mode = CountMode::Consecutive;
-        let text = told(&autumn, &[15, 16, 18, 19], NOON, |_| ());
+        let text = told(&autumn, &[15, 16, 18, 19], NOON, Known::default());
         assert!(text.starts_with("2 of 5 days counted in a row (missing 2026-11-17); 3 more days"), "{text}");
     }
 
@@ -233,33 +242,27 @@ mod tests {
     fn what_else_stands_against_it_is_said_with_its_time() {
         let autumn = programme();
         let five = &[16, 17, 18, 19, 20][..];
-        let refused = |code| Judgement { days_seen: 5, slot: None, refused: Some(code) };
         let block = Block { since: Some(at(NOON)), reason: Some("two accounts".to_owned()) };
-        let text = told(&autumn, five, NOON, |case| {
-            case.judgement = refused(RejectCode::MemberBlocked);
-            case.block = Some(&block);
-        });
-        assert_eq!(text, "blocked since 2026-11-20 12:00 KST: two accounts");
-        let text = told(&autumn, five, NOON, |case| {
-            case.judgement = refused(RejectCode::AlreadyClaimed);
-            case.claimed_at = vec![at(NOON)];
-        });
-        assert_eq!(text, "claimed already on 2026-11-20 12:00 KST");
-        let text = told(&autumn, five, NOON, |case| {
-            case.judgement = refused(RejectCode::OutOfStock);
-            case.out_since = Some(at(NOON));
-        });
-        assert_eq!(text, "out of stock since 2026-11-20 12:00 KST; 5 of 5 days counted");
+        let noon = Some(at(NOON));
+        for (refused, block, text) in [
+            (RejectCode::MemberBlocked, Some(block), "blocked since 2026-11-20 12:00 KST: two accounts"),
+            (RejectCode::MemberBlocked, None, "blocked"),
+            (RejectCode::AlreadyClaimed, None, "claimed already on 2026-11-20 12:00 KST"),
+            (RejectCode::OutOfStock, None, "out of stock since 2026-11-20 12:00 KST; 5 of 5 days counted"),
+        ] {
+            let known = Known { refused: Some(refused), block, at: noon, ..Known::default() };
+            assert_eq!(told(&autumn, five, NOON, known), text);
+        }
         let mut paused = programme();
         paused.state = ProgrammeState::Paused;
-        assert_eq!(told(&paused, five, NOON, |_| ()), "the programme is paused");
+        assert_eq!(told(&paused, five, NOON, Known::default()), "the programme is paused");
     }
 
     #[test]
     fn a_day_that_was_taken_back_is_told_from_one_that_was_missed() {
         let autumn = programme();
-        let taken = days(&[18]);
-        let text = told(&autumn, &[16, 17, 19], NOON, |case| case.voided = &taken);
+        let known = Known { voided: vec![18], ..Known::default() };
+        let text = told(&autumn, &[16, 17, 19], NOON, known);
         assert!(text.contains("(missing 2026-11-18, taken back)"), "{text}");
     }
 }

@@ -93,6 +93,9 @@ const ROUTES: &[(&str, &str, &[Scope], Members)] = &[
     ("POST", "/v1/workers/{id}/drain", OPERATOR, NO),
     ("GET", "/v1/audit-log", REPORTS, NO),
     ("GET", "/v1/incidents", REPORTS, NO),
+    ("GET", "/v1/incidents/{id}", REPORTS, NO),
+    ("POST", "/v1/incidents/{id}/ack", OPERATOR, NO),
+    ("POST", "/v1/incidents/{id}/snooze", OPERATOR, NO),
 ];
 
 /// Routes that need no key.

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use axum::routing::get;
 use bytes::Bytes;
 use forebay_api::KeySets;
@@ -20,6 +21,7 @@ use futures::future::join_all;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use url::Url;
 
 use crate::http::{Answer, Request};
@@ -32,6 +34,7 @@ struct Provider {
     answer: Mutex<(StatusCode, String)>,
     asked: AtomicUsize,
     address: SocketAddr,
+    task: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Provider {
@@ -39,11 +42,19 @@ impl Provider {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let answer = Mutex::new((StatusCode::OK, document(keys)));
         let address = listener.local_addr().unwrap();
-        let provider = Arc::new(Self { answer, asked: AtomicUsize::new(0), address });
+        let provider = Arc::new(Self { answer, asked: AtomicUsize::new(0), address, task: Mutex::default() });
         let routes =
             Router::new().route("/.well-known/jwks.json", get(serve)).with_state(Arc::clone(&provider));
-        tokio::spawn(async move { axum::serve(listener, routes).await });
+        let task = tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+        *provider.task.lock() = Some(task);
         provider
+    }
+
+    /// From now on nobody listens.
+    async fn stop(&self) {
+        let task = self.task.lock().take().unwrap();
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
     }
 
     fn publishes(&self, keys: &[&SigningKey]) {
@@ -59,11 +70,12 @@ impl Provider {
     }
 }
 
-async fn serve(State(provider): State<Arc<Provider>>) -> (StatusCode, String) {
+async fn serve(State(provider): State<Arc<Provider>>) -> impl IntoResponse {
     provider.asked.fetch_add(1, Ordering::SeqCst);
     // Long enough for others to ask meanwhile.
     tokio::time::sleep(Duration::from_millis(50)).await;
-    provider.answer.lock().clone()
+    let (status, body) = provider.answer.lock().clone();
+    (status, [("connection", "close")], body)
 }
 
 fn document(keys: &[&SigningKey]) -> String {
@@ -194,4 +206,17 @@ async fn without_any_keys_it_can_not_be_told_who_it_is() {
     assert_eq!(provider.asked(), 1, "not asked again so soon");
     world.clock.advance(Duration::from_secs(31));
     assert_eq!(ask(&world, &key).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_issuer_at_whom_nobody_listens_is_as_one_that_fails() {
+    let key = SigningKey::ed25519("k1");
+    let provider = Provider::start(&[&key]).await;
+    let world = world(&provider).await;
+    assert_eq!(ask(&world, &key).await.status, 200);
+    provider.stop().await;
+    world.clock.advance(Duration::from_secs(23 * 3600));
+    assert_eq!(ask(&world, &key).await.status, 200);
+    world.clock.advance(Duration::from_secs(3601));
+    ask(&world, &key).await.problem(503);
 }
