@@ -25,6 +25,7 @@ mod member_tokens;
 mod observing;
 mod own_broker;
 mod own_failures;
+mod points;
 mod production;
 mod programmes;
 mod proxy;
