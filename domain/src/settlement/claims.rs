@@ -1,9 +1,7 @@
 //! Who gets the reward.
 
 use chrono::{DateTime, Utc};
-use forebay_schemas::events::{
-    ClaimRequested, ClaimSettled, ClaimState, PointsKind, RejectCode,
-};
+use forebay_schemas::events::{ClaimRequested, ClaimSettled, ClaimState, PointsKind, RejectCode};
 
 use super::points::{Desk, Share};
 use super::{Answer, Books, NewClaim, NewMovement, Settlement};
@@ -78,7 +76,8 @@ pub fn judgement(books: &Books, ask: &ClaimRequested, received_at: DateTime<Utc>
     };
     let Some(rule) = programme.rule(&ask.rule_id) else { return refused(0, RejectCode::UnknownRule) };
     let key = (ask.programme_id.clone(), ask.member_id.clone());
-    let days_seen = books.days.get(&key).map_or(0, |d| programme.counted(rule, d, programme.day_of(received_at)));
+    let days_seen =
+        books.days.get(&key).map_or(0, |d| programme.counted(rule, d, programme.day_of(received_at)));
     if matches!(programme.state, ProgrammeState::Draft | ProgrammeState::Paused) {
         return refused(days_seen, RejectCode::ProgrammeNotActive);
     }

@@ -124,7 +124,8 @@ impl PostgresStore {
         let days = "update attendance set member_id = $2 where member_id = $1";
         erasure.attendance = rename(conn, days, id, &name).await?;
         // A parcel's number leads to whom it was sent.
-        let claims = "update claim set member_id = $2, carrier = null, tracking_number = null where member_id = $1";
+        let claims =
+            "update claim set member_id = $2, carrier = null, tracking_number = null where member_id = $1";
         erasure.claims = rename(conn, claims, id, &name).await?;
         let orders = "update shop_order set member_id = $2 where member_id = $1";
         erasure.orders = rename(conn, orders, id, &name).await?;

@@ -130,10 +130,12 @@ async fn erase_books(
         .execute(&mut *conn)
         .await?;
     // A parcel's number leads to whom it was sent.
-    sqlx::query("update claim set carrier = null, tracking_number = null where member_id = ? and carrier is not null")
-        .bind(member.as_str())
-        .execute(&mut *conn)
-        .await?;
+    sqlx::query(
+        "update claim set carrier = null, tracking_number = null where member_id = ? and carrier is not null",
+    )
+    .bind(member.as_str())
+    .execute(&mut *conn)
+    .await?;
     for (table, column, before) in BOOKS {
         let sql = format!("update {table} set {column} = ?2 where {column} = ?1");
         sqlx::query(AssertSqlSafe(sql))
