@@ -61,8 +61,7 @@ pub enum StockChangeKind {
 
 impl StockChangeKind {
     /// Every kind.
-    pub const ALL: &'static [Self] =
-        &[Self::Receive, Self::Correct, Self::Return, Self::Set, Self::Reversal];
+    pub const ALL: &'static [Self] = &[Self::Receive, Self::Correct, Self::Return, Self::Set, Self::Reversal];
 
     /// The kind as it stands in the store.
     #[must_use]
