@@ -203,12 +203,20 @@ impl System {
                 serves: system.serves.clone(),
                 quota: system.quota(),
                 timeout: Duration::from_secs(system.timeout_s),
+                callback: known.push.and_then(|_| self.callback(known.id, system)),
             };
             let carrier = (known.build)(&tools, settings)
                 .map_err(|error| Exit::new(CONFIGURATION, format!("carriers.{}: {error}", known.id)))?;
             carriers.push(carrier);
         }
         Ok(Registry::new(carriers))
+    }
+
+    /// Where a system reaches the intake to push, if both halves of that are configured.
+    fn callback(&self, id: &str, system: &CarrierSystem) -> Option<SecretString> {
+        let (base, token) = (self.config.intake.public_url.as_ref()?, system.hook_token.get()?);
+        let base = base.as_str().trim_end_matches('/');
+        Some(format!("{base}/hooks/carriers/{id}/{}", token.expose_secret()).into())
     }
 
     /// The settings of a carrier's system.
@@ -286,7 +294,13 @@ impl System {
 
     /// The words of notices.
     pub(crate) fn wording(&self) -> Wording {
-        Wording { shop: self.config.shop.name.clone(), tz: self.config.shop.tz }
+        let slack = &self.config.slack;
+        Wording {
+            shop: self.config.shop.name.clone(),
+            tz: self.config.shop.tz,
+            runbooks: slack.runbooks_url.clone(),
+            dashboard: slack.dashboard_url.clone(),
+        }
     }
 }
 

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use forebay_intake::{ApiKey, KeyFault, KeyRing, Scope};
 use forebay_outbound::AllowedHost;
 use forebay_queue::Broker;
-use forebay_sandbox::Sandbox;
+use forebay_sandbox::{CarrierName, Sandbox};
+use forebay_schemas::CarrierCode;
 use forebay_store::Store;
 use sha2::{Digest as _, Sha256};
 use url::Url;
 
 use crate::commands::production::bind;
+use crate::commands::sandbox::settings::{Credentials, credentials};
 use crate::compose::{Opened, System};
 use crate::config::{Config, MailTls, Secret};
 use crate::exit::{CONFIGURATION, Exit};
@@ -112,6 +114,46 @@ pub(crate) fn point_at(config: &mut Config, sandbox: &Sandbox) -> Result<(), Exi
         config.mail.tls = MailTls::None;
         config.mail.from = "forebay@shop.example".to_owned();
         config.mail.to = vec!["on-call@shop.example".to_owned()];
+    }
+    Ok(())
+}
+
+/// Which carrier's parcels are asked about where, when every system is there to be tried: each has some of its own.
+const SERVES: [(CarrierName, &str); 4] = [
+    (CarrierName::TrackerDelivery, "yamato"),
+    (CarrierName::Dhl, "dhl"),
+    (CarrierName::Easypost, "dhl_express"),
+    (CarrierName::Aftership, "usps"),
+];
+
+/// Points every carrier's system that the configuration leaves open at the sandbox, so that each can be tried by hand.
+/// Those that push get an address of the intake, which answers at `intake.listen`.
+pub(crate) fn point_carriers_at(config: &mut Config, sandbox: &Sandbox) -> Result<(), Exit> {
+    let base = Url::parse(&format!("{}/", sandbox.http_url())).map_err(Exit::failed)?;
+    if config.intake.public_url.is_none() && config.intake.listen.port() != 0 {
+        let url = format!("http://{}", config.intake.listen);
+        config.intake.public_url = Some(Url::parse(&url).map_err(Exit::failed)?);
+    }
+    let quota = sandbox.options().carrier_quota_per_second;
+    for name in CarrierName::ALL {
+        let known = forebay_carriers::KNOWN.iter().find(|known| known.id == name.id());
+        let Some(system) = config.carriers.get_mut(name.id()).filter(|system| system.url.is_none()) else {
+            continue;
+        };
+        let Credentials { client, key, push } = credentials(name);
+        system.url = Some(base.join(&format!("{name}/")).map_err(Exit::failed)?);
+        system.client_id = client.unwrap_or_default().to_owned();
+        system.key = Secret::new(key);
+        if known.is_some_and(|known| known.push.is_some()) && system.hook_token.get().is_none() {
+            let token: [u8; 16] = rand::random();
+            system.hook_token = Secret::new(token.map(|byte| format!("{byte:02x}")).concat());
+            system.push_secret = Secret::new(push.unwrap_or_default());
+        }
+        let serves = SERVES.iter().filter(|(of, _)| *of == name && system.serves.is_empty());
+        let serves: Result<Vec<_>, _> = serves.map(|(_, carrier)| CarrierCode::new(*carrier)).collect();
+        system.serves.extend(serves.map_err(Exit::failed)?);
+        (system.limit, system.burst, system.margin_ms) = (quota, (quota / 50).clamp(1, 20), 100);
+        (system.daily, system.first_look_within_s) = (None, 0);
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use forebay_domain::daily::Purpose;
 use forebay_domain::limits::{LiveLimits, Terms};
 use forebay_intake::{Kind, Problem};
 use forebay_schemas::AdapterId;
-use forebay_store::{By, SystemView};
+use forebay_store::{By, CodeSeen, SystemView};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -61,6 +61,9 @@ pub(crate) struct CarrierView {
     /// That it asked to be left alone, and until when.
     gate: Option<Value>,
     breaker: Value,
+    /// Codes of its answers that have no meaning of ours, with how often they were seen; not in the list.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unmapped_codes: Vec<CodeSeen>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -179,7 +182,11 @@ impl Api {
     }
 
     async fn shown(&self, system: &CarrierSystem) -> Result<Response, Problem> {
-        let view = view(system, self.system(system).await?.as_ref());
+        let codes = self.ask(self.store.codes(&system.id)).await?;
+        let view = CarrierView {
+            unmapped_codes: codes,
+            ..view(system, self.system(system).await?.as_ref())
+        };
         let etag = format!("\"{}\"", view.version);
         Ok(([(header::ETAG, etag)], Json(view)).into_response())
     }
@@ -249,6 +256,7 @@ fn view(system: &CarrierSystem, known: Option<&SystemView>) -> CarrierView {
         gate: gate.map(|(until, reason)| json!({ "until": until, "reason": reason })),
         breaker: known
             .map_or_else(|| json!({ "state": Phase::Closed }), |view| breaker_view(&view.breaker, view.now)),
+        unmapped_codes: Vec::new(),
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Settings {
     pub quota: Quota,
     /// The time for one call.
     pub timeout: Duration,
+    /// Where its system is to push what becomes of a parcel, where it has to be asked to; it holds a secret.
+    pub callback: Option<SecretString>,
 }
 
 impl Settings {
@@ -35,7 +37,15 @@ impl Settings {
         let quota =
             Quota { limit: 10, burst: 2, window: Duration::from_secs(1), margin: Duration::from_millis(100) };
         let (base_url, client_id) = (base_url.into(), client_id.into());
-        Self { base_url, client_id, key, serves: Vec::new(), quota, timeout: Duration::from_secs(15) }
+        Self {
+            base_url,
+            client_id,
+            key,
+            serves: Vec::new(),
+            quota,
+            timeout: Duration::from_secs(15),
+            callback: None,
+        }
     }
 }
 

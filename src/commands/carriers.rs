@@ -89,7 +89,19 @@ fn shown(view: &Value, json: bool) -> Result<(), Exit> {
         let note = if set { " (set at run time)" } else { "" };
         rows.push(vec![name.replace('_', " "), format!("{}{note}", cell(Some(value)))]);
     }
+    rows.extend(unmapped(view));
     people::print(&table::plain(&[], rows))
+}
+
+/// Codes of its answers that nobody gave a meaning yet.
+fn unmapped(view: &Value) -> Vec<Vec<String>> {
+    let codes = view.get("unmapped_codes").and_then(Value::as_array).into_iter().flatten();
+    let row = |code: &Value| {
+        let at = |name| cell(code.get(name));
+        let told = format!("{} ({} times, last {})", at("code"), at("count"), at("last_seen"));
+        vec!["code without a meaning".to_owned(), told]
+    };
+    codes.map(row).collect()
 }
 
 fn row(view: &Value) -> Vec<String> {
@@ -132,6 +144,15 @@ mod tests {
         assert_eq!((line[1].as_str(), line[4].as_str()), ("2 (coming back)", "-"));
         assert_eq!(line[5..7], ["closed until U", "open until T"]);
         assert!(line[7].starts_with("503") && !line[7].contains('\u{1b}'), "nothing moves the cursor");
+    }
+
+    #[test]
+    fn codes_without_a_meaning_are_named_with_how_often_they_were_seen() {
+        let view = json!({ "unmapped_codes": [{ "code": "status:X\u{1b}Y", "count": 3, "last_seen": "T" }] });
+        let rows = unmapped(&view);
+        assert_eq!(rows.len(), 1);
+        assert!(rows[0][1].ends_with("(3 times, last T)") && !rows[0][1].contains('\u{1b}'), "{rows:?}");
+        assert!(unmapped(&json!({})).is_empty());
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub(crate) async fn run(mut config: Config, args: DevArgs) -> Result<(), Exit> {
     } else {
         let sandbox = Sandbox::start(forebay_sandbox::Options::default()).await?;
         world::point_at(&mut config, &sandbox)?;
+        world::point_carriers_at(&mut config, &sandbox)?;
         Some(sandbox)
     };
     let mut system = System::new(config);
@@ -71,6 +72,11 @@ fn banner(
     if let Some(sandbox) = sandbox {
         rows.push(vec!["sandbox".to_owned(), format!("{}/_control/record", sandbox.http_url())]);
         rows.push(vec!["sandbox mail".to_owned(), sandbox.smtp_addr().to_string()]);
+        for (id, carrier) in system.config.carriers.configured() {
+            let Some(token) = carrier.hook_token.get() else { continue };
+            let hook = format!("http://{address}/hooks/carriers/{id}/{}", token.expose_secret());
+            rows.push(vec![format!("pushes of {id}"), hook]);
+        }
     }
     format!(
         "forebay {} for development (one process, embedded queue and store; not for production)\n\n{}\n\n\

@@ -18,7 +18,7 @@ mod plan;
 pub(crate) mod production;
 mod programme;
 mod queue;
-mod sandbox;
+pub(crate) mod sandbox;
 mod stock;
 pub(crate) mod table;
 mod tracking;

@@ -1,6 +1,6 @@
 //! `sandbox`: the outside world alone, for a set-up in which every role is a process of its own.
 
-mod settings;
+pub(crate) mod settings;
 
 use std::time::Duration;
 

@@ -22,7 +22,7 @@ pub(crate) async fn parcel(args: &ApiArgs, command: ParcelCommand) -> Result<(),
     let api = Api::new(args)?;
     match command {
         ParcelCommand::Show { carrier, number, json } => {
-            let parcel = api.get(&path(&["parcels", &carrier, &number])?, &[]).await?;
+            let parcel = api.get(&path(&["parcels", &carrier, &closed_up(&number)])?, &[]).await?;
             if json { people::print_json(&parcel) } else { people::print(&view::parcel(&parcel)) }
         }
         ParcelCommand::List { status, carrier, adapter, stopped, limit, all, json } => {
@@ -33,6 +33,7 @@ pub(crate) async fn parcel(args: &ApiArgs, command: ParcelCommand) -> Result<(),
             listed(&answer, json, "no parcel is like that", view::parcels)
         }
         ParcelCommand::Track { carrier, number, reason, wait, timeout, json } => {
+            let number = closed_up(&number);
             let asked = path(&["parcels", &carrier, &number, "check"])?;
             let answer = api.post_json(&asked, &json!({ "reason": reason })).await?;
             if !wait {
@@ -51,6 +52,11 @@ pub(crate) async fn parcel(args: &ApiArgs, command: ParcelCommand) -> Result<(),
             if json { people::print_json(&parcel) } else { people::print(&view::parcel(&parcel)) }
         }
     }
+}
+
+/// A number as people copy it, without the spaces; its hyphens and small letters are the api's business.
+fn closed_up(number: &str) -> String {
+    number.split_whitespace().collect()
 }
 
 pub(crate) async fn returns(args: &ApiArgs, command: ReturnCommand) -> Result<(), Exit> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forebay_carriers::{KNOWN, Registry, Settings, Tools};
+use forebay_carriers::{Carrier, KNOWN, Registry, Settings, Tools};
 use forebay_domain::breaker::BreakerPolicy;
 use forebay_domain::incident::Timing;
 use forebay_domain::limits::Terms;
@@ -34,6 +34,7 @@ pub(crate) struct Scene {
     adapter: AdapterId,
     returns: Arc<dyn Handler>,
     tracking: Arc<dyn Handler>,
+    metrics: Metrics,
     db: Db,
     _folder: TempDir,
 }
@@ -41,6 +42,18 @@ pub(crate) struct Scene {
 impl Scene {
     /// This adapter, with these credentials of the sandbox, asked about this carrier's parcels.
     pub(crate) async fn of(adapter: &str, client_id: &str, key: &str, carrier: &str) -> Self {
+        Self::with(adapter, client_id, key, carrier, |settings| settings, |system| system).await
+    }
+
+    /// The same, with other settings, or with another carrier in the place of the adapter.
+    pub(crate) async fn with(
+        adapter: &str,
+        client_id: &str,
+        key: &str,
+        carrier: &str,
+        other: impl FnOnce(Settings) -> Settings,
+        instead: impl FnOnce(Arc<dyn Carrier>) -> Arc<dyn Carrier>,
+    ) -> Self {
         let sandbox = Sandbox::start(Options::default()).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let db = Db::open(&folder.path().join("shop.db")).await.unwrap();
@@ -57,9 +70,9 @@ impl Scene {
         let tokens = TokenDesk::new(http.clone(), Arc::clone(&store) as Arc<_>);
         let known = KNOWN.iter().find(|known| known.id == adapter).unwrap();
         let url = format!("{}/{adapter}", sandbox.http_url());
-        let settings = Settings::new(url, client_id, key.into());
+        let settings = other(Settings::new(url, client_id, key.into()));
         let quota = settings.quota;
-        let system = (known.build)(&Tools { http, tokens }, settings).unwrap();
+        let system = instead((known.build)(&Tools { http, tokens }, settings).unwrap());
         let registry = Arc::new(Registry::new(vec![Arc::clone(&system)]));
         let returns = Returns::new(Arc::clone(&store), Arc::clone(&clock), registry, None, BTreeMap::new());
 
@@ -71,6 +84,7 @@ impl Scene {
         let pacer = Pacer::new(Arc::clone(&store) as Arc<_>, options, metrics.clone());
         let options = BreakerOptions { key, credential: "one".into(), policy };
         let breaker = Breaker::new(Arc::clone(&store) as Arc<_>, options);
+        let told = metrics.clone();
         let tracking = Tracking::new(Arc::clone(&store), clock, system, pacer, breaker, metrics, 4);
         Self {
             sandbox,
@@ -79,6 +93,7 @@ impl Scene {
             adapter: adapter.parse().unwrap(),
             returns: Arc::new(returns),
             tracking: Arc::new(tracking),
+            metrics: told,
             db,
             _folder: folder,
         }
@@ -93,6 +108,14 @@ impl Scene {
             parcel: Some(ParcelOfReturn { carrier: self.carrier.clone(), tracking_number: number.clone() }),
         };
         handle(&self.returns, &format!("return-{number}"), 0, &asked).await
+    }
+
+    /// How many permits were granted.
+    pub(crate) fn permits(&self) -> u64 {
+        let told = self.metrics.render();
+        let granted =
+            told.lines().filter(|line| line.contains("_permits_total{") && line.contains("\"granted\""));
+        granted.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() as u64).sum()
     }
 
     /// The parcel of this number.

@@ -96,3 +96,37 @@ fn a_wrong_setting_ends_the_start_with_its_name_and_78() {
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(text.contains("store.url") && !text.contains("hush"), "{text}");
 }
+
+#[test]
+fn each_of_the_seven_carriers_systems_can_be_tried() {
+    let folder = tempfile::tempdir().unwrap();
+    let dev = start(folder.path());
+    let parcels = [
+        ("fedex", "794643013528"),
+        ("dhl", "7000000001"),
+        ("ups", "1Z879E930346834440"),
+        ("cj", "6000-0000-0001"),
+        ("yamato", "620000000001"),
+        ("dhl_express", "3318810025"),
+        ("usps", "EA123456785US"),
+    ];
+    let event = |(carrier, number): (&str, &str)| {
+        format!(
+            r#"{{"specversion":"1.0","id":"r-{carrier}","source":"/s","type":"return.requested.v1","data":{{"return_id":"R-{carrier}","order_id":"O-{carrier}","requested_at":"2026-11-20T00:00:00Z","parcel":{{"carrier":"{carrier}","tracking_number":"{number}"}}}}}}"#
+        )
+    };
+    let authorization = format!("Authorization: Bearer {}", dev.key);
+    let url = format!("{}/v1/events", dev.url);
+    let content = "Content-Type: application/cloudevents-batch+json";
+    let batch = format!("[{}]", parcels.map(event).join(","));
+    assert_eq!(curl(&["-H", &authorization, "-H", content, "-d", &batch, &url]).0, 202);
+    let file = folder.path().join("shop.db");
+    let told = "select count(distinct adapter) from parcel where status <> 'unknown'";
+    eventually("every system tells of its parcel", Duration::from_secs(30), || sql(&file, told) == "7");
+    // As people write it, and as the carrier does.
+    for number in ["6000-0000-0001", "600000000001"] {
+        let url = format!("{}/v1/parcels/cj/{number}", dev.url);
+        let (status, parcel) = curl(&["-H", &authorization, &url]);
+        assert!(status == 200 && parcel.contains("6000-0000-0001"), "{number}: {parcel}");
+    }
+}

@@ -32,6 +32,42 @@ async fn a_parcel_of_which_nothing_is_told_is_tried_again_and_then_left_to_the_p
     scene.end().await;
 }
 
+/// A system whose own failures look like those of one parcel.
+async fn tracker_delivery() -> Scene {
+    let (client, secret) =
+        (forebay_sandbox::TRACKER_DELIVERY_CLIENT_ID, forebay_sandbox::TRACKER_DELIVERY_CLIENT_SECRET);
+    Scene::of("tracker_delivery", client, secret, "yamato").await
+}
+
+async fn phase(scene: &Scene) -> Phase {
+    let systems = scene.store.systems().await.unwrap();
+    systems.first().map_or(Phase::Closed, |view| view.breaker.phase(view.now))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_number_alone_opens_no_breaker_and_several_one_after_the_other_do() {
+    let scene = tracker_delivery().await;
+    let well: TrackingNumber = "600000000001".parse().unwrap();
+    scene.register(&well).await;
+    for n in 0..10 {
+        scene.register(&failing(n)).await;
+    }
+    for n in 0..10 {
+        scene.check(&format!("alone-{n}"), 0, &[failing(1)]).await;
+    }
+    assert_eq!(phase(&scene).await, Phase::Closed, "a number that nobody knows");
+    for n in 0..10 {
+        scene.check(&format!("one-{n}"), 0, &[failing(n)]).await;
+        assert_eq!(scene.check(&format!("well-{n}"), 0, std::slice::from_ref(&well)).await, Outcome::Done);
+    }
+    assert_eq!(phase(&scene).await, Phase::Closed, "others are told of");
+    for n in 0..10 {
+        scene.check(&format!("all-{n}"), 0, &[failing(n)]).await;
+    }
+    assert_eq!(phase(&scene).await, Phase::Open, "nothing is told of anybody");
+    scene.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn parcels_of_which_nothing_is_told_open_no_breaker() {
     let scene = sweettracker().await;

@@ -1,19 +1,22 @@
 //! tracker.delivery, hosted or on a server of one's own: carriers of Korea and Japan.
 //!
 //! GraphQL, `POST /graphql`, one parcel a call. Errors come under status 200. Its webhook says only that something
-//! changed, without a signature; the parcel is asked about afterwards like any other.
+//! changed, without a signature; the parcel is asked about afterwards like any other. It has to be asked for, parcel by
+//! parcel (`registerTrackWebhook`), and ends after 48 hours unless it is asked for again, which only moves the end.
 
 mod mapping;
 mod parse;
 mod push;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, SecondsFormat, Utc};
 use forebay_outbound::Call;
 use forebay_schemas::{AdapterId, CarrierCode};
 use secrecy::ExposeSecret as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::carrier::{Answered, Asked, Carrier, Limits, Received};
@@ -31,6 +34,11 @@ const QUERY: &str = "query Track($carrierId: ID!, $trackingNumber: String!) { \
     track(carrierId: $carrierId, trackingNumber: $trackingNumber) { \
     lastEvent { time status { code name } } \
     events(last: 100) { edges { node { time status { code name } description location { name countryCode } } } } } }";
+
+const SUBSCRIBE: &str =
+    "mutation Register($input: RegisterTrackWebhookInput!) { registerTrackWebhook(input: $input) }";
+/// For so long a webhook is asked for, as its documentation recommends.
+const SUBSCRIPTION: Duration = Duration::from_secs(48 * 3600);
 
 /// The adapter.
 #[derive(Debug)]
@@ -57,16 +65,22 @@ impl TrackerDelivery {
     }
 
     fn question(&self, asked: &Asked, theirs: &str) -> Call {
-        let Settings { client_id, key, timeout, .. } = &self.base.settings;
         let number = numbers::bare(&asked.number);
-        let body = json!({
-            "query": QUERY,
-            "variables": { "carrierId": theirs, "trackingNumber": number },
-        });
+        let variables = json!({ "carrierId": theirs, "trackingNumber": number });
+        self.call(&json!({ "query": QUERY, "variables": variables }))
+    }
+
+    fn call(&self, body: &Value) -> Call {
+        let Settings { client_id, key, timeout, .. } = &self.base.settings;
         let credentials = format!("TRACKQL-API-KEY {}:{}", client_id.trim(), key.expose_secret().trim());
-        let call = Call::post_json(self.base.system(), self.url.clone(), &body);
+        let call = Call::post_json(self.base.system(), self.url.clone(), body);
         call.header("authorization", &credentials).header("accept", "application/json").timeout(*timeout)
     }
+}
+
+/// tracker.delivery's word for a parcel's carrier.
+fn theirs(asked: &Asked) -> Option<&'static str> {
+    mapping::CARRIERS.iter().find(|(ours, _)| *ours == asked.carrier.as_str()).map(|(_, theirs)| *theirs)
 }
 
 #[async_trait]
@@ -89,12 +103,28 @@ impl Carrier for TrackerDelivery {
 
     async fn track(&self, asked: &[Asked]) -> Result<Vec<Answered>, CarrierError> {
         let Some(one) = self.base.one(asked)? else { return Ok(Vec::new()) };
-        let Some((_, theirs)) = mapping::CARRIERS.iter().find(|(ours, _)| *ours == one.carrier.as_str())
-        else {
-            return Ok(vec![Answered::error(one, not_served())]);
-        };
+        let Some(theirs) = theirs(one) else { return Ok(vec![Answered::error(one, not_served())]) };
         let answer = self.base.http.call(&self.question(one, theirs)).await?;
         self.parse(&Received::of(&answer), asked)
+    }
+
+    fn subscription(&self) -> Option<Duration> {
+        self.base.settings.callback.is_some().then_some(SUBSCRIPTION)
+    }
+
+    async fn subscribe(&self, asked: &Asked, until: DateTime<Utc>) -> Result<(), CarrierError> {
+        let (Some(theirs), Some(callback)) = (theirs(asked), &self.base.settings.callback) else {
+            return Err(not_served());
+        };
+        let input = json!({
+            "carrierId": theirs,
+            "trackingNumber": numbers::bare(&asked.number),
+            "callbackUrl": callback.expose_secret(),
+            "expirationTime": until.to_rfc3339_opts(SecondsFormat::Secs, true),
+        });
+        let body = json!({ "query": SUBSCRIBE, "variables": { "input": input } });
+        let answer = self.base.http.call(&self.call(&body)).await?;
+        parse::subscribed(&Received::of(&answer))
     }
 
     fn parse(&self, received: &Received<'_>, asked: &[Asked]) -> Result<Vec<Answered>, CarrierError> {

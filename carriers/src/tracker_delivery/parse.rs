@@ -37,6 +37,18 @@ pub(super) fn whole(received: &Received<'_>) -> Result<Value, CarrierError> {
     }
 }
 
+/// Whether a webhook was registered.
+pub(super) fn subscribed(received: &Received<'_>) -> Result<(), CarrierError> {
+    let body = whole(received)?;
+    let object = Object::of(&body);
+    let said = object.and_then(|object| object.object("data")).map(|data| data.has("registerTrackWebhook"));
+    match (object.and_then(refusal), said) {
+        (Some((_, code, _)), _) => Err(CarrierError::Transient(code)),
+        (None, Some(true)) => Ok(()),
+        (None, _) => Err(CarrierError::Malformed("neither a registration nor an error".into())),
+    }
+}
+
 /// The first error with a code that we know.
 fn refusal(object: Object<'_>) -> Option<(Refusal, String, String)> {
     object.objects("errors").into_iter().find_map(|error| {

@@ -2,6 +2,7 @@
 
 mod answers;
 mod asking;
+mod codes;
 pub mod dead_letters;
 mod halving;
 pub mod notices;

@@ -16,6 +16,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};
 
 use crate::answers;
+use crate::codes::UnmappedCodes;
 use crate::tracking::CONSUMER;
 
 /// Applies what carriers' systems push. It calls nobody, so that no carrier that is left alone keeps it waiting.
@@ -35,8 +36,13 @@ impl Pushes {
         pushes: Vec<Arc<dyn Push>>,
         metrics: &Metrics,
     ) -> Self {
-        let reader = |push: Arc<dyn Push>| (push.id().clone(), PushReader::new(push, metrics.clone()));
-        Self { store, clock, readers: pushes.into_iter().map(reader).collect() }
+        let reader = |push: Arc<dyn Push>| {
+            let (id, store, clock) = (push.id().clone(), Arc::clone(&store), Arc::clone(&clock));
+            let codes = UnmappedCodes::of(id.clone(), store, clock, metrics.clone());
+            (id, PushReader::new(push, codes, metrics.clone()))
+        };
+        let readers = pushes.into_iter().map(reader).collect();
+        Self { store, clock, readers }
     }
 
     fn read(&self, inbound: &Inbound) -> Result<(AdapterId, PushDone), Outcome> {
@@ -55,6 +61,7 @@ impl Pushes {
         let applied = self.store.apply_pushes(done, self.clock.now()).await.map_err(answers::failure)?;
         if let Some(reader) = self.readers.get(adapter) {
             reader.count(&applied.tally);
+            reader.codes.tell().await;
         }
         Ok(applied.handled.into_iter().map(answers::outcome).collect())
     }
@@ -94,12 +101,13 @@ impl Handler for Pushes {
 #[derive(Debug)]
 pub(crate) struct PushReader {
     push: Arc<dyn Push>,
+    codes: UnmappedCodes,
     metrics: Metrics,
 }
 
 impl PushReader {
-    pub(crate) fn new(push: Arc<dyn Push>, metrics: Metrics) -> Self {
-        Self { push, metrics }
+    pub(crate) fn new(push: Arc<dyn Push>, codes: UnmappedCodes, metrics: Metrics) -> Self {
+        Self { push, codes, metrics }
     }
 
     /// What a push says. It was readable when it was taken; what is not so any more is another release's, or was put
@@ -120,11 +128,7 @@ impl PushReader {
                 }
             }
         }
-        if !unmapped.is_empty() {
-            let counter = self.metrics.unmapped_codes.with_label_values(&[self.push.id().as_str()]);
-            counter.inc_by(unmapped.len() as u64);
-            tracing::warn!(adapter = %self.push.id(), codes = ?unmapped, "codes without a status");
-        }
+        self.codes.count(&unmapped);
         let changed = answer.changed.into_iter().map(|asked| (asked.carrier, asked.number)).collect();
         Ok(PushDone { identity: identity(inbound), told, changed })
     }

@@ -9,7 +9,7 @@ use forebay_domain::daily::Purpose;
 use forebay_domain::parcel::Lookup;
 use forebay_domain::{Clock, Outcome};
 use forebay_outbound::{Breaker, Pacer};
-use forebay_schemas::events::CheckParcels;
+use forebay_schemas::events::{CheckParcels, ParcelStatus};
 use forebay_schemas::{Code, Payload};
 use forebay_store::{CheckDone, Handled, PushDone, Store};
 use forebay_telemetry::Metrics;
@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::answers;
 use crate::asking::{Ask, Asking, Call, Doubt};
+use crate::codes::UnmappedCodes;
 use crate::halving::{Halving, Refused};
 use crate::pushes::PushReader;
 
@@ -29,6 +30,11 @@ const HALVE_WITHIN: Duration = Duration::from_secs(15);
 /// How often a message is tried that is about one parcel of which the carrier fails to tell, or that the carrier
 /// refuses as a whole.
 const PARCEL_TRIES: u32 = 3;
+/// Pushes are asked for only so soon after the message was begun: it has a deadline.
+const SUBSCRIBE_WITHIN: Duration = Duration::from_secs(25);
+/// Pushes that are asked for still for this share of the time for which they can be are not asked for again. A parcel
+/// that is pushed is looked at once a day, so that it is more than a day of two.
+const SUBSCRIBED_ENOUGH: f64 = 0.75;
 /// How long a parcel is left alone of which the carrier has told enough for a while.
 const PARCEL_PAUSE: Duration = Duration::from_secs(3600);
 
@@ -38,6 +44,7 @@ pub struct Tracking {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     asking: Asking,
+    codes: UnmappedCodes,
     metrics: Metrics,
     concurrency: usize,
     pushes: Option<PushReader>,
@@ -65,14 +72,16 @@ impl Tracking {
         metrics: Metrics,
         concurrency: usize,
     ) -> Self {
+        let id = carrier.id().clone();
+        let codes = UnmappedCodes::of(id, Arc::clone(&store), Arc::clone(&clock), metrics.clone());
         let asking = Asking { clock: Arc::clone(&clock), carrier, pacer, breaker, doubt: Doubt::default() };
-        Self { store, clock, asking, metrics, concurrency: concurrency.max(1), pushes: None }
+        Self { store, clock, asking, codes, metrics, concurrency: concurrency.max(1), pushes: None }
     }
 
     /// Applies what the carrier's system pushes as well: earlier releases put pushes into the queue of the carrier.
     #[must_use]
     pub fn with_pushes(self, push: Arc<dyn Push>) -> Self {
-        let pushes = PushReader::new(push, self.metrics.clone());
+        let pushes = PushReader::new(push, self.codes.clone(), self.metrics.clone());
         Self { pushes: Some(pushes), ..self }
     }
 
@@ -124,6 +133,9 @@ impl Tracking {
             (id, Answered { asked, outcome: Ok(Lookup::InvalidNumber), unmapped: Vec::new() })
         });
         told.extend(invalid);
+        if self.clock.now() < begun + SUBSCRIBE_WITHIN {
+            self.subscribe(&told, purpose).await;
+        }
         let untold = all.into_iter().filter(|id| !told.iter().any(|(answered, _)| answered == id));
         known.extend(untold.map(|id| (id, Lookup::NotTold)));
         self.sort(inbound, told, known)
@@ -148,6 +160,39 @@ impl Tracking {
             }
         }
         Ok(told)
+    }
+
+    /// Has the system push what becomes of these parcels, where it has to be asked to and has not been for long enough. A
+    /// parcel for which that fails is asked about as before, and it is tried again then.
+    async fn subscribe(&self, told: &[(Uuid, Answered)], purpose: Purpose) {
+        let Some(length) = self.asking.carrier.subscription() else { return };
+        let goes_on = |answered: &Answered| match &answered.outcome {
+            Ok(Lookup::Found(snapshot)) => !snapshot.status.is_some_and(ParcelStatus::is_final),
+            Ok(Lookup::NotYetKnown) => true,
+            _ => false,
+        };
+        let open: Vec<Uuid> = told.iter().filter(|(_, one)| goes_on(one)).map(|(id, _)| *id).collect();
+        if open.is_empty() {
+            return;
+        }
+        // It is asked for again at a look that is due anyway, well before it ends.
+        let (now, until) = (self.clock.now(), self.clock.now() + length);
+        let due = match self.store.unsubscribed(&open, now + length.mul_f64(SUBSCRIBED_ENOUGH)).await {
+            Ok(due) => due,
+            Err(error) => return tracing::debug!(%error, "which parcels are pushed can't be told at present"),
+        };
+        let mut subscribed = Vec::new();
+        for (id, answered) in told.iter().filter(|(id, _)| due.contains(id)) {
+            if self.asking.subscribe(&answered.asked, until, purpose).await {
+                subscribed.push(*id);
+            }
+        }
+        if subscribed.is_empty() {
+            return;
+        }
+        if let Err(error) = self.store.subscribed(&subscribed, until).await {
+            tracing::debug!(%error, "that parcels are pushed could not be noted; it is asked for again");
+        }
     }
 
     /// What it means that the carrier refused the question and nothing tells which parcel it is. A parcel that was asked
@@ -198,11 +243,7 @@ impl Tracking {
     ) -> Looked {
         let mut failed = Vec::new();
         for (parcel_id, answered) in answers {
-            if !answered.unmapped.is_empty() {
-                let counter = self.metrics.unmapped_codes.with_label_values(&[self.asking.carrier.id().as_str()]);
-                counter.inc_by(answered.unmapped.len() as u64);
-                tracing::warn!(adapter = %self.asking.carrier.id(), codes = ?answered.unmapped, "codes without a status");
-            }
+            self.codes.count(&answered.unmapped);
             match answered.outcome {
                 Ok(lookup) => lookups.push((parcel_id, lookup)),
                 Err(error) => failed.push((parcel_id, error)),
@@ -280,6 +321,7 @@ impl Handler for Tracking {
         } else {
             self.store.apply_checks(done, self.clock.now()).await.map_err(answers::failure)?
         };
+        self.codes.tell().await;
         let mut applied = applied.into_iter().map(answers::outcome);
         let mut merged = self.apply(pushed).await?.into_iter().map(answers::outcome);
         let outcome = |place| match place {

@@ -128,7 +128,19 @@ impl Desk {
         let PacerOptions { key, terms, max_wait, .. } = options.clone();
         let (smoother, line) = (smoother(&terms), VecDeque::new());
         let (passed, in_vain) = (0, 0);
-        Self { store, key, configured: terms, terms, version: 0, max_wait, shut, smoother, passed, in_vain, line }
+        Self {
+            store,
+            key,
+            configured: terms,
+            terms,
+            version: 0,
+            max_wait,
+            shut,
+            smoother,
+            passed,
+            in_vain,
+            line,
+        }
     }
 
     /// Serves the line until the last pacer is gone.

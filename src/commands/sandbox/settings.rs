@@ -38,7 +38,15 @@ pub(super) fn toml(host: &str, options: &Options) -> String {
     text
 }
 
-fn carrier(name: CarrierName, base: &str, options: &Options) -> String {
+/// What the sandbox takes from a caller of a carrier's system, and signs its pushes with.
+pub(crate) struct Credentials {
+    pub(crate) client: Option<&'static str>,
+    pub(crate) key: &'static str,
+    pub(crate) push: Option<&'static str>,
+}
+
+/// The sandbox's credentials for a carrier's system.
+pub(crate) fn credentials(name: CarrierName) -> Credentials {
     let (client, key, push) = match name {
         CarrierName::SweetTracker => (None, CARRIER_KEY, None),
         CarrierName::TrackerDelivery => {
@@ -50,6 +58,11 @@ fn carrier(name: CarrierName, base: &str, options: &Options) -> String {
         CarrierName::Ups => (Some(UPS_CLIENT_ID), UPS_CLIENT_SECRET, None),
         CarrierName::Aftership => (None, AFTERSHIP_KEY, Some(AFTERSHIP_WEBHOOK_SECRET)),
     };
+    Credentials { client, key, push }
+}
+
+fn carrier(name: CarrierName, base: &str, options: &Options) -> String {
+    let Credentials { client, key, push } = credentials(name);
     let mut text = format!("\n[carriers.{name}]\nurl = \"{base}/{name}/\"\nkey = \"{key}\"\n");
     if let Some(client) = client {
         let _ = writeln!(text, "client_id = \"{client}\"");

@@ -85,7 +85,10 @@ async fn followed<'p>(
 }
 
 /// How far what is stored of each parcel reaches.
-pub(crate) async fn newest(conn: &mut SqliteConnection, ids: Vec<Uuid>) -> Result<HashMap<Uuid, Newest>, Fault> {
+pub(crate) async fn newest(
+    conn: &mut SqliteConnection,
+    ids: Vec<Uuid>,
+) -> Result<HashMap<Uuid, Newest>, Fault> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }

@@ -195,7 +195,8 @@ async fn parcels(
         .filter_map(|wanted| wanted.parcel)
         .map(|parcel| {
             let NewParcel { carrier, number, adapter, due } = parcel;
-            let row = (carrier, number, adapter, hex(ids.next()), micros(due.at), micros(due.by), number.bare());
+            let row =
+                (carrier, number, adapter, hex(ids.next()), micros(due.at), micros(due.by), number.bare());
             ((carrier.clone(), number.bare()), row)
         })
         .collect();

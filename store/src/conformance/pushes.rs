@@ -131,15 +131,20 @@ pub async fn what_changes_while_a_check_is_under_way_is_looked_at_again(harness:
 pub async fn an_answer_that_is_older_than_a_push_moves_nothing(harness: &dyn Harness) {
     let store = harness.store().await;
     register(store.as_ref(), &[("R-1", Some(1)), ("R-2", Some(2))]).await;
-    push(store.as_ref(), told("p-1", vec![(1, found(vec![checkpoint(9, ParcelStatus::OutForDelivery)]))]), 600)
-        .await;
+    push(
+        store.as_ref(),
+        told("p-1", vec![(1, found(vec![checkpoint(9, ParcelStatus::OutForDelivery)]))]),
+        600,
+    )
+    .await;
     check(store.as_ref(), "c-1", 1, steps(2), later(700)).await;
     let view = parcel(store.as_ref(), 1).await;
     assert_eq!((view.status.as_str(), view.checkpoints.len()), ("out_for_delivery", 3));
     let label = Snapshot { status: Some(ParcelStatus::Registered), checkpoints: vec![], eta: None };
     check(store.as_ref(), "c-2", 1, Lookup::Found(label), later(800)).await;
     assert_eq!(parcel(store.as_ref(), 1).await.status, "out_for_delivery", "asked before it was picked up");
-    check(store.as_ref(), "c-3", 1, found(vec![checkpoint(30, ParcelStatus::AttemptFailed)]), later(900)).await;
+    check(store.as_ref(), "c-3", 1, found(vec![checkpoint(30, ParcelStatus::AttemptFailed)]), later(900))
+        .await;
     assert_eq!(parcel(store.as_ref(), 1).await.status, "attempt_failed");
     // A carrier that was asked only takes back what it said.
     check(store.as_ref(), "c-4", 2, steps(3), later(600)).await;
@@ -221,7 +226,9 @@ pub async fn codes_without_a_meaning_are_counted_and_bounded(harness: &dyn Harne
     store.note_codes(&other, &[count("status:new", 1), count("status:XY", 1)], now()).await.unwrap();
     let codes = store.codes(&other).await.unwrap();
     assert!(codes.len() <= CODES_MAX as usize + 50, "{} codes are kept", codes.len());
-    assert!(codes[0].code == "status:XY" && codes[0].count == 10 && !codes.iter().any(|c| c.code == "status:new"));
+    assert!(
+        codes[0].code == "status:XY" && codes[0].count == 10 && !codes.iter().any(|c| c.code == "status:new")
+    );
 }
 
 pub async fn a_push_leaves_a_check_outstanding(harness: &dyn Harness) {
