@@ -12,6 +12,7 @@ use forebay_domain::settlement::{Books, MemberProgress, NotCounted};
 use forebay_intake::Problem;
 use forebay_schemas::events::CheckInRequested;
 use forebay_schemas::{MemberId, ProgrammeId};
+use forebay_store::MemberDays;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 
@@ -131,24 +132,30 @@ async fn outcome(
     event_id: &str,
 ) -> Option<Result<CheckInOutcome, Problem>> {
     let CheckInRequested { programme_id, member_id } = data;
-    loop {
-        let books = waiting.ask(api.store.member_books(programme_id, member_id)).await?;
-        let Some(programme) = books.programmes.get(programme_id) else {
-            return Some(Err(not_found("programme")));
-        };
-        let on_date = programme.day_of(at);
-        let counted = books
-            .days
-            .get(&(programme_id.clone(), member_id.clone()))
-            .is_some_and(|days| days.contains(&on_date));
-        let reject_code = books.not_counted(programme, member_id, on_date);
-        if counted || reject_code.is_some() {
-            let overview = Overview::of(&books, programme_id, member_id, at)?;
-            let event_id = event_id.to_owned();
-            return Some(Ok(CheckInOutcome { event_id, on_date, counted, reject_code, overview }));
+    let mut books = waiting.ask(api.store.member_books(programme_id, member_id)).await?;
+    let Some(programme) = books.programmes.get(programme_id) else {
+        return Some(Err(not_found("programme")));
+    };
+    let on_date = programme.day_of(at);
+    let counts = |books: &Books| {
+        let days = books.days.get(&(programme_id.clone(), member_id.clone()));
+        days.is_some_and(|days| days.contains(&on_date))
+    };
+    let reject_code = books.not_counted(programme, member_id, on_date);
+    if reject_code.is_none() && !counts(&books) {
+        // Many may wait at once: what is asked again and again is the one thing that changes.
+        loop {
+            let MemberDays { days } = waiting.ask(api.store.member_days(programme_id, member_id)).await?;
+            if days.contains(&on_date) {
+                break;
+            }
+            if !waiting.again().await {
+                return None;
+            }
         }
-        if !waiting.again().await {
-            return None;
-        }
+        books = waiting.ask(api.store.member_books(programme_id, member_id)).await?;
     }
+    let counted = counts(&books);
+    let overview = Overview::of(&books, programme_id, member_id, at)?;
+    Some(Ok(CheckInOutcome { event_id: event_id.to_owned(), on_date, counted, reject_code, overview }))
 }

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::api::Api;
-use crate::callers::{EventManager, Reader};
+use crate::callers::{ByMember, EventManager, Reader};
 use crate::extract::{Asked, COMMAND_BYTES, Named, PROGRAMME_BYTES, Sent};
 use crate::failure::not_found;
 use crate::page::{limit, page};
@@ -30,11 +30,15 @@ pub(crate) struct ProgrammesAsk {
 pub(crate) async fn list(
     State(api): State<Arc<Api>>,
     _: Reader,
+    ByMember(member): ByMember,
     Asked(asked): Asked<ProgrammesAsk>,
 ) -> Result<Response, Problem> {
     let limit = limit(asked.limit)?;
     let all = api.ask(api.store.programmes()).await?;
-    let after = all.into_iter().filter(|p| asked.cursor.as_ref().is_none_or(|cursor| p.id > *cursor));
+    let after = all
+        .into_iter()
+        .filter(|p| asked.cursor.as_ref().is_none_or(|cursor| p.id > *cursor))
+        .filter(|p| member.is_none() || p.state != ProgrammeState::Draft);
     Ok(page(after.take(limit as usize + 1).collect(), limit, |p| Some(p.id.to_string())))
 }
 
@@ -42,9 +46,14 @@ pub(crate) async fn list(
 pub(crate) async fn one(
     State(api): State<Arc<Api>>,
     _: Reader,
+    ByMember(member): ByMember,
     Named(id): Named<ProgrammeId>,
 ) -> Result<Response, Problem> {
-    api.programme_now(&id).await
+    let found = api.ask(api.store.programme(&id)).await?;
+    // A draft is nothing to members yet.
+    let found = found.filter(|found| member.is_none() || found.programme.state != ProgrammeState::Draft);
+    let ProgrammeRecord { programme, version, .. } = found.ok_or_else(|| not_found("programme"))?;
+    Ok(tagged(Json(programme).into_response(), version))
 }
 
 #[derive(Debug, Deserialize)]
@@ -123,17 +132,13 @@ pub(crate) async fn state(
     let by = By { id: api.new_id(), actor: manager.key_id, reason: asked.reason };
     let set = api.store.set_programme_state(&id, asked.state, &by, api.clock.now());
     match api.ask(set).await? {
-        StateSet::Done(_) => api.programme_now(&id).await,
+        StateSet::Done(_) => {
+            let found = api.ask(api.store.programme(&id)).await?;
+            let ProgrammeRecord { programme, version, .. } = found.ok_or_else(|| not_found("programme"))?;
+            Ok(tagged(Json(programme).into_response(), version))
+        }
         StateSet::Unknown => Err(not_found("programme")),
         StateSet::Refused(why) => Err(Problem::new(Kind::Conflict, why)),
-    }
-}
-
-impl Api {
-    async fn programme_now(&self, id: &ProgrammeId) -> Result<Response, Problem> {
-        let found = self.ask(self.store.programme(id)).await?;
-        let ProgrammeRecord { programme, version, .. } = found.ok_or_else(|| not_found("programme"))?;
-        Ok(tagged(Json(programme).into_response(), version))
     }
 }
 

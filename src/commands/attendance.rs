@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::cli::{ApiArgs, AttendanceCommand, DayArgs, WhichArgs};
 use crate::commands::people::{self, Api};
@@ -16,6 +17,8 @@ use crate::exit::Exit;
 
 /// Check-ins in one answer.
 const PAGE: usize = 5_000;
+/// How often a line is told where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(args: &ApiArgs, command: AttendanceCommand) -> Result<(), Exit> {
     let api = Api::new(args)?;
@@ -70,6 +73,7 @@ async fn export(api: &Api, which: &WhichArgs, out: &Path) -> Result<(), Exit> {
         let unwritable = |error| Exit::failed(format!("{} can't be written: {error}", out.display()));
         Box::new(BufWriter::new(File::create(out).map_err(unwritable)?))
     };
+    let mut line_at = Instant::now() + LINE_EVERY;
     loop {
         let borrowed: Vec<(&str, &str)> = asked.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let (page, next) = api.get_page(&at, &borrowed).await?;
@@ -82,6 +86,10 @@ async fn export(api: &Api, which: &WhichArgs, out: &Path) -> Result<(), Exit> {
         let lines = page.iter().filter(|byte| **byte == b'\n').count();
         let head = usize::from(!asked.iter().any(|(name, _)| *name == "cursor"));
         bar.inc(lines.saturating_sub(head) as u64);
+        if bar.is_hidden() && Instant::now() >= line_at {
+            line_at = Instant::now() + LINE_EVERY;
+            people::note(&format!("{} check-ins so far", bar.position()));
+        }
         let Some(next) = next else { break };
         asked.retain(|(name, _)| *name != "cursor");
         asked.push(("cursor", next));

@@ -156,8 +156,8 @@ pub trait Programmes {
         now: DateTime<Utc>,
     ) -> Result<ProgrammePut, Error>;
 
-    /// Creates or changes a programme, whatever version is there, for the installation itself.
-    /// [`Error::Refused`] when it can't become this.
+    /// Creates or changes a programme, whatever version is there, for the installation itself: nobody did it, so the
+    /// audit log does not tell of it. [`Error::Refused`] when it can't become this.
     async fn put_programme(&self, programme: &Programme, now: DateTime<Utc>) -> Result<(), Error>;
 
     /// Sets a programme's state, with an entry in the audit log.
@@ -174,12 +174,6 @@ pub trait Programmes {
 
     /// One programme, with its version.
     async fn programme(&self, id: &ProgrammeId) -> Result<Option<ProgrammeRecord>, Error>;
-}
-
-/// Who puts a programme where nobody signs for it: set-up, demo and tests.
-#[must_use]
-pub fn house(id: uuid::Uuid) -> By {
-    By { id, actor: "forebay".to_owned(), reason: "set up".to_owned() }
 }
 
 /// What [`Programmes::put_programme`] answers.

@@ -98,7 +98,7 @@ async fn bad_commands_are_refused_and_nothing_is_accepted() {
         (check_ins, &deep, 422, None),
         (check_ins, r#"["m-1"]"#, 422, Some("")),
         (check_ins, "null", 422, Some("")),
-        (check_ins, "{}", 422, Some("")),
+        (check_ins, "{}", 422, Some("/member_id")),
         (check_ins, r#"{"member_id":7}"#, 422, Some("/member_id")),
         (check_ins, r#"{"member_id":""}"#, 422, Some("/member_id")),
         (check_ins, r#"{"member_id":"m\u0000"}"#, 422, Some("/member_id")),

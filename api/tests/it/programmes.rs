@@ -56,6 +56,14 @@ async fn a_new_programme_is_a_draft_unless_it_says_otherwise() {
     winter.as_object_mut().unwrap().remove("state");
     let new = put(&world, "winter", &winter).header("If-None-Match", "*").send().await;
     assert_eq!((new.status, new.header("etag"), &new.json()["state"]), (201, Some("\"1\""), &json!("draft")));
+    let by_member = async |path: &str| {
+        let request = Request::new(world.address, "GET", path);
+        let token = format!("Bearer {}", world.member_token("m-1"));
+        request.header("Authorization", &token).send().await
+    };
+    by_member("/v1/programmes/winter").await.problem(404);
+    let listed = by_member("/v1/programmes").await.json();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1, "a draft is nothing to members yet");
     state(&world, "paused", "a pause").send().await;
     let mut again = programme();
     again.as_object_mut().unwrap().remove("state");

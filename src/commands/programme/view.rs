@@ -1,5 +1,7 @@
 //! Programmes as people read them.
 
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use forebay_domain::programme::Change;
 use serde_json::Value;
 
@@ -35,7 +37,7 @@ pub(super) fn programme(programme: &Value, summary: &Value) -> String {
         word("starts_on"),
         word("ends_on"),
         word("tz"),
-        word("claim_until"),
+        local(programme),
     )];
     parts.push(rules(programme, summary));
     let figure = |name| table::cell(summary.get(name));
@@ -53,6 +55,16 @@ pub(super) fn programme(programme: &Value, summary: &Value) -> String {
         ));
     }
     parts.join("\n\n")
+}
+
+/// Until when it can be claimed, by the clocks of the programme's zone.
+fn local(programme: &Value) -> String {
+    let text = |name| programme.get(name).and_then(Value::as_str);
+    let until = text("claim_until").and_then(|until| until.parse::<DateTime<Utc>>().ok());
+    match until.zip(text("tz").and_then(|tz| tz.parse::<Tz>().ok())) {
+        Some((until, tz)) => until.with_timezone(&tz).format("%Y-%m-%d %H:%M").to_string(),
+        None => table::cell(programme.get("claim_until")),
+    }
 }
 
 fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
@@ -118,6 +130,12 @@ mod tests {
         assert!(steps[0].contains("1 days or more         4"), "{steps:?}");
         assert!(steps[1].contains("5 days or more         1"), "{steps:?}");
         assert!(steps[0].ends_with(&"#".repeat(BAR)) && steps[1].ends_with(" #######"), "{steps:?}");
+    }
+
+    #[test]
+    fn the_end_of_claims_is_told_by_the_clocks_of_the_zone() {
+        let programme = json!({"tz": "Asia/Seoul", "claim_until": "2026-12-14T14:59:59.999999Z"});
+        assert_eq!(local(&programme), "2026-12-14 23:59");
     }
 
     #[test]

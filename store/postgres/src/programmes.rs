@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use forebay_domain::programme::{InUse, Programme, ProgrammeState, Reward, RewardKind, Rule, StockPlan};
 use forebay_schemas::{ProgrammeId, RewardId, RuleId};
-use forebay_store::programmes::{house, judge_put, judge_state, put_by_house, put_entry, state_entry};
+use forebay_store::programmes::{judge_put, judge_state, put_by_house, put_entry, state_entry};
 use forebay_store::{By, Error, ProgrammePut, ProgrammeRecord, Programmes, Seen, StateSet};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
@@ -127,19 +127,11 @@ impl Programmes for PostgresStore {
         by: &By,
         now: DateTime<Utc>,
     ) -> Result<ProgrammePut, Error> {
-        let mut tries = Tries::default();
-        loop {
-            let mut tx = self.begin().await?;
-            let done = put(&mut tx, programme, seen, dry_run, by, now).await;
-            if let Some(put) = tries.end(tx, done, self.ids.as_ref()).await? {
-                return Ok(put);
-            }
-        }
+        self.written(programme, seen, dry_run, Some(by), now).await
     }
 
     async fn put_programme(&self, programme: &Programme, now: DateTime<Utc>) -> Result<(), Error> {
-        let by = house(self.ids.next());
-        let put = self.change_programme(programme, Seen::Whatever, false, &by, now).await?;
+        let put = self.written(programme, Seen::Whatever, false, None, now).await?;
         put_by_house(put, &programme.id)
     }
 
@@ -171,12 +163,32 @@ impl Programmes for PostgresStore {
     }
 }
 
+impl PostgresStore {
+    async fn written(
+        &self,
+        programme: &Programme,
+        seen: Seen,
+        dry_run: bool,
+        by: Option<&By>,
+        now: DateTime<Utc>,
+    ) -> Result<ProgrammePut, Error> {
+        let mut tries = Tries::default();
+        loop {
+            let mut tx = self.begin().await?;
+            let done = put(&mut tx, programme, seen, dry_run, by, now).await;
+            if let Some(put) = tries.end(tx, done, self.ids.as_ref()).await? {
+                return Ok(put);
+            }
+        }
+    }
+}
+
 async fn put(
     conn: &mut PgConnection,
     programme: &Programme,
     seen: Seen,
     dry_run: bool,
-    by: &By,
+    by: Option<&By>,
     now: DateTime<Utc>,
 ) -> Result<ProgrammePut, Stop> {
     let before = locked(conn, &programme.id).await?;
@@ -194,8 +206,10 @@ async fn put(
     }
     if !dry_run {
         write(conn, programme, version, now).await?;
-        let entry = put_entry(by, before.as_ref().map(|before| &before.programme), programme, &changes, now);
-        audit_log::note(conn, &entry).await?;
+        if let Some(by) = by {
+            let before = before.as_ref().map(|before| &before.programme);
+            audit_log::note(conn, &put_entry(by, before, programme, &changes, now)).await?;
+        }
     }
     Ok(ProgrammePut::Done { version, changes })
 }
@@ -257,40 +271,38 @@ async fn first_and_last_day(
 /// What rests on the programme, and on the rewards that it names.
 async fn in_use(conn: &mut PgConnection, programme: &Programme) -> Result<InUse, Stop> {
     let mut in_use = InUse { days: first_and_last_day(conn, &programme.id).await?, ..InUse::default() };
-    let rules: Vec<String> = sqlx::query_scalar(
-        "select u.id from rule u where u.programme_id = $1 and exists (
-            select from claim where programme_id = u.programme_id and rule_id = u.id and state = 'granted'
-                                and reversed_at is null
-         )",
-    )
-    .bind(programme.id.as_str())
-    .fetch_all(&mut *conn)
-    .await?;
-    for rule in rules {
-        in_use.claimed_rules.insert(read("rule", "id", RuleId::new(rule))?);
-    }
     let named: BTreeSet<&str> = programme.rules.iter().map(|rule| rule.reward.id.as_str()).collect();
+    let named: Vec<&str> = named.into_iter().collect();
     let rows = sqlx::query(
-        "select r.*, s.total, s.low_at, exists (
-            select from claim where reward_id = r.id and state = 'granted' and reversed_at is null
-         ) as granted
-         from reward r left join stock s on s.reward_id = r.id where r.id = any($1)",
+        "select r.*, s.total, s.low_at from reward r left join stock s on s.reward_id = r.id where r.id = any($1)",
     )
-    .bind(named.iter().copied().collect::<Vec<_>>())
+    .bind(&named)
     .fetch_all(&mut *conn)
     .await?;
     for row in &rows {
         let reward = reward(row, "id")?;
-        if row.try_get("granted")? {
-            in_use.granted_rewards.insert(reward.id.clone());
-        }
         in_use.rewards.insert(reward.id.clone(), reward);
+    }
+    // One look over the claims, however many rules there are.
+    let held: Vec<(bool, String, String)> = sqlx::query_as(
+        "select distinct programme_id = $1, rule_id, reward_id from claim
+         where state = 'granted' and reversed_at is null and (programme_id = $1 or reward_id = any($2))",
+    )
+    .bind(programme.id.as_str())
+    .bind(&named)
+    .fetch_all(&mut *conn)
+    .await?;
+    for (own, rule, reward) in held {
+        if own {
+            in_use.claimed_rules.insert(read("claim", "rule_id", RuleId::new(rule))?);
+        }
+        in_use.granted_rewards.insert(read("claim", "reward_id", RewardId::new(reward))?);
     }
     let others: Vec<(String, String)> = sqlx::query_as(
         "select distinct reward_id, programme_id from rule where programme_id <> $1 and reward_id = any($2)",
     )
     .bind(programme.id.as_str())
-    .bind(named.into_iter().collect::<Vec<_>>())
+    .bind(&named)
     .fetch_all(conn)
     .await?;
     for (reward, other) in others {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use forebay_domain::programme::{InUse, Programme, ProgrammeState, Reward, RewardKind, Rule, StockPlan};
 use forebay_schemas::{ProgrammeId, RewardId};
-use forebay_store::programmes::{house, judge_put, judge_state, put_by_house, put_entry, state_entry};
+use forebay_store::programmes::{judge_put, judge_state, put_by_house, put_entry, state_entry};
 use forebay_store::{By, Error, ProgrammePut, ProgrammeRecord, Programmes, Seen, StateSet};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
@@ -115,14 +115,11 @@ impl Programmes for SqliteStore {
         by: &By,
         now: DateTime<Utc>,
     ) -> Result<ProgrammePut, Error> {
-        let (programme, by) = (programme.clone(), by.clone());
-        self.write(move |conn| Box::pin(async move { put(conn, &programme, seen, dry_run, &by, now).await }))
-            .await
+        self.written(programme, seen, dry_run, Some(by), now).await
     }
 
     async fn put_programme(&self, programme: &Programme, now: DateTime<Utc>) -> Result<(), Error> {
-        let by = house(self.ids.next());
-        let put = self.change_programme(programme, Seen::Whatever, false, &by, now).await?;
+        let put = self.written(programme, Seen::Whatever, false, None, now).await?;
         put_by_house(put, &programme.id)
     }
 
@@ -148,12 +145,29 @@ impl Programmes for SqliteStore {
     }
 }
 
+impl SqliteStore {
+    async fn written(
+        &self,
+        programme: &Programme,
+        seen: Seen,
+        dry_run: bool,
+        by: Option<&By>,
+        now: DateTime<Utc>,
+    ) -> Result<ProgrammePut, Error> {
+        let (programme, by) = (programme.clone(), by.cloned());
+        self.write(move |conn| {
+            Box::pin(async move { put(conn, &programme, seen, dry_run, by.as_ref(), now).await })
+        })
+        .await
+    }
+}
+
 async fn put(
     conn: &mut SqliteConnection,
     programme: &Programme,
     seen: Seen,
     dry_run: bool,
-    by: &By,
+    by: Option<&By>,
     now: DateTime<Utc>,
 ) -> Result<ProgrammePut, Fault> {
     let before = records(conn, Some(&programme.id)).await?.remove(&programme.id);
@@ -168,8 +182,10 @@ async fn put(
     }
     if !dry_run {
         write(conn, programme, version, now).await?;
-        let entry = put_entry(by, before.as_ref().map(|before| &before.programme), programme, &changes, now);
-        audit_log::note(conn, &entry).await?;
+        if let Some(by) = by {
+            let before = before.as_ref().map(|before| &before.programme);
+            audit_log::note(conn, &put_entry(by, before, programme, &changes, now)).await?;
+        }
     }
     Ok(ProgrammePut::Done { version, changes })
 }
@@ -202,8 +218,10 @@ async fn first_and_last_day(
     conn: &mut SqliteConnection,
     id: &ProgrammeId,
 ) -> Result<Option<(NaiveDate, NaiveDate)>, Fault> {
+    // Each from its end of the index: both in one would read all of it.
     let row = sqlx::query(
-        "select min(on_date) as first, max(on_date) as last from attendance where programme_id = ?",
+        "select (select min(on_date) from attendance where programme_id = ?1) as first,
+                (select max(on_date) from attendance where programme_id = ?1) as last",
     )
     .bind(id.as_str())
     .fetch_one(conn)
@@ -215,42 +233,42 @@ async fn first_and_last_day(
 /// What rests on the programme, and on the rewards that it names.
 async fn in_use(conn: &mut SqliteConnection, programme: &Programme) -> Result<InUse, Fault> {
     let mut in_use = InUse { days: first_and_last_day(conn, &programme.id).await?, ..InUse::default() };
-    let rows = sqlx::query(
-        "select u.id from rule u where u.programme_id = ? and exists (
-            select 1 from claim where programme_id = u.programme_id and rule_id = u.id and state = 'granted'
-                                  and reversed_at is null
-         )",
-    )
-    .bind(programme.id.as_str())
-    .fetch_all(&mut *conn)
-    .await?;
-    for row in &rows {
-        in_use.claimed_rules.insert(Reading::of("rule", row).parsed("id")?);
-    }
     let named: BTreeSet<&RewardId> = programme.rules.iter().map(|rule| &rule.reward.id).collect();
+    let named = json(&named)?;
     let rows = sqlx::query(
-        "select r.*, s.total, s.low_at, exists (
-            select 1 from claim where reward_id = r.id and state = 'granted' and reversed_at is null
-         ) as granted
-         from reward r left join stock s on s.reward_id = r.id
+        "select r.*, s.total, s.low_at from reward r left join stock s on s.reward_id = r.id
          where r.id in (select value from json_each(?))",
     )
-    .bind(json(&named)?)
+    .bind(&named)
     .fetch_all(&mut *conn)
     .await?;
     for row in &rows {
         let reward = reward(row, "id")?;
-        if Reading::of("claim", row).get("granted")? {
-            in_use.granted_rewards.insert(reward.id.clone());
-        }
         in_use.rewards.insert(reward.id.clone(), reward);
+    }
+    // One look over the claims, however many rules there are.
+    let rows = sqlx::query(
+        "select distinct programme_id = ?1 as own, rule_id, reward_id from claim
+         where state = 'granted' and reversed_at is null
+           and (programme_id = ?1 or reward_id in (select value from json_each(?2)))",
+    )
+    .bind(programme.id.as_str())
+    .bind(&named)
+    .fetch_all(&mut *conn)
+    .await?;
+    for row in &rows {
+        let row = Reading::of("claim", row);
+        if row.get("own")? {
+            in_use.claimed_rules.insert(row.parsed("rule_id")?);
+        }
+        in_use.granted_rewards.insert(row.parsed("reward_id")?);
     }
     let rows = sqlx::query(
         "select distinct reward_id, programme_id from rule
          where programme_id <> ?1 and reward_id in (select value from json_each(?2))",
     )
     .bind(programme.id.as_str())
-    .bind(json(&named)?)
+    .bind(&named)
     .fetch_all(conn)
     .await?;
     for row in &rows {

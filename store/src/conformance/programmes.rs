@@ -128,7 +128,7 @@ pub async fn a_dry_run_says_what_would_change_and_changes_nothing(harness: &dyn 
     let planned = store.change_programme(&renamed("Winter"), Seen::Version(1), true, &by(1), now()).await;
     assert_eq!(done(2, &planned.unwrap()), ["name"]);
     assert_eq!(store.programmes().await.unwrap(), [programme()]);
-    assert_eq!(store.audit_log(None, 10).await.unwrap().len(), 1, "the creation alone");
+    assert_eq!(store.audit_log(None, 10).await.unwrap(), []);
 }
 
 pub async fn changers_at_once_do_not_overwrite_each_other(harness: &dyn Harness) {
