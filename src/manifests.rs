@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use forebay_schemas::Queue;
+use forebay_schemas::{Queue, Topology};
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -246,6 +246,25 @@ fn what_holds_a_spool_keeps_its_volume_and_is_scaled_by_nobody() {
         assert_eq!(set["spec"]["volumeClaimTemplates"][0]["metadata"]["name"], "spool");
         assert!(!scaled.contains(&name(set)), "{}", name(set));
     }
+}
+
+#[test]
+fn every_queue_of_the_configuration_is_taken_by_one_kind_of_worker() {
+    let objects = objects();
+    let mut taken: Vec<Queue> = Vec::new();
+    for deployment in of(&objects, &["Deployment"]) {
+        let args = words(&container(&deployment["spec"]["template"])["args"]);
+        if args[0] == "work" {
+            taken.extend(args[2].split(',').map(|queue| queue.parse::<Queue>().unwrap()));
+        }
+    }
+    let (_, pod) = pods(&objects)[0];
+    let topology = Topology::new(config(&objects, container(pod)).adapters());
+    let mut wanted = topology.queues();
+    wanted.retain(|queue| !matches!(queue, Queue::Delay(_)));
+    wanted.sort();
+    taken.sort();
+    assert_eq!(taken, wanted);
 }
 
 #[test]

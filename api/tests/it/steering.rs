@@ -28,6 +28,12 @@ async fn queue(world: &World, name: &str) -> Value {
     world.get(Scope::Viewer, &format!("/v1/queues/{name}")).send().await.json()
 }
 
+/// How many entries of the audit log are orders to queues and workers, and not of what the world was set up with.
+fn orders(log: &Value) -> usize {
+    let items = log["items"].as_array().unwrap().iter();
+    items.filter(|entry| !entry["action"].as_str().unwrap().starts_with("programme.")).count()
+}
+
 async fn works(world: &World, id: Uuid, queues: &[&str]) {
     let queues =
         queues.iter().map(|name| WorkerQueue { queue: format!("forebay.{name}"), in_flight: 2, work: WORK });
@@ -52,7 +58,7 @@ async fn every_queue_is_listed_with_what_waits_and_who_works_on_it() {
     let listed = world.get(Scope::Viewer, "/v1/queues").send().await.json();
     let items = listed["items"].as_array().unwrap();
     let kinds = |kind: &str| items.iter().filter(|queue| queue["kind"] == kind).count();
-    assert_eq!((kinds("work"), kinds("archive"), kinds("delay")), (4, 2, 5), "{listed}");
+    assert_eq!((kinds("work"), kinds("archive"), kinds("delay")), (5, 2, 5), "{listed}");
     let rewards = items.iter().find(|queue| queue["name"] == "forebay.rewards").unwrap();
     assert_eq!(
         (&rewards["ready"], &rewards["workers"], &rewards["paused"]),
@@ -115,7 +121,7 @@ async fn a_queue_is_paused_with_a_reason_and_resumed() {
         (&told[1]["action"], &told[1]["subject"]),
         (&json!("queues.pause"), &json!("forebay.results"))
     );
-    assert_eq!(told.len(), 2, "{log}");
+    assert_eq!(orders(&log), 2, "{log}");
 }
 
 #[tokio::test]
@@ -154,7 +160,7 @@ async fn an_order_that_breaks_its_rules_changes_nothing() {
     let listed = world.get(Scope::Viewer, "/v1/queues").send().await.json();
     assert!(listed["items"].as_array().unwrap().iter().all(|queue| queue["paused"].is_null()), "{listed}");
     let log = world.get(Scope::Viewer, "/v1/audit-log").send().await.json();
-    assert_eq!(log["items"], json!([]));
+    assert_eq!(orders(&log), 0, "{log}");
 }
 
 #[tokio::test]
