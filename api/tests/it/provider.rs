@@ -1,4 +1,4 @@
-//! A shop's identity provider: it makes members' tokens and publishes its keys. `keys/rs256.pk8` was made for these
+//! A shop's identity provider: it makes members' tokens and publishes its keys. `keys/rs256.der` was made for these
 //! tests and opens nothing else.
 
 use std::sync::Arc;
@@ -42,7 +42,7 @@ impl std::fmt::Debug for SigningKey {
 
 impl SigningKey {
     pub(crate) fn rsa(id: &str) -> Self {
-        let pair = RsaKeyPair::from_pkcs8(include_bytes!("keys/rs256.pk8")).unwrap();
+        let pair = RsaKeyPair::from_der(include_bytes!("keys/rs256.der")).unwrap();
         Self { id: id.to_owned(), pair: Pair::Rsa(Box::new(pair)) }
     }
 
