@@ -210,7 +210,6 @@ impl<'v> Fields<'v> {
     }
 
     /// A field that may be left out: `Some(None)` says that it is.
-    #[expect(clippy::option_option, reason = "left out is not the same as unreadable")]
     fn may<T: DeserializeOwned>(&mut self, name: &'static str) -> Option<Option<T>> {
         match self.take(name) {
             Some(value) => self.parsed(name, value).map(Some),
@@ -233,7 +232,6 @@ impl<'v> Fields<'v> {
         self.text(name, &text, read, otherwise)
     }
 
-    #[expect(clippy::option_option, reason = "as in `may`")]
     fn may_so<T>(
         &mut self,
         name: &'static str,
