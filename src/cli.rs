@@ -1,5 +1,6 @@
 //! The command line.
 
+mod alert;
 mod attendance;
 mod carriers;
 mod claim;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use url::Url;
 
+pub(crate) use self::alert::{AlertCommand, IncidentState, SnoozeArgs};
 pub(crate) use self::attendance::{AttendanceCommand, DayArgs, WhichArgs};
 pub(crate) use self::carriers::{BreakerWish, CarrierCommand, LimitArgs};
 pub(crate) use self::claim::{ClaimCommand, ClaimsArgs, TakeBackArgs};
@@ -116,6 +118,13 @@ pub(crate) enum Command {
         api: ApiArgs,
         #[command(subcommand)]
         command: QueueCommand,
+    },
+    /// Incidents: looked at, taken on, left in silence for a while
+    Alert {
+        #[command(flatten)]
+        api: ApiArgs,
+        #[command(subcommand)]
+        command: AlertCommand,
     },
     /// Carriers' systems: looked at, limited, left alone
     Carrier {

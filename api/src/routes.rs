@@ -126,6 +126,9 @@ pub fn all() -> Vec<Route> {
         post("/v1/workers/{id}/drain", Operator::ACCESS, workers::drain),
         get("/v1/audit-log", Reports::ACCESS, audit_log::list),
         get("/v1/incidents", Reports::ACCESS, incidents::list),
+        get("/v1/incidents/{id}", Reports::ACCESS, incidents::one),
+        post("/v1/incidents/{id}/ack", Operator::ACCESS, incidents::ack),
+        post("/v1/incidents/{id}/snooze", Operator::ACCESS, incidents::snooze),
         get("/v1/version", Access::ANYBODY, version::get).accepting(),
     ]
 }

@@ -1,5 +1,7 @@
 //! Slack's limits on messages (its reference for blocks): what it takes, and the error for what it does not.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 const TEXT_CHARS: usize = 40_000;
@@ -15,6 +17,10 @@ const URL_CHARS: usize = 3_000;
 const VALUE_CHARS: usize = 2_000;
 const MARKDOWN_CHARS: usize = 12_000;
 const ID_CHARS: usize = 255;
+const ALT_CHARS: usize = 2_000;
+const CONFIRM_TITLE_CHARS: usize = 100;
+const CONFIRM_TEXT_CHARS: usize = 300;
+const CONFIRM_BUTTON_CHARS: usize = 30;
 /// Above this many characters in all blocks Slack answers `msg_blocks_too_long`; the limit is not documented.
 const TOTAL_CHARS: usize = 13_000;
 
@@ -33,7 +39,10 @@ pub(crate) fn checked(message: &Value) -> Result<(), &'static str> {
     if text.chars().count() > TEXT_CHARS {
         return Err("msg_too_long");
     }
-    if blocks.len() > BLOCKS || !blocks.iter().all(sound) {
+    let mut ids = HashSet::new();
+    let mut named_once =
+        |block: &Value| block["block_id"].as_str().is_none_or(|id| ids.insert(id.to_owned()));
+    if blocks.len() > BLOCKS || !blocks.iter().all(|block| sound(block) && named_once(block)) {
         return Err("invalid_blocks");
     }
     let total: usize = blocks.iter().map(|block| block.to_string().chars().count()).sum();
@@ -53,12 +62,16 @@ fn sound(block: &Value) -> bool {
                 && (fields.is_null() || all(fields, FIELDS, |field| is_text(field, FIELD_CHARS)))
                 && !(text.is_null() && fields.is_null())
         }
-        Some("context") => all(&block["elements"], CONTEXT_ELEMENTS, |element| {
-            element["type"] == "image" || is_text(element, FIELD_CHARS)
-        }),
+        Some("context") => {
+            all(&block["elements"], CONTEXT_ELEMENTS, |element| match element["type"].as_str() {
+                Some("image") => image(element),
+                _ => is_text(element, FIELD_CHARS),
+            })
+        }
         Some("actions") => all(&block["elements"], ACTION_ELEMENTS, action),
         Some("markdown") => text.as_str().is_some_and(|text| within(text, MARKDOWN_CHARS)),
-        Some("divider" | "image" | "rich_text") => true,
+        Some("image") => image(block),
+        Some("divider" | "rich_text") => true,
         _ => false,
     }
 }
@@ -66,10 +79,26 @@ fn sound(block: &Value) -> bool {
 fn action(element: &Value) -> bool {
     let button = element["type"] != "button"
         || (element["text"]["type"] == "plain_text" && is_text(&element["text"], BUTTON_CHARS));
+    let confirm = &element["confirm"];
     button
+        && (confirm.is_null() || confirmation(confirm))
         && short(&element["action_id"], ID_CHARS)
         && short(&element["url"], URL_CHARS)
         && short(&element["value"], VALUE_CHARS)
+}
+
+fn confirmation(dialog: &Value) -> bool {
+    let plain = |name: &str, most| dialog[name]["type"] == "plain_text" && is_text(&dialog[name], most);
+    plain("title", CONFIRM_TITLE_CHARS)
+        && is_text(&dialog["text"], CONFIRM_TEXT_CHARS)
+        && plain("confirm", CONFIRM_BUTTON_CHARS)
+        && plain("deny", CONFIRM_BUTTON_CHARS)
+}
+
+/// An image by its address, with words for those who can't see it.
+fn image(image: &Value) -> bool {
+    let is = |name: &str, most| image[name].as_str().is_some_and(|text| within(text, most));
+    is("alt_text", ALT_CHARS) && (is("image_url", URL_CHARS) || image["slack_file"].is_object())
 }
 
 /// A text object that is not empty and not too long.
@@ -134,6 +163,26 @@ mod tests {
         assert_eq!(checked(&json!({ "text": "x".repeat(40_001) })), Err("msg_too_long"));
         assert_eq!(checked(&json!({ "text": "", "blocks": [] })), Err("no_text"));
         assert_eq!(checked(&json!({ "text": "t", "blocks": "[]" })), Err("invalid_blocks_format"));
+    }
+
+    #[test]
+    fn images_dialogs_and_ids_have_limits_too() {
+        let image = |alt: usize| json!({ "type": "image", "image_url": "https://a.example/b.png", "alt_text": "x".repeat(alt) });
+        let dialog = |title, said, yes| {
+            let confirm = json!({ "title": text("plain_text", title), "text": text("mrkdwn", said),
+                "confirm": text("plain_text", yes), "deny": text("plain_text", 2) });
+            json!({ "type": "actions", "elements":
+                [{ "type": "button", "text": text("plain_text", 5), "confirm": confirm }] })
+        };
+        for good in [image(1), image(2_000), dialog(100, 300, 30)] {
+            assert_eq!(with(&good), Ok(()), "{good}");
+        }
+        for bad in [image(0), image(2_001), dialog(101, 300, 30), dialog(100, 301, 30), dialog(100, 300, 31)]
+        {
+            assert_eq!(with(&bad), Err("invalid_blocks"), "{bad}");
+        }
+        let twice = json!({ "type": "divider", "block_id": "one" });
+        assert_eq!(checked(&json!({ "text": "t", "blocks": [twice.clone(), twice] })), Err("invalid_blocks"));
     }
 
     #[test]

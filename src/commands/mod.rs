@@ -1,5 +1,6 @@
 //! The commands, one file a subject.
 
+mod alert;
 mod attendance;
 mod carriers;
 mod claims;
@@ -54,6 +55,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Exit> {
         Command::Event { command } => event::run(command).await,
         Command::Dlq { api, command } => dead_letters::run(&api, *command).await,
         Command::Queue { api, command } => queue::run(&api, command).await,
+        Command::Alert { api, command } => alert::run(&api, command).await,
         Command::Carrier { command: CarrierCommand::Plan(args), .. } => plan::run(&configured(file)?, &args),
         Command::Carrier { api, command } => carriers::run(&api, command).await,
         Command::Worker { api, command } => worker::run(&api, command).await,

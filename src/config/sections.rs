@@ -118,6 +118,8 @@ pub(crate) struct Slack {
     pub(crate) bot_token_file: Option<PathBuf>,
     pub(crate) channel: String,
     pub(crate) api_url: Url,
+    pub(crate) runbooks_url: Option<Url>,
+    pub(crate) dashboard_url: Option<Url>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -57,7 +57,7 @@ pub use erasure::{Erasure, Erasures};
 pub use error::Error;
 pub use fleet::{Fleet, Orders, Pause, WorkerBeat, WorkerView};
 pub use inbox::{Identity, Triage, triage};
-pub use incidents::{Incidents, Told};
+pub use incidents::{IncidentFilter, Incidents, Ordered, Told};
 pub use lifecycle::{Lifecycle, StoreStatus};
 pub use members::{Block, BlockSet, MemberRecord, Members};
 pub use outbox::{Outbox, OutboxLag, OutboxRow};

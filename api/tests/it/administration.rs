@@ -1,15 +1,33 @@
-//! Incidents listed.
+//! Incidents listed, taken on, left in silence.
 
 use forebay_domain::incident::{Raise, Severity};
 use forebay_intake::Scope;
+use serde_json::{Value, json};
 
+use crate::http::{Answer, Request};
 use crate::world::{World, now};
+
+async fn post(world: &World, path: &str, body: &Value) -> Answer {
+    Request::new(world.address, "POST", path)
+        .header("Authorization", &world.token(Scope::Operator))
+        .header("Content-Type", "application/json")
+        .body(body.to_string())
+        .send()
+        .await
+}
 
 #[tokio::test]
 async fn open_incidents_are_listed() {
     let world = World::start().await;
-    let raise = Raise {
-        fingerprint: "stock/mug".into(),
+    world.store.raise(vec![raise("stock/mug")], now()).await.unwrap();
+    let incidents = world.get(Scope::Admin, "/v1/incidents").send().await.json();
+    assert_eq!(incidents["items"][0]["fingerprint"], "stock/mug");
+    assert_eq!(incidents["items"][0]["severity"], "warning");
+}
+
+fn raise(fingerprint: &str) -> Raise {
+    Raise {
+        fingerprint: fingerprint.into(),
         rule: "stock_low",
         severity: Severity::Warning,
         title: "Low".into(),
@@ -17,9 +35,53 @@ async fn open_incidents_are_listed() {
         action: "restock".into(),
         sample: String::new(),
         count: 1,
-    };
-    world.store.raise(vec![raise], now()).await.unwrap();
-    let incidents = world.get(Scope::Admin, "/v1/incidents").send().await.json();
-    assert_eq!(incidents["items"][0]["fingerprint"], "stock/mug");
-    assert_eq!(incidents["items"][0]["severity"], "warning");
+    }
+}
+
+#[tokio::test]
+async fn incidents_are_paged_looked_at_and_found_after_their_end() {
+    let world = World::start().await;
+    for n in 0..3 {
+        world.store.raise(vec![raise(&format!("stock/{n}"))], now()).await.unwrap();
+    }
+    world.store.resolve(&["stock/1".to_owned()], now()).await.unwrap();
+    let first = world.get(Scope::Admin, "/v1/incidents?state=any&limit=2").send().await.json();
+    assert_eq!((first["items"].as_array().unwrap().len(), &first["more"]), (2, &json!(true)));
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let rest =
+        world.get(Scope::Admin, &format!("/v1/incidents?state=any&cursor={cursor}")).send().await.json();
+    assert_eq!((rest["items"].as_array().unwrap().len(), &rest["more"]), (1, &json!(false)));
+    let over = world.get(Scope::Admin, "/v1/incidents?state=resolved").send().await.json();
+    assert_eq!(over["items"][0]["fingerprint"], "stock/1");
+    let id = over["items"][0]["id"].as_str().unwrap();
+    let one = world.get(Scope::Admin, &format!("/v1/incidents/{id}")).send().await.json();
+    assert_eq!((&one["id"], &one["state"]), (&json!(id), &json!("resolved")));
+    let refused = post(&world, &format!("/v1/incidents/{id}/ack"), &json!({})).await;
+    assert_eq!(refused.status, 409);
+}
+
+#[tokio::test]
+async fn an_incident_is_taken_on_and_left_in_silence_by_an_operator() {
+    let world = World::start().await;
+    world.store.raise(vec![raise("stock/mug")], now()).await.unwrap();
+    let id = world.store.open_incidents(1).await.unwrap()[0].id;
+    let ack = async || post(&world, &format!("/v1/incidents/{id}/ack"), &json!({})).await;
+    let acked = ack().await.json();
+    assert!(acked["acknowledged"]["at"].is_string() && acked["unchanged"] == false, "{acked}");
+    assert_eq!(ack().await.json()["unchanged"], true);
+    let snooze = async |body: Value| post(&world, &format!("/v1/incidents/{id}/snooze"), &body).await;
+    for bad in [
+        json!({ "for_s": 60 }),
+        json!({ "reason": "r" }),
+        json!({ "reason": "r", "for_s": 0 }),
+        json!({ "reason": "r", "for_s": 60, "until": "2100-01-01T00:00:00Z" }),
+        json!({ "reason": "r", "until": "2020-01-01T00:00:00Z" }),
+    ] {
+        assert_eq!(snooze(bad.clone()).await.status, 422, "{bad}");
+    }
+    let snoozed = snooze(json!({ "reason": "a truck is late", "for_s": 3600 })).await.json();
+    assert!(snoozed["snoozed"]["until"].is_string(), "{snoozed}");
+    let log = world.get(Scope::Admin, "/v1/audit-log").send().await.json();
+    let actions: Vec<_> = log["items"].as_array().unwrap().iter().map(|e| e["action"].clone()).collect();
+    assert_eq!(actions, ["incidents.snooze", "incidents.ack"]);
 }

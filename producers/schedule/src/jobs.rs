@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
-use forebay_domain::incident::{Raise, Timing};
+use forebay_domain::incident::{Raise, Timing, repeat_due};
 use forebay_domain::{Clock, NewOutbox};
 use forebay_schemas::events::{CollectReturns, SendResult, TellIncident};
 use forebay_schemas::{Queue, ReturnId, Route};
@@ -167,10 +167,8 @@ impl Jobs {
     /// Tells again what has been open and untold for long; each telling of it once, whoever fires it.
     async fn repeat_open(&self, now: DateTime<Utc>) -> Result<(), Error> {
         for incident in self.store.open_incidents(PAGE_MAX).await? {
-            let Some(told_at) = incident.told_at.filter(|_| incident.tell_due_at.is_none()) else { continue };
-            if now < told_at + self.options.timing.repeat_every {
-                continue;
-            }
+            let due = repeat_due(&incident, now, &self.options.timing);
+            let Some(told_at) = incident.told_at.filter(|_| due) else { continue };
             let slot = format!("{}/{}", incident.id, told_at.timestamp_micros());
             let command = TellIncident { incident_id: incident.id, revision: incident.revision };
             let id = Uuid::new_v5(&incident.id, slot.as_bytes()).to_string();

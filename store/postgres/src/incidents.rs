@@ -1,14 +1,18 @@
 //! Incidents.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::NewOutbox;
-use forebay_domain::incident::{Change, Incident, Raise, RaiseKept, Severity, SlackRef, raised, resolved};
+use forebay_domain::incident::{
+    Change, FLAPS_WITHIN, HELD_BACK, Handled, Handling, HeldBack, Incident, Order, Pace, Raise, RaiseKept,
+    Severity, SlackRef, handled, held_back, raised, resolved, rules_told, summed_up,
+};
 use forebay_schemas::events::TellIncident;
 use forebay_schemas::{Queue, Route};
-use forebay_store::{Error, Incidents, Told};
+use forebay_store::incidents::order_entry;
+use forebay_store::{By, Error, IncidentFilter, Incidents, Ordered, Told};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
@@ -16,7 +20,7 @@ use uuid::Uuid;
 use crate::attempt::Tries;
 use crate::error::{Stop, store_error};
 use crate::rows::{page, read, storable};
-use crate::{PostgresStore, outbox};
+use crate::{PostgresStore, audit_log, outbox};
 
 /// Raises within the transaction of what was seen. Two transactions that open the same incident meet at its unique
 /// key, and one of them begins again.
@@ -31,12 +35,55 @@ pub(crate) async fn raise(
     }
     let mut raises = Raise::gathered(raises);
     raises.sort_by(|a, b| a.fingerprint.cmp(&b.fingerprint));
-    let mut open = lock_open(conn, raises.iter().map(|r| r.fingerprint.as_str()).collect()).await?;
-    let changes: Vec<Change> = raises
+    let mut known = lock_known(conn, raises.iter().map(|r| r.fingerprint.as_str()).collect(), now).await?;
+    let mut changes: Vec<Change> = raises
         .iter()
-        .map(|raise| raised(open.remove(&raise.fingerprint), raise, now, store.ids.next(), &store.timing))
+        .map(|raise| raised(known.remove(&raise.fingerprint), raise, now, store.ids.next(), &store.timing))
         .collect();
+    let held = hold_back(conn, &mut changes, now).await?;
+    if !held.is_empty() {
+        let fingerprints = held.iter().map(|held| held.summary.fingerprint.as_str()).collect();
+        let mut open = lock_open(conn, fingerprints).await?;
+        let summary =
+            |held: &HeldBack| summed_up(open.remove(&held.summary.fingerprint), held, now, store.ids.next());
+        changes.extend(held.iter().map(summary));
+    }
     write(conn, &changes, now, store).await
+}
+
+/// Takes away the tellings that are too many of their rule, over all workers.
+async fn hold_back(
+    conn: &mut PgConnection,
+    changes: &mut [Change],
+    now: DateTime<Utc>,
+) -> Result<Vec<HeldBack>, Stop> {
+    let rules = rules_told(changes);
+    if rules.is_empty() {
+        return Ok(Vec::new());
+    }
+    sqlx::query(
+        "insert into telling_pace (rule, planned) select rule, '{}' from unnest($1::text[]) rule on conflict do nothing",
+    )
+    .bind(&rules)
+    .execute(&mut *conn)
+    .await?;
+    let rows: Vec<(String, Vec<DateTime<Utc>>)> = sqlx::query_as(
+        "select rule, planned from telling_pace where rule = any($1) order by rule for update",
+    )
+    .bind(&rules)
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut paces: BTreeMap<String, Pace> =
+        rows.into_iter().map(|(rule, planned)| (rule, Pace::new(planned))).collect();
+    let held = held_back(changes, &mut paces, now);
+    for (rule, pace) in &paces {
+        sqlx::query("update telling_pace set planned = $2 where rule = $1")
+            .bind(rule)
+            .bind(pace.planned())
+            .execute(&mut *conn)
+            .await?;
+    }
+    Ok(held)
 }
 
 /// Resolves within the transaction of what was seen.
@@ -51,6 +98,26 @@ pub(crate) async fn resolve(
     write(conn, &changes, now, store).await
 }
 
+/// The open incidents of these fingerprints, and for the others the last one that ended not long ago.
+async fn lock_known(
+    conn: &mut PgConnection,
+    fingerprints: Vec<&str>,
+    now: DateTime<Utc>,
+) -> Result<HashMap<String, Incident>, Stop> {
+    let rows = sqlx::query(
+        "select * from incident i where fingerprint = any($1) and (resolved_at is null or resolved_at > $2)
+             and not exists (select from incident later where later.fingerprint = i.fingerprint
+                 and i.resolved_at is not null
+                 and (later.resolved_at is null or (later.resolved_at, later.id) > (i.resolved_at, i.id)))
+         order by fingerprint for update",
+    )
+    .bind(fingerprints)
+    .bind(now - FLAPS_WITHIN)
+    .fetch_all(conn)
+    .await?;
+    by_fingerprint(&rows)
+}
+
 async fn lock_open(
     conn: &mut PgConnection,
     fingerprints: Vec<&str>,
@@ -61,8 +128,12 @@ async fn lock_open(
     .bind(fingerprints)
     .fetch_all(conn)
     .await?;
-    let open = rows.iter().map(incident).map(|i| i.map(|i| (i.raise.fingerprint.clone(), i)));
-    Ok(open.collect::<Result<_, Error>>()?)
+    by_fingerprint(&rows)
+}
+
+fn by_fingerprint(rows: &[PgRow]) -> Result<HashMap<String, Incident>, Stop> {
+    let read = rows.iter().map(incident).map(|i| i.map(|i| (i.raise.fingerprint.clone(), i)));
+    Ok(read.collect::<Result<_, Error>>()?)
 }
 
 async fn write(
@@ -72,7 +143,7 @@ async fn write(
     store: &PostgresStore,
 ) -> Result<(), Stop> {
     let mut tellings = Vec::new();
-    for Change { incident, tell_at } in changes {
+    for Change { incident, tell_at, .. } in changes {
         upsert(conn, incident).await?;
         if let Some(due_at) = *tell_at {
             let telling = TellIncident { incident_id: incident.id, revision: incident.revision };
@@ -85,15 +156,20 @@ async fn write(
 }
 
 async fn upsert(conn: &mut PgConnection, incident: &Incident) -> Result<(), sqlx::Error> {
-    let Incident { id, raise, .. } = incident;
+    let Incident { id, raise, handling, .. } = incident;
+    let acked = handling.acknowledged.as_ref();
+    let snoozed = handling.snoozed.as_ref();
     sqlx::query(
         "insert into incident (id, fingerprint, rule, severity, title, impact, action, sample, count, revision,
-                               first_seen, last_seen, resolved_at, told_revision, tell_due_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+                               first_seen, last_seen, resolved_at, told_revision, tell_due_at,
+                               acked_at, acked_by, snoozed_at, snoozed_by, snoozed_until, flaps)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
          on conflict (id) do update set rule = excluded.rule, severity = excluded.severity, title = excluded.title,
              impact = excluded.impact, action = excluded.action, sample = excluded.sample, count = excluded.count,
              revision = excluded.revision, last_seen = excluded.last_seen, resolved_at = excluded.resolved_at,
-             tell_due_at = excluded.tell_due_at",
+             tell_due_at = excluded.tell_due_at, acked_at = excluded.acked_at, acked_by = excluded.acked_by,
+             snoozed_at = excluded.snoozed_at, snoozed_by = excluded.snoozed_by,
+             snoozed_until = excluded.snoozed_until, flaps = excluded.flaps",
     )
     .bind(id)
     .bind(&raise.fingerprint)
@@ -110,6 +186,12 @@ async fn upsert(conn: &mut PgConnection, incident: &Incident) -> Result<(), sqlx
     .bind(incident.resolved_at)
     .bind(incident.told_revision)
     .bind(incident.tell_due_at)
+    .bind(acked.map(|acked| acked.at))
+    .bind(acked.map(|acked| storable(&acked.by)))
+    .bind(snoozed.map(|(snoozed, _)| snoozed.at))
+    .bind(snoozed.map(|(snoozed, _)| storable(&snoozed.by)))
+    .bind(snoozed.map(|(_, until)| *until))
+    .bind(incident.flaps)
     .execute(conn)
     .await?;
     Ok(())
@@ -153,7 +235,8 @@ impl Incidents for PostgresStore {
         sqlx::query(
             "update incident set told_at = $3, told_revision = greatest(told_revision, $2),
                  slack_channel = coalesce($4, slack_channel), slack_ts = coalesce($5, slack_ts),
-                 tell_due_at = case when tell_due_at > $3 then tell_due_at end
+                 tell_due_at = case when tell_due_at > $3 then tell_due_at end,
+                 resolved_at = case when rule = $6 then coalesce(resolved_at, $3) else resolved_at end
              where id = $1",
         )
         .bind(told.incident_id)
@@ -161,6 +244,7 @@ impl Incidents for PostgresStore {
         .bind(now)
         .bind(channel)
         .bind(ts)
+        .bind(HELD_BACK)
         .execute(&self.pool)
         .await
         .map_err(store_error)?;
@@ -177,6 +261,69 @@ impl Incidents for PostgresStore {
         .map_err(store_error)?;
         rows.iter().map(incident).collect()
     }
+
+    async fn list_incidents(
+        &self,
+        filter: &IncidentFilter,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<Incident>, Error> {
+        let rows = sqlx::query(
+            "select * from incident
+             where ($1::uuid is null or (first_seen, id) < (select first_seen, id from incident where id = $1))
+               and ($2::bool is null or (resolved_at is null) = $2) and ($3::text is null or rule = $3)
+             order by first_seen desc, id desc limit $4",
+        )
+        .bind(after)
+        .bind(filter.open)
+        .bind(filter.rule.as_deref().map(storable))
+        .bind(page(limit))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(store_error)?;
+        rows.iter().map(incident).collect()
+    }
+
+    async fn order_incident(
+        &self,
+        id: Uuid,
+        order: Order,
+        by: &By,
+        now: DateTime<Utc>,
+    ) -> Result<Ordered, Error> {
+        let mut tries = Tries::default();
+        loop {
+            let mut tx = self.begin().await?;
+            let done = ordered(&mut tx, id, order, by, now, self).await;
+            if let Some(done) = tries.end(tx, done, self.ids.as_ref()).await? {
+                return Ok(done);
+            }
+        }
+    }
+}
+
+async fn ordered(
+    conn: &mut PgConnection,
+    id: Uuid,
+    order: Order,
+    by: &By,
+    now: DateTime<Utc>,
+    store: &PostgresStore,
+) -> Result<Ordered, Stop> {
+    let row = sqlx::query("select * from incident where id = $1 for update")
+        .bind(id)
+        .fetch_optional(&mut *conn)
+        .await?;
+    let Some(found) = row.as_ref().map(incident).transpose()? else { return Ok(Ordered::NotThere) };
+    if found.resolved_at.is_some() {
+        return Ok(Ordered::Over);
+    }
+    let Some(change) = handled(found.clone(), order, &by.actor, now) else {
+        return Ok(Ordered::Done { incident: Box::new(found), unchanged: true });
+    };
+    audit_log::note(conn, &order_entry(order, &found.handling, &change.incident, by, now)).await?;
+    write(conn, std::slice::from_ref(&change), now, store).await?;
+    Ok(Ordered::Done { incident: Box::new(change.incident), unchanged: false })
 }
 
 fn incident(row: &PgRow) -> Result<Incident, Error> {
@@ -208,5 +355,15 @@ fn decoded(row: &PgRow, severity: Severity) -> Result<Incident, sqlx::Error> {
         told_revision: row.try_get("told_revision")?,
         tell_due_at: row.try_get("tell_due_at")?,
         slack: channel.zip(ts).map(|(channel, ts)| SlackRef { channel, ts }),
+        handling: Handling {
+            acknowledged: who(row, "acked_at", "acked_by")?,
+            snoozed: who(row, "snoozed_at", "snoozed_by")?.zip(row.try_get("snoozed_until")?),
+        },
+        flaps: row.try_get("flaps")?,
     })
+}
+
+fn who(row: &PgRow, at: &str, by: &str) -> Result<Option<Handled>, sqlx::Error> {
+    let at: Option<DateTime<Utc>> = row.try_get(at)?;
+    Ok(at.zip(row.try_get(by)?).map(|(at, by)| Handled { at, by }))
 }

@@ -28,6 +28,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("claims", include_str!("../migrations/0011_claims.sql")),
     ("blocks", include_str!("../migrations/0012_blocks.sql")),
     ("parcels", include_str!("../migrations/0013_parcels.sql")),
+    ("incidents", include_str!("../migrations/0014_incidents.sql")),
 ];
 /// How long the connections may take to be closed.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);

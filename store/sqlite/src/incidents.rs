@@ -1,14 +1,18 @@
 //! Incidents.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::NewOutbox;
-use forebay_domain::incident::{Change, Incident, Raise, RaiseKept, Severity, SlackRef, raised, resolved};
+use forebay_domain::incident::{
+    Change, FLAPS_WITHIN, HELD_BACK, Handled, Handling, HeldBack, Incident, Order, Pace, Raise, RaiseKept,
+    Severity, SlackRef, handled, held_back, raised, resolved, rules_told, summed_up,
+};
 use forebay_schemas::events::TellIncident;
 use forebay_schemas::{Queue, Route};
-use forebay_store::{Error, Incidents, Told};
+use forebay_store::incidents::order_entry;
+use forebay_store::{By, Error, IncidentFilter, Incidents, Ordered, Told};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
@@ -16,7 +20,7 @@ use uuid::Uuid;
 use crate::error::Fault;
 use crate::rows::{Reading, json, micros, page, unreadable};
 use crate::store::Tools;
-use crate::{SqliteStore, outbox};
+use crate::{SqliteStore, audit_log, outbox};
 
 /// Raises within the transaction of what was seen.
 pub(crate) async fn raise(
@@ -29,12 +33,76 @@ pub(crate) async fn raise(
         return Ok(());
     }
     let raises = Raise::gathered(raises);
-    let mut open = open(conn, raises.iter().map(|r| r.fingerprint.as_str()).collect()).await?;
-    let changes: Vec<Change> = raises
+    let mut known = known(conn, raises.iter().map(|r| r.fingerprint.as_str()).collect(), now).await?;
+    let mut changes: Vec<Change> = raises
         .iter()
-        .map(|raise| raised(open.remove(&raise.fingerprint), raise, now, tools.ids.next(), &tools.timing))
+        .map(|raise| raised(known.remove(&raise.fingerprint), raise, now, tools.ids.next(), &tools.timing))
         .collect();
+    let held = hold_back(conn, &mut changes, now).await?;
+    if !held.is_empty() {
+        let fingerprints = held.iter().map(|held| held.summary.fingerprint.as_str()).collect();
+        let mut open = open(conn, fingerprints).await?;
+        let summary =
+            |held: &HeldBack| summed_up(open.remove(&held.summary.fingerprint), held, now, tools.ids.next());
+        changes.extend(held.iter().map(summary));
+    }
     write(conn, &changes, now, tools).await
+}
+
+/// Takes away the tellings that are too many of their rule.
+async fn hold_back(
+    conn: &mut SqliteConnection,
+    changes: &mut [Change],
+    now: DateTime<Utc>,
+) -> Result<Vec<HeldBack>, Fault> {
+    let rules = rules_told(changes);
+    if rules.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "select rule, planned from telling_pace where rule in (select value from json_each(?))",
+    )
+    .bind(json(&rules)?)
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut paces = BTreeMap::new();
+    for (rule, planned) in rows {
+        let planned: Vec<DateTime<Utc>> =
+            serde_json::from_str(&planned).map_err(|error| unreadable("telling_pace", "planned", error))?;
+        paces.insert(rule, Pace::new(planned));
+    }
+    let held = held_back(changes, &mut paces, now);
+    for (rule, pace) in &paces {
+        sqlx::query(
+            "insert into telling_pace (rule, planned) values (?, ?)
+             on conflict (rule) do update set planned = excluded.planned",
+        )
+        .bind(rule)
+        .bind(json(&pace.planned())?)
+        .execute(&mut *conn)
+        .await?;
+    }
+    Ok(held)
+}
+
+/// The open incidents of these fingerprints, and for the others the last one that ended not long ago.
+async fn known(
+    conn: &mut SqliteConnection,
+    fingerprints: Vec<&str>,
+    now: DateTime<Utc>,
+) -> Result<HashMap<String, Incident>, Fault> {
+    let rows = sqlx::query(
+        "select * from incident i
+         where fingerprint in (select value from json_each(?1)) and (resolved_at is null or resolved_at > ?2)
+             and not exists (select 1 from incident later where later.fingerprint = i.fingerprint
+                 and i.resolved_at is not null
+                 and (later.resolved_at is null or (later.resolved_at, later.id) > (i.resolved_at, i.id)))",
+    )
+    .bind(json(&fingerprints)?)
+    .bind(micros(now - FLAPS_WITHIN))
+    .fetch_all(conn)
+    .await?;
+    by_fingerprint(&rows)
 }
 
 /// Resolves within the transaction of what was seen.
@@ -59,8 +127,11 @@ async fn open(
     .bind(json(&fingerprints)?)
     .fetch_all(conn)
     .await?;
-    let open = rows.iter().map(incident).map(|read| read.map(|i| (i.raise.fingerprint.clone(), i)));
-    open.collect()
+    by_fingerprint(&rows)
+}
+
+fn by_fingerprint(rows: &[SqliteRow]) -> Result<HashMap<String, Incident>, Fault> {
+    rows.iter().map(incident).map(|read| read.map(|i| (i.raise.fingerprint.clone(), i))).collect()
 }
 
 async fn write(
@@ -70,7 +141,7 @@ async fn write(
     tools: &Tools,
 ) -> Result<(), Fault> {
     let mut tellings = Vec::new();
-    for Change { incident, tell_at } in changes {
+    for Change { incident, tell_at, .. } in changes {
         upsert(conn, incident).await?;
         if let Some(due_at) = *tell_at {
             let telling = TellIncident { incident_id: incident.id, revision: incident.revision };
@@ -83,15 +154,20 @@ async fn write(
 }
 
 async fn upsert(conn: &mut SqliteConnection, incident: &Incident) -> Result<(), Fault> {
-    let Incident { id, raise, .. } = incident;
+    let Incident { id, raise, handling, .. } = incident;
+    let acked = handling.acknowledged.as_ref();
+    let snoozed = handling.snoozed.as_ref();
     sqlx::query(
         "insert into incident (id, fingerprint, rule, severity, title, impact, action, sample, count, revision,
-                               first_seen, last_seen, resolved_at, told_revision, tell_due_at)
-         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                               first_seen, last_seen, resolved_at, told_revision, tell_due_at,
+                               acked_at, acked_by, snoozed_at, snoozed_by, snoozed_until, flaps)
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          on conflict (id) do update set rule = excluded.rule, severity = excluded.severity, title = excluded.title,
              impact = excluded.impact, action = excluded.action, sample = excluded.sample, count = excluded.count,
              revision = excluded.revision, last_seen = excluded.last_seen, resolved_at = excluded.resolved_at,
-             tell_due_at = excluded.tell_due_at",
+             tell_due_at = excluded.tell_due_at, acked_at = excluded.acked_at, acked_by = excluded.acked_by,
+             snoozed_at = excluded.snoozed_at, snoozed_by = excluded.snoozed_by,
+             snoozed_until = excluded.snoozed_until, flaps = excluded.flaps",
     )
     .bind(id)
     .bind(&raise.fingerprint)
@@ -108,6 +184,12 @@ async fn upsert(conn: &mut SqliteConnection, incident: &Incident) -> Result<(), 
     .bind(incident.resolved_at.map(micros))
     .bind(incident.told_revision)
     .bind(incident.tell_due_at.map(micros))
+    .bind(acked.map(|acked| micros(acked.at)))
+    .bind(acked.map(|acked| &acked.by))
+    .bind(snoozed.map(|(snoozed, _)| micros(snoozed.at)))
+    .bind(snoozed.map(|(snoozed, _)| &snoozed.by))
+    .bind(snoozed.map(|(_, until)| micros(*until)))
+    .bind(incident.flaps)
     .execute(conn)
     .await?;
     Ok(())
@@ -118,7 +200,8 @@ async fn told(conn: &mut SqliteConnection, told: Told, now: DateTime<Utc>) -> Re
     sqlx::query(
         "update incident set told_at = ?3, told_revision = max(told_revision, ?2),
              slack_channel = coalesce(?4, slack_channel), slack_ts = coalesce(?5, slack_ts),
-             tell_due_at = case when tell_due_at > ?3 then tell_due_at end
+             tell_due_at = case when tell_due_at > ?3 then tell_due_at end,
+             resolved_at = case when rule = ?6 then coalesce(resolved_at, ?3) else resolved_at end
          where id = ?1",
     )
     .bind(told.incident_id)
@@ -126,6 +209,7 @@ async fn told(conn: &mut SqliteConnection, told: Told, now: DateTime<Utc>) -> Re
     .bind(micros(now))
     .bind(channel)
     .bind(ts)
+    .bind(HELD_BACK)
     .execute(conn)
     .await?;
     Ok(())
@@ -169,6 +253,63 @@ impl Incidents for SqliteStore {
         .map_err(Fault::from)?;
         Ok(rows.iter().map(incident).collect::<Result<_, _>>()?)
     }
+
+    async fn list_incidents(
+        &self,
+        filter: &IncidentFilter,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<Incident>, Error> {
+        let rows = sqlx::query(
+            "select * from incident
+             where (?1 is null or (first_seen, id) < (select first_seen, id from incident where id = ?1))
+               and (?2 is null or (resolved_at is null) = ?2) and (?3 is null or rule = ?3)
+             order by first_seen desc, id desc limit ?4",
+        )
+        .bind(after)
+        .bind(filter.open)
+        .bind(&filter.rule)
+        .bind(page(limit))
+        .fetch_all(self.db.read())
+        .await
+        .map_err(Fault::from)?;
+        Ok(rows.iter().map(incident).collect::<Result<_, _>>()?)
+    }
+
+    async fn order_incident(
+        &self,
+        id: Uuid,
+        order: Order,
+        by: &By,
+        now: DateTime<Utc>,
+    ) -> Result<Ordered, Error> {
+        let (by, tools) = (by.clone(), self.tools());
+        self.write_and_wake(move |conn| {
+            Box::pin(async move { ordered(conn, id, order, &by, now, &tools).await })
+        })
+        .await
+    }
+}
+
+async fn ordered(
+    conn: &mut SqliteConnection,
+    id: Uuid,
+    order: Order,
+    by: &By,
+    now: DateTime<Utc>,
+    tools: &Tools,
+) -> Result<Ordered, Fault> {
+    let row = sqlx::query("select * from incident where id = ?").bind(id).fetch_optional(&mut *conn).await?;
+    let Some(found) = row.as_ref().map(incident).transpose()? else { return Ok(Ordered::NotThere) };
+    if found.resolved_at.is_some() {
+        return Ok(Ordered::Over);
+    }
+    let Some(change) = handled(found.clone(), order, &by.actor, now) else {
+        return Ok(Ordered::Done { incident: Box::new(found), unchanged: true });
+    };
+    audit_log::note(conn, &order_entry(order, &found.handling, &change.incident, by, now)).await?;
+    write(conn, std::slice::from_ref(&change), now, tools).await?;
+    Ok(Ordered::Done { incident: Box::new(change.incident), unchanged: false })
 }
 
 fn incident(row: &SqliteRow) -> Result<Incident, Fault> {
@@ -196,5 +337,15 @@ fn incident(row: &SqliteRow) -> Result<Incident, Fault> {
         told_revision: row.get("told_revision")?,
         tell_due_at: row.instant_if_any("tell_due_at")?,
         slack: channel.zip(ts).map(|(channel, ts)| SlackRef { channel, ts }),
+        handling: Handling {
+            acknowledged: who(&row, "acked_at", "acked_by")?,
+            snoozed: who(&row, "snoozed_at", "snoozed_by")?.zip(row.instant_if_any("snoozed_until")?),
+        },
+        flaps: row.get("flaps")?,
     })
+}
+
+fn who(row: &Reading<'_>, at: &'static str, by: &'static str) -> Result<Option<Handled>, Fault> {
+    let by: Option<String> = row.get(by)?;
+    Ok(row.instant_if_any(at)?.zip(by).map(|(at, by)| Handled { at, by }))
 }

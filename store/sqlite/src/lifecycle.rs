@@ -26,6 +26,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("claims", include_str!("../migrations/0011_claims.sql")),
     ("blocks", include_str!("../migrations/0012_blocks.sql")),
     ("parcels", include_str!("../migrations/0013_parcels.sql")),
+    ("incidents", include_str!("../migrations/0014_incidents.sql")),
 ];
 
 #[async_trait]

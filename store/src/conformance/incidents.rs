@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use forebay_domain::incident::{Incident, Raise, Severity, SlackRef};
+use forebay_domain::incident::{Incident, Order, Raise, Severity, SlackRef};
 use forebay_schemas::events::TellIncident;
 
 use super::returns::{nobody, said};
 use super::{Harness, drain, later, now};
-use crate::{OutboxRow, Store, Told};
+use crate::{By, IncidentFilter, Ordered, OutboxRow, Store, Told};
 
 /// After this the first telling of an incident is due.
 const GROUP_WAIT_S: u64 = 30;
@@ -197,4 +197,139 @@ pub async fn odd_text_of_a_raise_is_kept(harness: &dyn Harness) {
     store.raise(vec![odd], now()).await.unwrap();
     let sample = the_open_one(store.as_ref()).await.raise.sample;
     assert!(sample.ends_with("at 'x' 🎁"), "{sample:?}");
+}
+
+fn by(n: u128) -> By {
+    By { id: uuid::Uuid::from_u128(n), actor: "ops".into(), reason: "on it".into() }
+}
+
+fn done(ordered: Ordered) -> Incident {
+    match ordered {
+        Ordered::Done { incident, unchanged: false } => *incident,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub async fn who_takes_an_incident_on_is_kept_told_and_audited(harness: &dyn Harness) {
+    let store = harness.store().await;
+    store.raise(warning(), now()).await.unwrap();
+    let open = the_open_one(store.as_ref()).await;
+    drain(store.as_ref(), later(GROUP_WAIT_S)).await;
+    store.told(told(&open, 1, Some("1.1")), later(GROUP_WAIT_S)).await.unwrap();
+    let acked = done(store.order_incident(open.id, Order::Acknowledge, &by(1), later(60)).await.unwrap());
+    assert_eq!(the_open_one(store.as_ref()).await, acked);
+    let who = acked.handling.acknowledged.clone().unwrap();
+    assert_eq!((who.at, who.by.as_str()), (later(60), "ops"));
+    let due = tellings(store.as_ref(), later(60)).await;
+    assert_eq!(due, [TellIncident { incident_id: open.id, revision: 2 }]);
+    store.told(told(&open, 2, None), later(60)).await.unwrap();
+    let again = store.order_incident(open.id, Order::Acknowledge, &by(2), later(70)).await.unwrap();
+    assert!(matches!(again, Ordered::Done { unchanged: true, .. }), "{again:?}");
+    store.raise(warning(), later(1_000)).await.unwrap();
+    assert_eq!(tellings(store.as_ref(), later(10_000)).await, []);
+    store.raise(vec![raise("stock/mug", Severity::Critical)], later(2_000)).await.unwrap();
+    assert_eq!(tellings(store.as_ref(), later(2_000)).await.len(), 1, "it got worse");
+    assert_eq!(the_open_one(store.as_ref()).await.handling.acknowledged, None);
+    let entries = store.audit_log(None, 10).await.unwrap();
+    let told: Vec<_> = entries.iter().map(|e| (e.action.as_str(), e.subject.clone())).collect();
+    assert_eq!(told, [("incidents.ack", open.id.to_string())]);
+    store.resolve(&["stock/mug".to_owned()], later(3_000)).await.unwrap();
+    let over = store.order_incident(open.id, Order::Acknowledge, &by(3), later(3_001)).await.unwrap();
+    assert_eq!(over, Ordered::Over);
+    let nobodys = store.order_incident(nobody(), Order::Acknowledge, &by(4), later(3_001)).await.unwrap();
+    assert_eq!(nobodys, Ordered::NotThere);
+}
+
+pub async fn a_snoozed_incident_is_told_at_the_end_of_the_silence(harness: &dyn Harness) {
+    let store = harness.store().await;
+    store.raise(warning(), now()).await.unwrap();
+    let open = the_open_one(store.as_ref()).await;
+    drain(store.as_ref(), later(GROUP_WAIT_S)).await;
+    store.told(told(&open, 1, None), later(GROUP_WAIT_S)).await.unwrap();
+    let order = Order::Snooze { until: later(7_200) };
+    let snoozed = done(store.order_incident(open.id, order, &by(1), later(60)).await.unwrap());
+    assert_eq!(the_open_one(store.as_ref()).await, snoozed);
+    assert_eq!(snoozed.handling.snoozed.map(|(_, until)| until), Some(later(7_200)));
+    store.raise(warning(), later(600)).await.unwrap();
+    store.resolve(&["stock/mug".to_owned()], later(700)).await.unwrap();
+    assert_eq!(tellings(store.as_ref(), later(7_199)).await, []);
+    let due = tellings(store.as_ref(), later(7_200)).await;
+    assert!(due.iter().any(|told| told.revision == 4), "its end is told: {due:?}");
+}
+
+pub async fn incidents_are_listed_page_by_page_open_or_over(harness: &dyn Harness) {
+    let store = harness.store().await;
+    for n in 0..5u64 {
+        store.raise(vec![raise(&format!("f-{n}"), Severity::Info)], later(n)).await.unwrap();
+    }
+    store.resolve(&["f-1".to_owned(), "f-3".to_owned()], later(9)).await.unwrap();
+    let open = |open| IncidentFilter { open, rule: Some("stock_low".into()) };
+    let mut seen = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.list_incidents(&open(None), after, 2).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.id);
+        seen.extend(page.into_iter().map(|i| i.raise.fingerprint));
+    }
+    assert_eq!(seen, ["f-4", "f-3", "f-2", "f-1", "f-0"]);
+    let of = async |filter: IncidentFilter| {
+        let found = store.list_incidents(&filter, None, 10).await.unwrap();
+        found.into_iter().map(|i| i.raise.fingerprint).collect::<Vec<_>>()
+    };
+    assert_eq!(of(open(Some(true))).await, ["f-4", "f-2", "f-0"]);
+    assert_eq!(of(open(Some(false))).await, ["f-3", "f-1"]);
+    let other = IncidentFilter { rule: Some("dead_letters".into()), ..IncidentFilter::default() };
+    assert!(of(other).await.is_empty());
+}
+
+pub async fn what_comes_and_goes_stays_one_incident(harness: &dyn Harness) {
+    let store = harness.store().await;
+    for n in 0..6u64 {
+        store.raise(warning(), later(n * 600)).await.unwrap();
+        store.resolve(&["stock/mug".to_owned()], later(n * 600 + 60)).await.unwrap();
+    }
+    assert_eq!(
+        store.tally().await.unwrap().incidents,
+        3,
+        "the third time that it came back, it stayed the same"
+    );
+    store.raise(warning(), later(3_600)).await.unwrap();
+    let open = the_open_one(store.as_ref()).await;
+    assert_eq!((open.flaps, open.is_flapping(), open.raise.count), (6, true, 5));
+    store.resolve(&["stock/mug".to_owned()], later(3_700)).await.unwrap();
+    store.raise(warning(), later(3_700 + 3_600)).await.unwrap();
+    let new = the_open_one(store.as_ref()).await;
+    assert_eq!((new.flaps, new.raise.count), (0, 1), "it had stayed away for an hour");
+}
+
+pub async fn of_one_rule_five_are_told_and_then_one_summary_counts_the_rest(harness: &dyn Harness) {
+    let store = harness.store().await;
+    let workers: Vec<_> = (0..4)
+        .map(|worker| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                for n in 0..5 {
+                    let raises = vec![raise(&format!("{worker}-{n}"), Severity::Warning)];
+                    store.raise(raises, now()).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for worker in workers {
+        worker.await.unwrap();
+    }
+    assert_eq!(tellings(store.as_ref(), later(900)).await.len(), 5, "over all workers");
+    let due = tellings(store.as_ref(), later(930)).await;
+    assert_eq!(due.len(), 1, "one summary");
+    let summary = store.incident(due[0].incident_id).await.unwrap().unwrap();
+    assert_eq!((summary.raise.rule.as_str(), summary.raise.count), ("alerts_held_back", 15));
+    assert_eq!(summary.raise.severity, Severity::Warning);
+    assert!(summary.raise.action.ends_with("alert list --rule stock_low"), "{}", summary.raise.action);
+    assert_eq!(store.open_incidents(50).await.unwrap().len(), 21, "each is kept");
+    store.told(told(&summary, summary.revision, None), later(930)).await.unwrap();
+    let summary = store.incident(summary.id).await.unwrap().unwrap();
+    assert_eq!(summary.resolved_at, Some(later(930)), "a summary is over when it was told");
+    store.raise(vec![raise("later", Severity::Warning)], later(940)).await.unwrap();
+    assert_eq!(tellings(store.as_ref(), later(970)).await.len(), 1, "there is room again");
 }

@@ -159,6 +159,11 @@ macro_rules! store_conformance_tests {
                 a_resolved_incident_is_told_only_to_those_who_heard_of_it,
                 what_comes_back_is_a_new_incident,
                 open_incidents_come_newest_first,
+                who_takes_an_incident_on_is_kept_told_and_audited,
+                a_snoozed_incident_is_told_at_the_end_of_the_silence,
+                incidents_are_listed_page_by_page_open_or_over,
+                what_comes_and_goes_stays_one_incident,
+                of_one_rule_five_are_told_and_then_one_summary_counts_the_rest,
                 odd_text_of_a_raise_is_kept,
             ]
             lifecycle: [

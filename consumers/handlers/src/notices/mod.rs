@@ -67,7 +67,9 @@ impl Notices {
             return Ok(Outcome::Duplicate);
         }
         let phase = Phase::of(&incident);
-        if phase == Phase::Quiet {
+        // Somebody wanted silence after this was planned; another one is planned for the silence's end.
+        let silent = incident.handling.silent_until(self.clock.now()).is_some();
+        if silent || phase == Phase::Quiet {
             return Ok(Outcome::Done);
         }
         match self.send(&incident, phase).await {

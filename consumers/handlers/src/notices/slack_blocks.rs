@@ -1,64 +1,122 @@
 //! A notice as a Slack message: Block Kit within every limit.
 //!
 //! Limits (Slack's reference for blocks): header 150 characters, section text 3,000, fields 10 of 2,000 each, context
-//! element 2,000. The undocumented limit for all text together lies above 11,000 characters; these stay below 8,000.
+//! element 2,000. The undocumented limit for all text together lies above 11,000 characters; these stay below 8,000,
+//! and below 15 blocks.
 
+use chrono::{DateTime, Utc};
 use forebay_domain::incident::Incident;
 use forebay_outbound::SlackMessage;
 use serde_json::{Value, json};
 
 use super::wording::{Phase, Wording};
 
-const HEADER_CHARS: usize = 150;
-const PART_CHARS: usize = 600;
+/// More is not read in a list of messages.
+const HEADER_CHARS: usize = 80;
+const TEXT_CHARS: usize = 1_000;
+const TITLE_CHARS: usize = 300;
+const IMPACT_CHARS: usize = 700;
 const ACTION_CHARS: usize = 500;
+const SAMPLE_CHARS: usize = 300;
+const FIELDS_MAX: usize = 8;
+const FIELD_CHARS: usize = 150;
+const CONTEXT_CHARS: usize = 300;
 
 pub(super) fn message(incident: &Incident, phase: Phase, wording: &Wording) -> SlackMessage {
     let raise = &incident.raise;
+    let headline = cut(&wording.headline(incident, phase), HEADER_CHARS);
     let mut blocks = vec![json!({
-        "type": "header",
-        "text": { "type": "plain_text", "text": cut(&wording.headline(incident, phase), HEADER_CHARS), "emoji": true },
+        "type": "header", "text": { "type": "plain_text", "text": headline, "emoji": true },
     })];
     if phase != Phase::Resolved {
-        blocks.push(section(&format!("*So what:* {}", escaped(&raise.impact, PART_CHARS))));
-        blocks.push(section(&format!("*Now what:*\n```{}```", escaped(&raise.action, ACTION_CHARS))));
+        let mut said = format!("*What:* {}", escaped(&raise.title, TITLE_CHARS));
+        if !raise.impact.is_empty() {
+            said = format!("{said}\n*So what:* {}", escaped(&raise.impact, IMPACT_CHARS));
+        }
+        blocks.push(section(&said));
+        if !raise.action.is_empty() {
+            blocks.push(section(&format!("*Now what:*\n```{}```", escaped(&raise.action, ACTION_CHARS))));
+        }
         if !raise.sample.is_empty() {
-            blocks.push(section(&format!("*Top error:*\n```{}```", escaped(&raise.sample, 300))));
+            blocks.push(section(&format!("*Top error:*\n```{}```", escaped(&raise.sample, SAMPLE_CHARS))));
         }
     }
     let fields: Vec<Value> = wording
         .facts(incident)
         .into_iter()
-        .take(10)
-        .map(|(label, text)| json!({ "type": "mrkdwn", "text": format!("*{label}*\n{}", escaped(&text, 200)) }))
+        .take(FIELDS_MAX)
+        .map(|(label, text)| mrkdwn(&format!("*{label}*\n{}", escaped(&text, FIELD_CHARS))))
         .collect();
     blocks.push(json!({ "type": "section", "fields": fields }));
-    let context = format!("{} · incident {}", escaped(&wording.shop, 100), incident.id);
-    blocks.push(json!({ "type": "context", "elements": [{ "type": "mrkdwn", "text": context }] }));
-    SlackMessage { text: escaped(&wording.summary(incident, phase), 1_000), blocks }
+    let links = wording.links(&raise.rule);
+    if !links.is_empty() {
+        let links = links.iter().map(|(label, url)| format!("<{}|{label}>", escaped(url.as_str(), 500)));
+        blocks.push(section(&links.collect::<Vec<_>>().join(" · ")));
+    }
+    let place = format!("{} · incident {}", escaped(&wording.shop, CONTEXT_CHARS), incident.id);
+    let times = format!(
+        "In your time: first seen {}, last seen {}",
+        at_readers(incident.first_seen),
+        at_readers(incident.last_seen)
+    );
+    blocks.push(json!({ "type": "context", "elements": [mrkdwn(&place), mrkdwn(&times)] }));
+    SlackMessage { text: escaped(&wording.summary(incident, phase), TEXT_CHARS), blocks }
 }
 
 fn section(text: &str) -> Value {
-    json!({ "type": "section", "text": { "type": "mrkdwn", "text": text } })
+    json!({ "type": "section", "text": mrkdwn(text) })
 }
 
-/// Text from outside, harmless in mrkdwn: the three characters that begin mentions and links are entities, and a
-/// back quote can't close a code block.
+fn mrkdwn(text: &str) -> Value {
+    json!({ "type": "mrkdwn", "text": text })
+}
+
+/// An instant that Slack shows in the zone of whoever reads it.
+fn at_readers(at: DateTime<Utc>) -> String {
+    let fallback = at.format("%Y-%m-%d %H:%M:%S UTC");
+    format!("<!date^{}^{{date_num}} {{time_secs}}|{fallback}>", at.timestamp())
+}
+
+/// Text from outside, harmless in mrkdwn: the three characters that begin mentions and links are entities, a back
+/// quote can't close a code block, and nothing moves the text about. It has at most so many characters as it is sent.
 fn escaped(text: &str, most: usize) -> String {
-    cut(text, most).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('`', "ʼ")
+    let mut out = String::new();
+    let mut length = 0;
+    for c in text.chars() {
+        let mut one = [0; 4];
+        let safe: &str = match c {
+            '&' => "&amp;",
+            '<' => "&lt;",
+            '>' => "&gt;",
+            '`' => "ʼ",
+            '\n' => "\n",
+            c if c.is_control() => " ",
+            c => c.encode_utf8(&mut one),
+        };
+        length += safe.chars().count();
+        if length >= most {
+            out.push('…');
+            break;
+        }
+        out.push_str(safe);
+    }
+    out
 }
 
 fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
+    if text.chars().count() < most {
         return text.to_owned();
     }
-    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+    text.chars().take(most - 2).chain(['…']).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::wording::tests::{incident, wording};
     use super::*;
+    use forebay_domain::incident::Severity;
 
     #[test]
     fn text_from_outside_can_neither_mention_nor_link_nor_leave_its_code_block() {
@@ -71,35 +129,118 @@ mod tests {
     }
 
     #[test]
-    fn every_limit_holds_for_texts_of_any_length() {
-        let mut incident = incident();
-        let long = "<&>".repeat(20_000);
-        incident.raise.title = long.clone();
-        incident.raise.impact = long.clone();
-        incident.raise.action = long.clone();
-        incident.raise.sample = long;
-        for phase in [Phase::Opened, Phase::Updated, Phase::Resolved] {
-            let message = message(&incident, phase, &wording());
-            assert!(message.blocks.len() <= 10);
-            assert!(message.blocks[0]["text"]["text"].as_str().unwrap().chars().count() <= 150);
-            for block in &message.blocks[1..] {
-                let text = block["text"]["text"].as_str().unwrap_or_default();
-                assert!(text.chars().count() <= 3_000, "{}", text.len());
-            }
-            let total = serde_json::to_string(&message.blocks).unwrap().chars().count();
-            assert!(total <= 11_000, "{total} characters in all");
-        }
-    }
-
-    #[test]
     fn a_notice_says_what_so_what_and_now_what() {
         let message = message(&incident(), Phase::Opened, &wording());
         let text = serde_json::to_string(&message.blocks).unwrap();
-        for part in
-            ["🟡 [warning] schema_invalid in forebay.returns", "So what", "forebay dlq list --group ab"]
-        {
+        for part in [
+            "🟡 [warning] schema_invalid in forebay.returns",
+            "*What:*",
+            "*So what:* 3 messages",
+            "*Now what:*\\n```forebay dlq list --group ab```",
+            "*Occurrences*\\n3",
+            "<!date^1795143600^",
+            "forebay explain dead_letters",
+        ] {
             assert!(text.contains(part), "{part} is not in {text}");
         }
         assert!(message.text.contains("3× since 2026-"), "{}", message.text);
+    }
+
+    #[test]
+    fn the_runbook_and_the_dashboard_are_linked_where_they_are_known() {
+        let mut wording = wording();
+        let without = serde_json::to_string(&message(&incident(), Phase::Opened, &wording).blocks).unwrap();
+        assert!(!without.contains("|Runbook>"), "{without}");
+        wording.runbooks = Some("https://wiki.example/runbooks/".parse().unwrap());
+        wording.dashboard = Some("https://grafana.example/d/forebay?a=1&b=2".parse().unwrap());
+        let text = serde_json::to_string(&message(&incident(), Phase::Opened, &wording).blocks).unwrap();
+        assert!(text.contains("<https://wiki.example/runbooks/dead_letters.md|Runbook>"), "{text}");
+        assert!(text.contains("a=1&amp;b=2|Dashboard>"), "{text}");
+    }
+
+    /// Whatever Slack reads as markup that is not ours.
+    fn markup(text: &str) -> Option<String> {
+        let ours = ["<!date^"];
+        let rest = ours.iter().fold(text.to_owned(), |text, begin| text.replace(begin, ""));
+        rest.contains('<').then_some(rest)
+    }
+
+    fn texts(value: &Value, into: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) => {
+                if let (Some(Value::String(kind)), Some(Value::String(text))) =
+                    (fields.get("type"), fields.get("text"))
+                    && kind == "mrkdwn"
+                {
+                    into.push(text.clone());
+                }
+                fields.values().for_each(|value| texts(value, into));
+            }
+            Value::Array(items) => items.iter().for_each(|value| texts(value, into)),
+            _ => {}
+        }
+    }
+
+    fn anything() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<String>(),
+            proptest::collection::vec(
+                prop_oneof![
+                    Just("<!channel>"),
+                    Just("&"),
+                    Just("```"),
+                    Just("<https://a|b>"),
+                    Just("\"\\"),
+                    Just("\u{1b}[2J"),
+                    Just("가🎁"),
+                    Just("\n"),
+                ],
+                0..3_000
+            )
+            .prop_map(|parts| parts.concat()),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn any_incident_stays_within_every_limit_and_nothing_from_outside_is_markup(
+            title in anything(),
+            impact in anything(),
+            action in anything(),
+            sample in anything(),
+            rule in "[a-z_]{1,200}",
+            count in any::<i64>(),
+            severity in prop_oneof![Just(Severity::Info), Just(Severity::Warning), Just(Severity::Critical)],
+            phase in prop_oneof![Just(Phase::Opened), Just(Phase::Updated), Just(Phase::Resolved)],
+            flaps in 0i64..1_000,
+        ) {
+            let mut incident = incident();
+            incident.flaps = flaps;
+            incident.resolved_at = (phase == Phase::Resolved).then_some(incident.last_seen);
+            let raise = &mut incident.raise;
+            (raise.title, raise.impact, raise.action, raise.sample) = (title, impact, action, sample);
+            (raise.rule, raise.count, raise.severity) = (rule, count, severity);
+            let message = message(&incident, phase, &wording());
+            prop_assert!(message.blocks.len() <= 15);
+            prop_assert!(!message.text.is_empty() && message.text.chars().count() <= TEXT_CHARS);
+            prop_assert_eq!(markup(&message.text), None);
+            let header = message.blocks[0]["text"]["text"].as_str().unwrap();
+            prop_assert!(header.chars().count() < 80, "{}", header);
+            for block in &message.blocks {
+                if let Some(fields) = block["fields"].as_array() {
+                    prop_assert!((1..=10).contains(&fields.len()));
+                }
+            }
+            let mut all = Vec::new();
+            message.blocks.iter().for_each(|block| texts(block, &mut all));
+            for text in all {
+                prop_assert!((1..=2_000).contains(&text.chars().count()));
+                prop_assert_eq!(markup(&text), None);
+                prop_assert!(text.matches("```").count() % 2 == 0);
+            }
+            let total = serde_json::to_string(&message.blocks).unwrap().chars().count();
+            prop_assert!(total <= 8_000, "{} characters in all", total);
+        }
     }
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use forebay_domain::incident::{Incident, Severity, is_report};
+use url::Url;
 
 /// The parts of the words that depend on the installation.
 #[derive(Debug, Clone)]
@@ -11,6 +12,10 @@ pub struct Wording {
     pub shop: String,
     /// The zone in which times are told.
     pub tz: Tz,
+    /// The folder of the runbooks, with the slash, where people can open it.
+    pub runbooks: Option<Url>,
+    /// The dashboard to open first.
+    pub dashboard: Option<Url>,
 }
 
 /// What a notice tells of.
@@ -33,9 +38,15 @@ impl Phase {
         match (incident.resolved_at, incident.told_at) {
             // A report is over as soon as it is written, and told once all the same.
             (_, told) if is_report(&incident.raise.rule) => {
-                if told.is_none() { Self::Opened } else { Self::Quiet }
+                if told.is_none() {
+                    Self::Opened
+                } else {
+                    Self::Quiet
+                }
             }
             (Some(_), None) => Self::Quiet,
+            // Its end was told by an earlier message.
+            (Some(_), Some(_)) if incident.told_revision >= incident.revision => Self::Quiet,
             (Some(_), Some(_)) => Self::Resolved,
             (None, None) => Self::Opened,
             (None, Some(_)) => Self::Updated,
@@ -53,7 +64,8 @@ impl Wording {
             (_, Severity::Info) => ("🔵", "info"),
         };
         let title: String = incident.raise.title.chars().take(110).collect();
-        format!("{sign} [{word}] {title}")
+        let flapping = if incident.is_flapping() { "flapping: " } else { "" };
+        format!("{sign} [{word}] {flapping}{title}")
     }
 
     /// The one line that stands for the whole notice: notification, screen reader, mail subject.
@@ -62,28 +74,69 @@ impl Wording {
         let headline = self.headline(incident, phase);
         match phase {
             Phase::Resolved => format!("{headline} · {} · after {}", self.shop, duration(incident)),
-            _ => format!("{headline} · {} · {}× since {since}", self.shop, incident.raise.count),
+            _ => {
+                let handled = self.handled(incident).map(|text| format!(" · {text}")).unwrap_or_default();
+                format!("{headline} · {} · {}× since {since}{handled}", self.shop, incident.raise.count)
+            }
         }
     }
 
     /// What people read besides: label and text.
     pub(super) fn facts(&self, incident: &Incident) -> Vec<(&'static str, String)> {
         let mut facts = vec![
-            ("Occurrences", incident.raise.count.to_string()),
+            ("Occurrences", occurrences(incident)),
             ("Rule", incident.raise.rule.clone()),
             ("Runbook", runbook(&incident.raise.rule)),
             ("First seen", self.time(incident.first_seen)),
             ("Last seen", self.time(incident.last_seen)),
         ];
+        facts.extend(self.handled(incident).map(|text| ("Handled", text)));
+        if incident.is_flapping() {
+            facts.push(("Flapping", format!("came back {} times, each within an hour", incident.flaps)));
+        }
         if incident.resolved_at.is_some() && !is_report(&incident.raise.rule) {
             facts.push(("Lasted", duration(incident)));
         }
         facts
     }
 
+    /// Who took it on, or wanted silence until when, in words.
+    fn handled(&self, incident: &Incident) -> Option<String> {
+        let clock = |at: DateTime<Utc>| at.with_timezone(&self.tz).format("%H:%M").to_string();
+        let acknowledged = incident.handling.acknowledged.as_ref();
+        let acknowledged =
+            acknowledged.map(|acked| format!("acknowledged by {}, {}", acked.by, clock(acked.at)));
+        let snoozed = incident.handling.snoozed.as_ref();
+        let snoozed =
+            snoozed.map(|(who, until)| format!("snoozed by {} until {}", who.by, self.time(*until)));
+        let parts: Vec<String> = [acknowledged, snoozed].into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
+
+    /// What people can open: label and address.
+    pub(super) fn links(&self, rule: &str) -> Vec<(&'static str, Url)> {
+        let runbook = self.runbooks.as_ref().and_then(|folder| folder.join(&format!("{rule}.md")).ok());
+        let dashboard = self.dashboard.clone();
+        [runbook.map(|url| ("Runbook", url)), dashboard.map(|url| ("Dashboard", url))]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
     fn time(&self, at: DateTime<Utc>) -> String {
         at.with_timezone(&self.tz).format("%Y-%m-%d %H:%M:%S %Z").to_string()
     }
+}
+
+/// How many there were, and how fast they come.
+fn occurrences(incident: &Incident) -> String {
+    let count = incident.raise.count;
+    let seconds = (incident.last_seen - incident.first_seen).num_seconds();
+    if seconds < 60 || count < 2 {
+        return count.to_string();
+    }
+    let hourly = (count as f64 * 3_600.0 / seconds as f64).round();
+    format!("{count}, about {hourly} an hour")
 }
 
 /// Where more is written of a rule, for those with the sources and for those with the binary alone.
@@ -104,7 +157,7 @@ fn duration(incident: &Incident) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use forebay_domain::incident::RaiseKept;
+    use forebay_domain::incident::{Handled, Handling, RaiseKept};
 
     pub(in crate::notices) fn incident() -> Incident {
         let at = |s: i64| DateTime::from_timestamp(1_795_143_600 + s, 0).unwrap();
@@ -128,11 +181,13 @@ pub(super) mod tests {
             told_revision: 0,
             tell_due_at: None,
             slack: None,
+            handling: Handling::default(),
+            flaps: 0,
         }
     }
 
     pub(in crate::notices) fn wording() -> Wording {
-        Wording { shop: "main".into(), tz: chrono_tz::Asia::Seoul }
+        Wording { shop: "main".into(), tz: chrono_tz::Asia::Seoul, runbooks: None, dashboard: None }
     }
 
     #[test]
@@ -147,6 +202,16 @@ pub(super) mod tests {
         let facts = wording().facts(&incident());
         let told = "docs/runbooks/dead_letters.md (forebay explain dead_letters)";
         assert!(facts.contains(&("Runbook", told.to_owned())), "{facts:?}");
+    }
+
+    #[test]
+    fn a_notice_says_who_took_it_on() {
+        let mut incident = incident();
+        let at = incident.last_seen;
+        incident.handling.acknowledged = Some(Handled { at, by: "ops".into() });
+        let told = wording().summary(&incident, Phase::Updated);
+        let clock = at.with_timezone(&wording().tz).format("%H:%M");
+        assert!(told.ends_with(&format!("acknowledged by ops, {clock}")), "{told}");
     }
 
     #[test]

@@ -1,10 +1,21 @@
-//! Incidents: opened, updated, resolved; told in time and not too often.
+//! Incidents: opened, updated, resolved; told in time and not too often; acknowledged and snoozed by people.
+
+mod handling;
+mod pace;
+mod rules;
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+pub use self::handling::{Handled, Handling, Order, handled, repeat_due};
+pub use self::pace::{
+    HELD_BACK, HeldBack, Pace, TELLINGS_MAX, TELLINGS_WITHIN, held_back, rules_told, summed_up,
+};
+
+pub use self::rules::{RULES, RuleOf};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -80,7 +91,24 @@ pub struct Incident {
     pub tell_due_at: Option<DateTime<Utc>>,
     /// The Slack message that is updated in place: channel and time stamp.
     pub slack: Option<SlackRef>,
+    /// What people did about it.
+    pub handling: Handling,
+    /// How often it has come back within [`FLAPS_WITHIN`] of its end.
+    pub flaps: i64,
 }
+
+impl Incident {
+    /// Whether it comes and goes: then it stays one incident.
+    #[must_use]
+    pub fn is_flapping(&self) -> bool {
+        self.flaps >= FLAPPING_FROM
+    }
+}
+
+/// What comes back so often …
+pub const FLAPPING_FROM: i64 = 3;
+/// … each time so soon after its end is flapping.
+pub const FLAPS_WITHIN: TimeDelta = TimeDelta::hours(1);
 
 /// What of the raises is kept: as [`Raise`], with owned words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,7 +139,7 @@ pub const STOCK_DIGEST: &str = "stock_digest";
 /// A report is told once and is over with that: it is neither updated, nor repeated, nor resolved by anybody.
 #[must_use]
 pub fn is_report(rule: &str) -> bool {
-    rule == STOCK_DIGEST
+    rule == STOCK_DIGEST || rule == HELD_BACK
 }
 
 /// When people are told.
@@ -143,20 +171,26 @@ pub struct Change {
     pub incident: Incident,
     /// Send a telling at this time; it is also in `incident.tell_due_at`.
     pub tell_at: Option<DateTime<Utc>>,
+    /// The telling counts among those of its rule, of which there are not to be too many. What people know of may
+    /// always get worse and end.
+    pub counts: bool,
 }
 
-/// Applies a raise to the open incident of its fingerprint, or opens one.
+/// Applies a raise to the open incident of its fingerprint, or to the last one that is over when it flaps, or opens
+/// one.
 #[must_use]
 pub fn raised(
-    open: Option<Incident>,
+    known: Option<Incident>,
     raise: &Raise,
     now: DateTime<Utc>,
     new_id: Uuid,
     timing: &Timing,
 ) -> Change {
+    let (open, flaps) = came_back(known, raise, now);
     let Some(mut incident) = open else {
         let tell_at = now + timing.group_wait;
-        return Change { incident: opened(raise, now, new_id, tell_at), tell_at: Some(tell_at) };
+        let incident = Incident { flaps, ..opened(raise, now, new_id, tell_at) };
+        return Change { incident, tell_at: Some(tell_at), counts: !is_report(raise.rule) };
     };
     let worse = raise.severity > incident.raise.severity;
     incident.raise = RaiseKept {
@@ -166,9 +200,15 @@ pub fn raised(
     };
     incident.last_seen = now;
     incident.revision += 1;
+    if worse {
+        // Who took it on, or wanted to hear no more of it, knew of something less bad.
+        incident.handling = Handling::default();
+    } else if incident.handling.is_acknowledged() {
+        return Change { incident, tell_at: None, counts: false };
+    }
     let settled =
         incident.told_at.map_or(incident.first_seen + timing.group_wait, |told| told + timing.update_every);
-    let wanted = if worse { now } else { settled.max(now) };
+    let wanted = if worse { now } else { incident.handling.heard_at(settled.max(now)) };
     // A telling that is already on its way tells the state of its own moment, which includes this one.
     let tell_at = match incident.tell_due_at {
         Some(due) if due <= wanted => None,
@@ -177,17 +217,32 @@ pub fn raised(
     if tell_at.is_some() {
         incident.tell_due_at = tell_at;
     }
-    Change { incident, tell_at }
+    let counts = !(worse && incident.told_at.is_some());
+    Change { incident, tell_at, counts }
 }
 
-/// Resolves an open incident. One that nobody was told of, and is not about to be, ends in silence.
+/// The incident that a raise goes into, and for a new one how often it has come back.
+fn came_back(known: Option<Incident>, raise: &Raise, now: DateTime<Utc>) -> (Option<Incident>, i64) {
+    let Some(known) = known else { return (None, 0) };
+    let Some(ended) = known.resolved_at else { return (Some(known), 0) };
+    if is_report(raise.rule) || ended + FLAPS_WITHIN <= now {
+        return (None, 0);
+    }
+    let again =
+        Incident { flaps: known.flaps + 1, resolved_at: None, handling: Handling::default(), ..known };
+    if again.is_flapping() { (Some(again), 0) } else { (None, again.flaps) }
+}
+
+/// Resolves an open incident. One that nobody was told of, and is not about to be, ends in silence. The end of one
+/// that flaps is told when it stayed away.
 #[must_use]
 pub fn resolved(mut incident: Incident, now: DateTime<Utc>) -> Change {
     incident.resolved_at = Some(now);
     incident.revision += 1;
-    let tell_at = incident.told_at.map(|_| now);
+    let end = if incident.is_flapping() { now + FLAPS_WITHIN } else { now };
+    let tell_at = incident.told_at.map(|_| incident.handling.heard_at(end));
     incident.tell_due_at = tell_at;
-    Change { incident, tell_at }
+    Change { incident, tell_at, counts: false }
 }
 
 fn opened(raise: &Raise, now: DateTime<Utc>, id: Uuid, tell_at: DateTime<Utc>) -> Incident {
@@ -197,11 +252,14 @@ fn opened(raise: &Raise, now: DateTime<Utc>, id: Uuid, tell_at: DateTime<Utc>) -
         revision: 1,
         first_seen: now,
         last_seen: now,
-        resolved_at: is_report(raise.rule).then_some(now),
+        // The summary goes on counting until it is told.
+        resolved_at: (is_report(raise.rule) && raise.rule != HELD_BACK).then_some(now),
         told_at: None,
         told_revision: 0,
         tell_due_at: Some(tell_at),
         slack: None,
+        handling: Handling::default(),
+        flaps: 0,
     }
 }
 
@@ -240,65 +298,4 @@ impl Raise {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn raise(severity: Severity) -> Raise {
-        Raise {
-            fingerprint: "stock/mug".into(),
-            rule: "stock_low",
-            severity,
-            title: "Low".into(),
-            impact: String::new(),
-            action: String::new(),
-            sample: String::new(),
-            count: 1,
-        }
-    }
-
-    fn now() -> DateTime<Utc> {
-        DateTime::from_timestamp(1_700_000_000, 0).unwrap()
-    }
-
-    #[test]
-    fn the_first_raises_are_gathered_into_one_telling() {
-        let timing = Timing::default();
-        let first = raised(None, &raise(Severity::Warning), now(), Uuid::nil(), &timing);
-        assert_eq!(first.tell_at, Some(now() + timing.group_wait));
-        let soon = now() + Duration::from_secs(3);
-        let second = raised(Some(first.incident), &raise(Severity::Warning), soon, Uuid::nil(), &timing);
-        assert_eq!((second.incident.raise.count, second.tell_at), (2, None));
-    }
-
-    #[test]
-    fn updates_keep_their_distance_unless_it_gets_worse() {
-        let timing = Timing::default();
-        let mut incident = raised(None, &raise(Severity::Warning), now(), Uuid::nil(), &timing).incident;
-        incident.told_at = Some(now());
-        incident.tell_due_at = None;
-        let later = now() + Duration::from_secs(10);
-        let same = raised(Some(incident.clone()), &raise(Severity::Warning), later, Uuid::nil(), &timing);
-        assert_eq!(same.tell_at, Some(now() + timing.update_every));
-        let again =
-            raised(Some(same.incident.clone()), &raise(Severity::Warning), later, Uuid::nil(), &timing);
-        assert_eq!(again.tell_at, None, "one telling is on its way already");
-        let worse = raised(Some(same.incident), &raise(Severity::Critical), later, Uuid::nil(), &timing);
-        assert_eq!(worse.tell_at, Some(later));
-    }
-
-    #[test]
-    fn a_report_is_told_and_is_over() {
-        let report = Raise { rule: STOCK_DIGEST, ..raise(Severity::Info) };
-        let Change { incident, tell_at } = raised(None, &report, now(), Uuid::nil(), &Timing::default());
-        assert_eq!(incident.resolved_at, Some(now()));
-        assert_eq!(tell_at, Some(now() + Timing::default().group_wait));
-    }
-
-    #[test]
-    fn an_incident_that_nobody_heard_of_ends_in_silence() {
-        let opened = raised(None, &raise(Severity::Info), now(), Uuid::nil(), &Timing::default()).incident;
-        assert_eq!(resolved(opened.clone(), now()).tell_at, None);
-        let told = Incident { told_at: Some(now()), ..opened };
-        assert_eq!(resolved(told, now()).tell_at, Some(now()));
-    }
-}
+mod tests;
