@@ -281,5 +281,6 @@ fn said(hindrance: Hindrance) -> &'static str {
             "It was shipped already, under another number; with \"replace\" this one takes its place"
         }
         Hindrance::Shipped => "It was shipped already: an admin can reverse it",
+        Hindrance::Erased => "Its member was erased: no parcel's number is kept of them",
     }
 }

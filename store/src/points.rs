@@ -214,6 +214,17 @@ impl BooksCheck {
         }
     }
 
+    /// What the audit log says when so many of the members are mended with whom this had found a difference.
+    #[must_use]
+    pub fn mending(&self, members: usize, by: &By, now: DateTime<Utc>) -> AuditEntry {
+        AuditEntry {
+            subject: "ledger".to_owned(),
+            count: i64::try_from(members).unwrap_or(i64::MAX),
+            before: json!(self),
+            ..AuditEntry::of(by, "ledger.mend", now)
+        }
+    }
+
     /// The incident that tells of it; none when the books agree.
     #[must_use]
     pub fn incident(&self) -> Option<Raise> {

@@ -26,4 +26,7 @@ pub trait Schedule {
     /// Fires a job for a slot: the slot's row, the outbox rows and the incidents in one transaction. `false` when
     /// the slot was fired before; then nothing is written.
     async fn fire_once(&self, firing: Firing, now: DateTime<Utc>) -> Result<bool, Error>;
+
+    /// Whether a job was fired for a slot.
+    async fn fired(&self, job: &str, slot: &str) -> Result<bool, Error>;
 }

@@ -6,6 +6,7 @@ use forebay_schemas::{CarrierCode, MemberId, ProgrammeId, RewardId, RuleId, Trac
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::erasure::is_erased;
 use crate::incident::{Raise, Severity};
 use crate::stock::Change;
 
@@ -93,6 +94,8 @@ pub enum Hindrance {
     ShippedOtherwise,
     /// It was shipped already.
     Shipped,
+    /// Its member was erased: there is nobody to ship to, and a parcel's number would lead to them.
+    Erased,
 }
 
 /// What is to be done with a claim.
@@ -118,6 +121,9 @@ impl Standing {
         let reward_id = self.live_reward()?;
         if !self.is_product {
             return Err(Hindrance::NotAProduct);
+        }
+        if is_erased(&self.member_id) {
+            return Err(Hindrance::Erased);
         }
         match (&self.shipment, self.stage) {
             (Some(before), Stage::Fulfilled) if before == shipment => return Ok(Step::Nothing),
@@ -251,6 +257,15 @@ mod tests {
         assert_eq!(standing(Stage::Rejected).ship(&number, true, now()), Err(Hindrance::Rejected));
         let points = Standing { is_product: false, ..standing(Stage::Granted) };
         assert_eq!(points.ship(&number, false, now()), Err(Hindrance::NotAProduct));
+    }
+
+    #[test]
+    fn nothing_is_shipped_to_who_was_erased() {
+        for stage in [Stage::Granted, Stage::Fulfilled] {
+            let nobody = Standing { member_id: pseudonym(Uuid::nil()).parse().unwrap(), ..standing(stage) };
+            let shipped = nobody.ship(&shipment("600000000001"), true, now());
+            assert_eq!(shipped, Err(Hindrance::Erased));
+        }
     }
 
     #[test]

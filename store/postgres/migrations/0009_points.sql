@@ -30,7 +30,10 @@ create table points_lot (
     warned_at timestamptz
 ) with (fillfactor = 85);
 create index points_lot_of_member on points_lot (member_id);
-create index points_lot_ending on points_lot (expires_at) where remaining > 0 and expires_at is not null;
+-- All that was granted on one day ends at one instant: whoever takes some of it at a time reads no more than that.
+create index points_lot_ending on points_lot (expires_at, id) where remaining > 0 and expires_at is not null;
+create index points_lot_untold on points_lot (expires_at, id)
+    where remaining > 0 and expires_at is not null and warned_at is null;
 
 -- Which transaction took how much of which lot; below 0 what a reversal put back. Append only: `granted` less these is
 -- what remains.
@@ -98,3 +101,26 @@ $$;
 
 create trigger keep_lots after insert on ledger_entry
     referencing new table as written for each statement execute function keep_lots();
+
+-- Nor does such a release know of these when it erases somebody: they follow the name in the member's row. Where it
+-- deletes the row, because there was nothing to keep, refused spendings may be there all the same.
+create function rename_points() returns trigger language plpgsql as $$
+declare
+    name text := 'forebay:erased:' || replace(gen_random_uuid()::text, '-', '');
+begin
+    if tg_op = 'UPDATE' then
+        name := new.id;
+    elsif not exists (
+        select from erased_member where hash = sha256(convert_to('forebay/erased/' || old.id, 'UTF8'))
+    ) then
+        return null;
+    end if;
+    update points_lot set member_id = name where member_id = old.id;
+    update spend set member_id = name, reference = null where member_id = old.id;
+    return null;
+end $$;
+
+create trigger rename_points after update of id on member
+    for each row when (old.id <> new.id) execute function rename_points();
+create trigger rename_points_of_nobody after delete on member
+    for each row execute function rename_points();

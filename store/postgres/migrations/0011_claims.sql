@@ -59,3 +59,15 @@ create trigger append_only_but_erasure before update on stock_change
            (new.id, new.reward_id, new.kind, new.delta_total, new.delta_issued, new.total, new.remaining, new.low_at,
             new.version, new.claim_id, new.idem_key, new.actor, new.at)
     ) execute function refuse_change();
+
+-- A parcel's number leads to whom it was sent. A release that knows nothing of it may erase the member beside this one;
+-- by then the claims have the new name.
+create function forget_parcels() returns trigger language plpgsql as $$
+begin
+    update claim set carrier = null, tracking_number = null
+    where member_id = new.id and (carrier is not null or tracking_number is not null);
+    return null;
+end $$;
+
+create trigger forget_parcels after update of id on member
+    for each row when (old.id <> new.id) execute function forget_parcels();

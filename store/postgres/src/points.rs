@@ -149,6 +149,28 @@ impl PostgresStore {
     }
 }
 
+impl PostgresStore {
+    /// Looks without holding anybody up, and holds only those up whom it mends, some at a time.
+    async fn mend_all(&self, by: &By, now: DateTime<Utc>) -> Result<BooksCheck, Error> {
+        let mut read = self.begin_read().await?;
+        let found = points_check::check(&mut read).await.map_err(store_error)?;
+        let members = points_check::members_off(&mut read).await.map_err(store_error)?;
+        drop(read);
+        for batch in members.chunks(points_mend::BATCH) {
+            let by = By { id: self.ids.next(), ..by.clone() };
+            let mut tries = Tries::default();
+            loop {
+                let mut tx = self.begin().await?;
+                let done = points_mend::mend(&mut tx, batch, &found, &by, now).await;
+                if tries.end(tx, done, self.ids.as_ref()).await?.is_some() {
+                    break;
+                }
+            }
+        }
+        self.check_books().await
+    }
+}
+
 /// What became of a correction of this key before.
 async fn adjusted_before(conn: &mut PgConnection, adjustment: &Adjustment) -> Result<Option<Adjusted>, Stop> {
     let row: Option<(Uuid, String, i64, Option<i64>)> = sqlx::query_as(
@@ -318,13 +340,9 @@ impl Points for PostgresStore {
     }
 
     async fn mend_books(&self, by: &By, now: DateTime<Utc>) -> Result<BooksCheck, Error> {
-        let mut tries = Tries::default();
-        loop {
-            let mut tx = self.begin().await?;
-            let done = points_mend::mend(&mut tx, by, now).await;
-            if let Some(after) = tries.end(tx, done, self.ids.as_ref()).await? {
-                return Ok(after);
-            }
-        }
+        let (store, by) = (self.clone(), by.clone());
+        // It goes on when nobody waits for it any more.
+        let mending = tokio::spawn(async move { store.mend_all(&by, now).await });
+        mending.await.map_err(|error| Error::Unknown(error.to_string()))?
     }
 }

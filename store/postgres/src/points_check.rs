@@ -38,6 +38,16 @@ const STOCK_OFF: &str = "
         on c.reward_id = s.reward_id
     where s.issued <> coalesce(m.sum, 0) + coalesce(c.sum, 0)";
 
+/// Every member with whom something differs.
+pub(crate) async fn members_off(conn: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query(STATEMENT_TIMEOUT).execute(&mut *conn).await?;
+    let sql = format!(
+        "select member_id from ({BALANCES_OFF}) b union select member_id from ({LOTS_OFF}) l
+         union select member_id from ({USES_OFF}) u order by 1"
+    );
+    sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_all(conn).await
+}
+
 /// Counts what differs, and names some of it.
 pub(crate) async fn check(conn: &mut PgConnection) -> Result<BooksCheck, sqlx::Error> {
     sqlx::query(STATEMENT_TIMEOUT).execute(&mut *conn).await?;

@@ -70,6 +70,7 @@ pub(crate) async fn load(conn: &mut PgConnection, needs: &Needs, books: &mut Boo
             from ledger_entry e join points_lot l on l.member_id = substr(e.account, 3) and l.txn_id = e.txn_id
             join lot_use u on u.lot_id = l.id join ledger_txn x on x.id = u.txn_id and x.kind = 'expire'
             where e.txn_id = t.id and e.account like 'm:%'
+              and not exists (select from ledger_txn r where r.reverses = x.id)
          )
          from unnest($1::text[]) as n (order_id), lateral (
             select id from ledger_txn where idem_key = 'order:' || n.order_id || ':earn' offset 0
@@ -135,7 +136,8 @@ pub(crate) async fn hangs_on(
     booked.expired = sqlx::query_scalar(
         "select coalesce(sum(u.amount), 0)::int8
          from points_lot l join lot_use u on u.lot_id = l.id join ledger_txn x on x.id = u.txn_id and x.kind = 'expire'
-         where l.member_id = $1 and l.txn_id = $2",
+         where l.member_id = $1 and l.txn_id = $2
+           and not exists (select from ledger_txn r where r.reverses = x.id)",
     )
     .bind(booked.member_id.as_str())
     .bind(booked.id)

@@ -4,22 +4,24 @@ use chrono::{DateTime, Utc};
 use forebay_store::{BooksCheck, By};
 use sqlx::PgConnection;
 
+use crate::audit_log;
 use crate::error::Stop;
-use crate::{audit_log, points_check};
 
-/// Nobody moves points meanwhile: whoever does locks members.
-const ALONE: &str = "lock table member in exclusive mode";
+/// Members that one transaction mends; nobody moves their points meanwhile.
+pub(crate) const BATCH: usize = 200;
+const ALONE: &str = "select from member where id = any($1) order by id for update";
 
 const BALANCES: &str = "
     update member m set balance = e.sum
-    from (select account, sum(amount)::int8 as sum from ledger_entry where account like 'm:%' group by account) e
+    from (select account, sum(amount)::int8 as sum from ledger_entry
+          where account = any(select 'm:' || id from unnest($1::text[]) as n (id)) group by account) e
     where e.account = 'm:' || m.id and m.balance <> e.sum and e.sum >= 0";
 
 /// What was granted is what is left and what was taken; a lot of which neither is true never was.
 const USES: &str = "
     with used as (
         select l.id, l.remaining + coalesce((select sum(u.amount) from lot_use u where u.lot_id = l.id), 0)::int8 as granted
-        from points_lot l
+        from points_lot l where l.member_id = any($1)
     ), gone as (
         delete from points_lot l using used u
         where u.id = l.id and u.granted <= 0 and not exists (select from lot_use x where x.lot_id = l.id)
@@ -31,7 +33,8 @@ const USES: &str = "
 const MORE: &str = "
     with off as (
         select m.id, sum(l.remaining)::int8 - m.balance as more
-        from member m join points_lot l on l.member_id = m.id group by m.id, m.balance having sum(l.remaining) > m.balance
+        from member m join points_lot l on l.member_id = m.id
+        where m.id = any($1) group by m.id, m.balance having sum(l.remaining) > m.balance
     ), taken as (
         select id, granted, least(remaining, more - before)::int8 as amount
         from (select l.id, l.granted, l.remaining, off.more,
@@ -49,17 +52,22 @@ const LESS: &str = "
     insert into points_lot (id, member_id, granted, remaining, usable_from)
     select gen_random_uuid(), m.id, m.balance - coalesce(l.sum, 0), m.balance - coalesce(l.sum, 0), to_timestamp(0)
     from member m
-    left join (select member_id, sum(remaining)::int8 as sum from points_lot group by member_id) l on l.member_id = m.id
-    where m.balance > coalesce(l.sum, 0)";
+    left join (select member_id, sum(remaining)::int8 as sum from points_lot where member_id = any($1) group by member_id) l
+        on l.member_id = m.id
+    where m.id = any($1) and m.balance > coalesce(l.sum, 0)";
 
-/// Mends, notes it, and answers what still differs.
-pub(crate) async fn mend(conn: &mut PgConnection, by: &By, now: DateTime<Utc>) -> Result<BooksCheck, Stop> {
-    sqlx::query(ALONE).execute(&mut *conn).await?;
-    let before = points_check::check(conn).await?;
+/// Mends these members, of what a look over the books had found, and notes it.
+pub(crate) async fn mend(
+    conn: &mut PgConnection,
+    members: &[String],
+    found: &BooksCheck,
+    by: &By,
+    now: DateTime<Utc>,
+) -> Result<(), Stop> {
+    sqlx::query(ALONE).bind(members).execute(&mut *conn).await?;
     for sql in [BALANCES, USES, MORE, LESS] {
-        sqlx::query(sql).execute(&mut *conn).await?;
+        sqlx::query(sql).bind(members).execute(&mut *conn).await?;
     }
-    let after = points_check::check(conn).await?;
-    audit_log::note(conn, &before.mended(&after, by, now)).await?;
-    Ok(after)
+    audit_log::note(conn, &found.mending(members.len(), by, now)).await?;
+    Ok(())
 }

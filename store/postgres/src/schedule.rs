@@ -6,7 +6,7 @@ use forebay_store::{Error, Firing, Schedule};
 use sqlx::PgConnection;
 
 use crate::attempt::Tries;
-use crate::error::Stop;
+use crate::error::{Stop, store_error};
 use crate::{PostgresStore, incidents, outbox};
 
 #[async_trait]
@@ -20,6 +20,15 @@ impl Schedule for PostgresStore {
                 return Ok(fired);
             }
         }
+    }
+
+    async fn fired(&self, job: &str, slot: &str) -> Result<bool, Error> {
+        sqlx::query_scalar("select exists (select from firing where job = $1 and slot = $2)")
+            .bind(job)
+            .bind(slot)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(store_error)
     }
 }
 

@@ -60,7 +60,10 @@ create table points_lot (
     warned_at integer
 ) strict, without rowid;
 create index points_lot_of_member on points_lot (member_id);
-create index points_lot_ending on points_lot (expires_at) where remaining > 0 and expires_at is not null;
+-- All that was granted on one day ends at one instant: whoever takes some of it at a time reads no more than that.
+create index points_lot_ending on points_lot (expires_at, id) where remaining > 0 and expires_at is not null;
+create index points_lot_untold on points_lot (expires_at, id)
+    where remaining > 0 and expires_at is not null and warned_at is null;
 
 -- Which transaction took how much of which lot; below 0 what a reversal put back. Append only: `granted` less these is
 -- what remains.

@@ -69,6 +69,7 @@ pub(crate) async fn load(conn: &mut SqliteConnection, needs: &Needs, books: &mut
             from ledger_entry e join points_lot l on l.member_id = substr(e.account, 3) and l.txn_id = e.txn_id
             join lot_use u on u.lot_id = l.id join ledger_txn x on x.id = u.txn_id and x.kind = 'expire'
             where e.txn_id = t.id and e.account like 'm:%'
+              and not exists (select 1 from ledger_txn r where r.reverses = x.id)
          )
          from json_each(?) n cross join ledger_txn t on t.idem_key = 'order:' || n.value || ':earn'",
     )
@@ -91,6 +92,7 @@ pub(crate) async fn booked(conn: &mut SqliteConnection, id: Uuid) -> Result<Opti
             from points_lot l join lot_use u on u.lot_id = l.id
             join ledger_txn x on x.id = u.txn_id and x.kind = 'expire'
             where l.member_id = substr(e.account, 3) and l.txn_id = t.id
+              and not exists (select 1 from ledger_txn r where r.reverses = x.id)
          ) as expired
          from ledger_txn t join ledger_entry e on e.txn_id = t.id and e.account like 'm:%' where t.id = ?",
     )

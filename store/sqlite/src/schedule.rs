@@ -16,6 +16,16 @@ impl Schedule for SqliteStore {
         let tools = self.tools();
         self.write_and_wake(move |conn| Box::pin(async move { fire(conn, firing, now, &tools).await })).await
     }
+
+    async fn fired(&self, job: &str, slot: &str) -> Result<bool, Error> {
+        let fired = sqlx::query_scalar("select exists (select 1 from firing where job = ? and slot = ?)")
+            .bind(job)
+            .bind(slot)
+            .fetch_one(self.db.read())
+            .await
+            .map_err(Fault::from)?;
+        Ok(fired)
+    }
 }
 
 async fn fire(

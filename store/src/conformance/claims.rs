@@ -90,6 +90,18 @@ pub async fn a_granted_product_is_shipped_once_and_its_number_can_be_put_right(h
     assert_eq!(settled[0].1, Some(Answer::Refused(RejectCode::AlreadyClaimed)));
 }
 
+pub async fn nothing_is_shipped_to_a_member_who_was_erased(harness: &dyn Harness) {
+    let store = granted(harness, 5, 1).await;
+    let number = shipment("600000000001");
+    done(store.ship_claim(id(1), &number, false, &by(1, "packed"), later(5)).await.unwrap());
+    store.erase_member(&member(1), &by(2, "asked for it"), later(6)).await.unwrap();
+    for replace in [false, true] {
+        let shipped = store.ship_claim(id(1), &number, replace, &by(3, "packed"), later(7)).await.unwrap();
+        assert_eq!(shipped, ClaimChanged::Hindered(Hindrance::Erased));
+    }
+    assert_eq!(store.claim(id(1)).await.unwrap().unwrap().tracking_number, None);
+}
+
 pub async fn a_claim_that_is_taken_back_gives_its_stock_back_and_its_member_may_claim_again(
     harness: &dyn Harness,
 ) {

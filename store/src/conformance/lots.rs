@@ -214,6 +214,27 @@ pub async fn what_ended_by_itself_is_not_taken_once_more_by_a_refund(harness: &d
     assert_agrees(store.as_ref(), 1, 70).await;
 }
 
+pub async fn points_whose_end_was_taken_back_are_taken_by_a_refund(harness: &dyn Harness) {
+    let store = with_programme(harness, 10).await;
+    settle(store.as_ref(), vec![paid("o-1", Some(1), 10_000), paid("o-2", Some(2), 10_000)]).await;
+    let late = at("2026-12-05T00:00:00Z");
+    assert_eq!(store.expire_points(500, late).await.unwrap(), 2);
+    for (key, n) in [(1, 1), (2, 2)] {
+        let ended = txn(store.as_ref(), n, "expire").await;
+        let back = store.reverse_txn(ended, &by(key), late).await.unwrap();
+        assert!(matches!(back, Reversal::Done(Reversed { delta: 100, .. })), "{back:?}");
+    }
+    let refund = settle(store.as_ref(), vec![refunded("o-1", "r-1", 10_000)]).await;
+    assert_eq!(refund[0].1, Some(Answer::TakenBack(100)));
+    let earned = txn(store.as_ref(), 2, "earn").await;
+    let Reversal::Done(done) = store.reverse_txn(earned, &by(3), late).await.unwrap() else {
+        panic!("not done")
+    };
+    assert_eq!((done.delta, done.shortfall), (-100, 0));
+    assert_agrees(store.as_ref(), 1, 0).await;
+    assert_agrees(store.as_ref(), 2, 0).await;
+}
+
 pub async fn a_spending_is_taken_back_once_and_its_lots_get_what_they_had(harness: &dyn Harness) {
     let store = with_programme(harness, 30).await;
     settle(store.as_ref(), vec![paid("o-1", Some(1), 10_000), paid("o-2", Some(1), 5_000)]).await;

@@ -101,6 +101,7 @@ macro_rules! store_conformance_tests {
             ]
             claims: [
                 a_granted_product_is_shipped_once_and_its_number_can_be_put_right,
+                nothing_is_shipped_to_a_member_who_was_erased,
                 a_claim_that_is_taken_back_gives_its_stock_back_and_its_member_may_claim_again,
                 what_was_shipped_is_taken_back_only_by_who_may_and_what_is_lost_is_written_off,
                 points_of_a_claim_that_is_taken_back_are_taken_back,
@@ -190,6 +191,7 @@ macro_rules! store_conformance_tests {
                 a_member_is_told_once_of_points_that_end_soon,
                 a_refund_takes_of_its_own_order_first_and_notes_what_is_missing,
                 what_ended_by_itself_is_not_taken_once_more_by_a_refund,
+                points_whose_end_was_taken_back_are_taken_by_a_refund,
                 a_spending_is_taken_back_once_and_its_lots_get_what_they_had,
                 what_is_given_back_after_its_end_is_good_for_a_week,
                 an_earning_that_is_taken_back_is_not_taken_once_more_by_refunds,

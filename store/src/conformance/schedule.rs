@@ -43,7 +43,10 @@ pub async fn a_job_fires_once_a_slot_however_many_try(harness: &dyn Harness) {
 
 pub async fn the_next_slot_and_another_job_fire_too(harness: &dyn Harness) {
     let store = harness.store().await;
+    assert!(!store.fired(firing("").job, "2026-11-20").await.unwrap());
     assert!(store.fire_once(firing("2026-11-20"), now()).await.unwrap());
+    assert!(store.fired(firing("").job, "2026-11-20").await.unwrap());
+    assert!(!store.fired(firing("").job, "2026-11-21").await.unwrap());
     assert!(!store.fire_once(firing("2026-11-20"), later(60)).await.unwrap());
     assert!(store.fire_once(firing("2026-11-21"), later(86_400)).await.unwrap());
     let other = Firing { job: "collect", raises: Vec::new(), ..firing("2026-11-20") };

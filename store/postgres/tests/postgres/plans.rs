@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use forebay_store::conformance::dead_letters::letter;
 use forebay_store::conformance::now;
-use forebay_store::{DeadLetters as _, Lifecycle as _};
+use forebay_store::{DeadLetters as _, Lifecycle as _, Points as _};
 use sqlx::PgConnection;
 
 use crate::database::Database;
@@ -49,4 +49,51 @@ async fn a_set_of_dead_letters_is_archived_by_index_however_many_there_are() {
     // Some that are there already, too.
     archive(&database, 300..600).await;
     assert_eq!(read_in_sequence(&mut conn, 600).await, 0);
+}
+
+/// Rows that these indexes have given, once the server has counted at least so many changed rows of the lots.
+async fn given_by(conn: &mut PgConnection, indexes: &[&str], updated: i64) -> i64 {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        let (counted, given): (i64, i64) = sqlx::query_as(
+            "select (select n_tup_upd from pg_stat_user_tables where schemaname = 'forebay' and relname = 'points_lot'),
+                    (select coalesce(sum(idx_tup_read), 0)::int8 from pg_stat_user_indexes
+                     where schemaname = 'forebay' and indexrelname = any($1))",
+        )
+        .bind(indexes)
+        .fetch_one(&mut *conn)
+        .await
+        .unwrap();
+        if counted >= updated {
+            return given;
+        }
+        assert!(Instant::now() < until, "{counted} of {updated} changed lots were counted");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn lots_that_end_at_one_instant_are_told_and_taken_without_reading_them_all_each_time() {
+    const LOTS: i64 = 1_000;
+    let database = Database::new().await;
+    let mut conn = database.connect().await;
+    let off = "do $$ begin
+                   execute format('alter database %I set enable_seqscan = off', current_database());
+                   execute format('alter database %I set enable_bitmapscan = off', current_database());
+                   execute format('alter database %I set enable_sort = off', current_database());
+               end $$";
+    sqlx::query(off).execute(&mut conn).await.unwrap();
+    let lots = "with who as (select 'm-' || n as id from generate_series(1, $1) n),
+                     row as (insert into member (id, balance) select id, 5 from who)
+                insert into points_lot (id, member_id, granted, remaining, usable_from, expires_at)
+                select gen_random_uuid(), id, 5, 5, $2, $3 from who";
+    let end = now() + Duration::from_secs(3600);
+    sqlx::query(lots).bind(LOTS).bind(now()).bind(end).execute(&mut conn).await.unwrap();
+    let store = database.store();
+    while store.warn_of_expiry(end, 50, now()).await.unwrap() > 0 {}
+    while store.expire_points(50, end).await.unwrap() > 0 {}
+    store.close().await;
+    let given = given_by(&mut conn, &["points_lot_ending", "points_lot_untold"], 2 * LOTS).await;
+    // Each lot is read once for the warning and once for its end; dead versions may be met again.
+    assert!((2 * LOTS..=6 * LOTS).contains(&given), "{given} rows were read of {LOTS} lots");
 }

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use forebay_domain::programme::Programme;
 use forebay_store::conformance::lots::spend;
-use forebay_store::conformance::{check_in, claim, day, later, member, now, paid, programme, settle};
+use forebay_store::conformance::{
+    check_in, claim, day, later, member, now, paid, programme, programme_with_mugs, settle,
+};
 use forebay_store::{Attendance as _, AuditLog as _, By, Lifecycle as _, Points as _, Programmes as _};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
@@ -111,6 +113,58 @@ async fn what_a_release_without_lots_books_has_its_lots() {
     settle(&store, vec![spend(1, 1, 30)]).await;
     let check = store.check_books().await.unwrap();
     assert_eq!((check.txns, check.differences()), (4, 0), "{check:?}");
+}
+
+/// As a release erases that knows nothing of lots, spendings, parcels of claims and reasons of blocks; `end` is what it
+/// does with the member's row.
+async fn erase_by_hand(conn: &mut PgConnection, id: &str, end: &str) {
+    let hash = format!("sha256(convert_to('forebay/erased/{id}', 'UTF8'))");
+    let name = "forebay:erased:0190a7c47b1e7c3a8f00000000000001";
+    let sql = format!(
+        "begin;
+         select from shop_order where member_id = '{id}' order by id for update;
+         insert into member (id) values ('{id}') on conflict do nothing;
+         select balance, blocked from member where id = '{id}' for update;
+         insert into erased_member (hash, erased_at) values ({hash}, now()) on conflict do nothing;
+         update attendance set member_id = '{name}' where member_id = '{id}';
+         update claim set member_id = '{name}' where member_id = '{id}';
+         update shop_order set member_id = '{name}' where member_id = '{id}';
+         update ledger_entry set account = 'm:{name}' where account = 'm:{id}';
+         {end};
+         commit"
+    );
+    execute(conn, sql.replace("$name", name)).await;
+}
+
+#[tokio::test]
+async fn what_a_release_without_lots_erases_is_gone_from_lots_spendings_and_parcels() {
+    let database = Database::new().await;
+    let store = database.store();
+    store.put_programme(&programme_with_mugs(5, 0), now()).await.unwrap();
+    let set = vec![
+        check_in("a", 1, now()),
+        claim(1, 1, "one-day"),
+        paid("o-1", Some(1), 10_000),
+        spend(1, 1, 30),
+        spend(2, 9, 5),
+    ];
+    settle(&store, set).await;
+    let mut conn = database.connect().await;
+    let by_hand = "update claim set fulfilled_at = now(), carrier = 'cj', tracking_number = '600000000001';
+                   update member set blocked = true, blocked_reason = 'two accounts' where id = 'm-1'";
+    execute(&mut conn, by_hand.to_owned()).await;
+    erase_by_hand(&mut conn, "m-1", "update member set id = '$name' where id = 'm-1'").await;
+    erase_by_hand(&mut conn, "m-9", "delete from member where id = 'm-9'").await;
+    let left = "select (select count(*) from points_lot where member_id not like 'forebay:erased:%'),
+                       (select count(*) from spend where member_id not like 'forebay:erased:%' or reference is not null),
+                       (select count(*) from claim where carrier is not null or tracking_number is not null),
+                       (select count(*) from member where blocked_reason is not null)";
+    let left: (i64, i64, i64, i64) = sqlx::query_as(left).fetch_one(&mut conn).await.unwrap();
+    assert_eq!(left, (0, 0, 0, 0));
+    let kept = "select (select count(*) from points_lot), (select count(distinct member_id) from spend)";
+    let kept: (i64, i64) = sqlx::query_as(kept).fetch_one(&mut conn).await.unwrap();
+    assert_eq!(kept, (1, 2), "nothing was lost, and nobody is taken for another");
+    assert_eq!(store.check_books().await.unwrap().differences(), 0);
 }
 
 #[tokio::test]
