@@ -171,9 +171,20 @@ callers! {
     Admin { key_id } = &[Scope::Admin];
 }
 
+/// Whether it is an administrator, where others may do less.
+#[derive(Debug)]
+pub(crate) struct IsAdmin(pub(crate) bool);
+
+impl FromRequestParts<Arc<Api>> for IsAdmin {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Api>) -> Result<Self, Problem> {
+        Ok(Self(matches!(at_the_gate(parts)?, Caller::Key(principal) if principal.may(Scope::Admin))))
+    }
+}
+
 /// Acts for members: the storefront for any, a member for themselves.
 #[derive(Debug)]
-pub(crate) struct MembersActor(Option<MemberId>);
+pub(crate) struct MembersActor(Caller);
 
 impl MembersActor {
     /// A route for them.
@@ -182,11 +193,21 @@ impl MembersActor {
     /// For whom, where the body may name a member.
     pub(crate) fn member(&self, named: Option<MemberId>) -> Result<MemberId, Problem> {
         match (&self.0, named) {
-            (None, Some(named)) => Ok(named),
-            (None, None) => Err(broken("/member_id", "is missing; a storefront says for whom it acts")),
-            (Some(themselves), None) => Ok(themselves.clone()),
-            (Some(themselves), Some(named)) if *themselves == named => Ok(named),
-            (Some(_), Some(_)) => Err(not_theirs()),
+            (Caller::Key(_), Some(named)) => Ok(named),
+            (Caller::Key(_), None) => {
+                Err(broken("/member_id", "is missing; a storefront says for whom it acts"))
+            }
+            (Caller::Member(themselves), None) => Ok(themselves.clone()),
+            (Caller::Member(themselves), Some(named)) if *themselves == named => Ok(named),
+            (Caller::Member(_), Some(_)) => Err(not_theirs()),
+        }
+    }
+
+    /// Whose an `Idempotency-Key` is: one sender's keys have nothing to do with another's.
+    pub(crate) fn sender(&self) -> &str {
+        match &self.0 {
+            Caller::Key(principal) => &principal.key_id,
+            Caller::Member(member) => member.as_str(),
         }
     }
 }
@@ -194,13 +215,11 @@ impl MembersActor {
 impl FromRequestParts<Arc<Api>> for MembersActor {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Api>) -> Result<Self, Problem> {
-        match at_the_gate(parts)? {
-            Caller::Key(principal) => {
-                principal.require(Self::ACCESS.scopes.unwrap_or_default())?;
-                Ok(Self(None))
-            }
-            Caller::Member(member) => Ok(Self(Some(member.clone()))),
+        let caller = at_the_gate(parts)?;
+        if let Caller::Key(principal) = caller {
+            principal.require(Self::ACCESS.scopes.unwrap_or_default())?;
         }
+        Ok(Self(caller.clone()))
     }
 }
 

@@ -22,6 +22,9 @@ use crate::rules::need_reason;
 
 /// How long the store may take: it reads the whole ledger.
 const STORE_DEADLINE: Duration = Duration::from_secs(120);
+/// What is said of a mending that takes longer: it is not cut, only the answer is.
+const MENDS_ON: &str =
+    "The store has not answered yet, and mends on; the audit log and another check tell when it is done.";
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,7 +63,8 @@ pub(crate) async fn reverse(
 
 /// Looks over the books as the nightly check does, with the incident that follows.
 pub(crate) async fn check(State(api): State<Arc<Api>>, _: Reports) -> Result<Response, Problem> {
-    api.told(api.store.check_books()).await
+    api.told(api.store.check_books(), "The store has not answered yet; the nightly check has more time.")
+        .await
 }
 
 /// Sets what follows from the ledger to what the ledger says.
@@ -71,7 +75,7 @@ pub(crate) async fn mend(
 ) -> Result<Response, Problem> {
     need_reason(&ask.reason)?;
     let by = By { id: api.new_id(), actor: admin.key_id, reason: ask.reason };
-    api.told(api.store.mend_books(&by, api.clock.now())).await
+    api.told(api.store.mend_books(&by, api.clock.now()), MENDS_ON).await
 }
 
 impl Api {
@@ -79,6 +83,7 @@ impl Api {
     async fn told(
         &self,
         found: impl Future<Output = Result<BooksCheck, Error>>,
+        late: &'static str,
     ) -> Result<Response, Problem> {
         let Ok(_permit) = Arc::clone(&self.exports).try_acquire_owned() else {
             let detail = "Too many exports and checks are under way; try again.";
@@ -86,10 +91,7 @@ impl Api {
         };
         let found = match timeout(STORE_DEADLINE, found).await {
             Ok(found) => found.map_err(|error| problem(&error))?,
-            Err(_) => {
-                let detail = "The store has not answered yet; the nightly check has more time.";
-                return Err(Problem::new(Kind::ReducedCapacity, detail));
-            }
+            Err(_) => return Err(Problem::new(Kind::ReducedCapacity, late)),
         };
         let now = self.clock.now();
         match found.incident() {

@@ -1,6 +1,7 @@
 //! A member's points: spent, read, corrected.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -14,10 +15,11 @@ use forebay_schemas::events::SpendRequested;
 use forebay_store::{Adjusted, Adjustment, By, PointsView, SpendView};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::api::Api;
-use crate::callers::{ByMember, EventManager, MembersActor, Reader};
+use crate::callers::{ByMember, EventManager, IsAdmin, MembersActor, Reader};
 use crate::extract::{Arrived, Asked, COMMAND_BYTES, Named, Sent};
 use crate::failure::not_found;
 use crate::idempotency;
@@ -27,6 +29,10 @@ use crate::wait::{Waiting, Wish};
 
 /// Longest reference of a spending, in characters.
 const REFERENCE_CHARS: usize = 128;
+/// How long the store is waited for when it is asked whether a spending was settled before.
+const KNOWN_WITHIN: Duration = Duration::from_millis(500);
+/// Most points, more or fewer, of one correction by who is no administrator.
+const CORRECTION_MOST: i64 = 100_000;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,7 +52,7 @@ struct SpendAccepted {
 pub(crate) async fn spend(
     State(api): State<Arc<Api>>,
     Arrived(arrival): Arrived,
-    _: MembersActor,
+    actor: MembersActor,
     Named(member_id): Named<MemberId>,
     wish: Wish,
     headers: HeaderMap,
@@ -58,23 +64,46 @@ pub(crate) async fn spend(
     if ask.reference.as_ref().is_some_and(|reference| reference.chars().count() > REFERENCE_CHARS) {
         return Err(broken("/ref", format!("must be {REFERENCE_CHARS} characters at most")));
     }
-    let derived = idempotency::key(&headers)?.map(|key| named_by("spend", key, member_id.as_str()));
-    let spend_id = ask.spend_id.or(derived).unwrap_or_else(|| api.new_id());
+    // A key is its sender's own, and names one spending of each member.
+    let key = idempotency::key(&headers)?;
+    let derived = key.map(|key| named_by("spend", key, &format!("{}\n{member_id}", actor.sender())));
+    let given = ask.spend_id.or(derived);
+    let otherwise = || match ask.spend_id {
+        Some(_) => {
+            let detail = "This spend_id belongs to another spending; nothing was changed.";
+            Problem::new(Kind::Conflict, detail)
+        }
+        None => idempotency::reused(),
+    };
+    let spend_id = given.unwrap_or_else(|| api.new_id());
     let data = SpendRequested { spend_id, member_id, points: ask.points, reference: ask.reference };
+    // Without the store's answer it is accepted all the same: what was settled first under the id stands.
+    if given.is_some()
+        && let Ok(Ok(Some(before))) = timeout(KNOWN_WITHIN, api.store.spend(spend_id)).await
+        && !is_of(&before, &data)
+    {
+        return Err(otherwise());
+    }
     let event_id = api.accept(&arrival, &data).await?;
     if let Some(waiting) = wish.begin(&api)
         && let Some(spend) = settled(&api, waiting, spend_id).await
     {
-        return if spend.member_id == data.member_id.as_str() && spend.points == data.points {
+        return if is_of(&spend, &data) {
             Ok(wish.applied(Json(spend).into_response()))
         } else {
-            let detail = "This spend_id belongs to another spending; nothing was changed.";
-            Err(Problem::new(Kind::Conflict, detail))
+            Err(otherwise())
         };
     }
     let location = format!("/v1/spends/{spend_id}");
     let accepted = Json(SpendAccepted { event_id, spend_id });
     Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], accepted).into_response())
+}
+
+/// This was asked for, and nothing else.
+fn is_of(spend: &SpendView, asked: &SpendRequested) -> bool {
+    spend.member_id == asked.member_id.as_str()
+        && spend.points == asked.points
+        && spend.reference == asked.reference
 }
 
 /// The spending; none when it is not settled by the end of the wait.
@@ -138,6 +167,7 @@ pub(crate) struct AdjustAsk {
 pub(crate) async fn adjust(
     State(api): State<Arc<Api>>,
     manager: EventManager,
+    IsAdmin(admin): IsAdmin,
     Named(member_id): Named<MemberId>,
     headers: HeaderMap,
     Sent(ask): Sent<AdjustAsk, COMMAND_BYTES>,
@@ -149,6 +179,12 @@ pub(crate) async fn adjust(
     }
     if ask.delta == 0 || !(-MOST..=MOST).contains(&ask.delta) {
         return Err(broken("/delta", format!("must be -{MOST} to {MOST}, and not 0")));
+    }
+    if ask.delta.abs() > CORRECTION_MOST && !admin {
+        let detail = format!(
+            "A correction of more than {CORRECTION_MOST} points needs the scope admin; nothing was done."
+        );
+        return Err(Problem::new(Kind::InsufficientScope, detail));
     }
     // A key is its sender's own, whatever it is used for.
     let key = named_by("adjust", key, &manager.key_id);

@@ -37,7 +37,9 @@ m-4711 --programme autumn --rule five-days"
     /// How a member's points came and went, the newest first
     Ledger(LinesArgs),
     /// Corrects a member's points by hand
-    #[command(after_long_help = "  forebay member adjust m-4711 --by -5 --reason 'counted twice, see ticket 4711' --key ticket-4711")]
+    #[command(
+        after_long_help = "More than 100000 points in one correction, given or taken, need a key of the scope admin.\n\n  forebay member adjust m-4711 --by -5 --reason 'counted twice, see ticket 4711' --key ticket-4711"
+    )]
     Adjust(AdjustArgs),
     /// Prints a token with which to call the api of `forebay dev` as a member
     #[command(

@@ -59,8 +59,10 @@ resolves itself once a check finds nothing."
     },
     /// Sets what follows from the ledger, balances and lots, to what the ledger says
     #[command(
-        after_long_help = "The ledger itself is never changed. Nobody moves points meanwhile; find out first what \
-made the difference.\n\n  forebay ledger mend --reason 'a balance was changed by hand, see ticket 4711'"
+        after_long_help = "The ledger itself is never changed. Find out first what made the difference.\n\nOn PostgreSQL only \
+the members whose books differ wait meanwhile, some at a time; with the embedded store every change waits, so mend in a \
+quiet hour. Where the answer takes longer than two minutes, the mending goes on: `forebay audit` and another check tell \
+when it is done.\n\n  forebay ledger mend --reason 'a balance was changed by hand, see ticket 4711'"
     )]
     Mend {
         /// Why; it stands in the audit log

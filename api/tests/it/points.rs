@@ -24,8 +24,12 @@ fn spend(world: &World, body: &Value) -> Request {
 }
 
 async fn manage(world: &World, path: &str, key: Option<&str>, body: &Value) -> Answer {
+    manage_as(world, Scope::EventManager, path, key, body).await
+}
+
+async fn manage_as(world: &World, scope: Scope, path: &str, key: Option<&str>, body: &Value) -> Answer {
     let request = Request::new(world.address, "POST", path)
-        .header("Authorization", &world.token(Scope::EventManager))
+        .header("Authorization", &world.token(scope))
         .header("Content-Type", "application/json")
         .body(body.to_string());
     match key {
@@ -114,6 +118,42 @@ async fn points_are_corrected_once_a_key_with_a_reason_and_never_below_nothing()
         manage(&world, path, Some("ticket-3"), &wrong).await.problem(422);
     }
     assert_eq!(balance(&world).await, 60);
+}
+
+#[tokio::test]
+async fn a_large_correction_is_for_administrators() {
+    let world = world().await;
+    let path = "/v1/members/m-1/points";
+    let ask = |delta: i64| json!({ "delta": delta, "reason": "a prize" });
+    let large = |scope, delta| {
+        let (world, body) = (&world, ask(delta));
+        async move { manage_as(world, scope, path, Some("prize"), &body).await }
+    };
+    for delta in [100_001, -100_001] {
+        let refused = large(Scope::EventManager, delta).await;
+        refused.problem(403);
+        let said = refused.json()["detail"].as_str().unwrap().to_owned();
+        assert!(said.contains("100000") && said.contains("admin"), "{said}");
+    }
+    assert_eq!(balance(&world).await, 100);
+    assert_eq!(large(Scope::EventManager, 100_000).await.status, 200);
+    let done = manage_as(&world, Scope::Admin, path, Some("more"), &ask(100_001)).await;
+    assert_eq!((done.status, balance(&world).await), (200, 200_101), "{done:?}");
+}
+
+#[tokio::test]
+async fn a_key_is_one_spending_of_its_sender_and_no_other() {
+    let world = world().await;
+    world.settle_all();
+    let first = json!({ "points": 30, "ref": "cart-1" });
+    let ask = |body: &Value| spend(&world, body).header("Idempotency-Key", "cart-1");
+    let spent = ask(&first).header("Prefer", "wait=10").send().await;
+    assert_eq!(spent.status, 200, "{spent:?}");
+    for other in [json!({ "points": 31, "ref": "cart-1" }), json!({ "points": 30, "ref": "cart-2" })] {
+        ask(&other).send().await.problem(422);
+    }
+    assert_eq!(ask(&first).send().await.json()["spend_id"], spent.json()["spend_id"]);
+    assert_eq!(balance(&world).await, 70);
 }
 
 #[tokio::test]
