@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveTime, Utc};
 use chrono_tz::Tz;
 use forebay_domain::Clock;
+use forebay_domain::incident::Raise;
 use forebay_domain::points::NOTICE;
 use forebay_store::{BOOKS_DIFFER, Error, Firing, PATIENCE, Store, within};
 use forebay_telemetry::Metrics;
@@ -17,10 +18,16 @@ const BATCH: u32 = 500;
 const PAUSE: Duration = Duration::from_millis(20);
 /// How often the clock is looked at.
 const TICK: Duration = Duration::from_secs(30);
+/// The books were looked over.
+const CHECK: &str = "ledger-check";
+/// A process has begun to.
+const CHECK_BEGUN: &str = "ledger-check-begun";
 /// The hour, in the shop's zone, from which on the books are looked over.
 const CHECKED_FROM: u32 = 3;
 /// How long a look over the books may take.
 const CHECK_PATIENCE: Duration = Duration::from_secs(600);
+/// How long whoever began a look has it to itself, at most: longer than it takes. Then another begins, if none is done.
+const CHECK_LEASE: Duration = Duration::from_secs(900);
 
 /// Keeps the books.
 #[derive(Debug, Clone)]
@@ -31,11 +38,12 @@ pub struct Bookkeeper {
     tz: Tz,
 }
 
-/// What this process has done, and what it has taken on: a slot that is its own stays its own until it is done.
+/// What this process has done, and what it has taken on: a slot of ending points that is its own stays its own until it
+/// is done, and what is left of it falls to the next one.
 #[derive(Debug, Default)]
 struct Seen {
     ended: Slot,
-    checked: Slot,
+    checked: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -93,14 +101,22 @@ impl Bookkeeper {
         Ok(())
     }
 
+    /// The night's slot is fired once the books were looked over: a process that dies in it leaves it to the others.
     async fn check_books(
         &self,
-        seen: &mut Slot,
+        seen: &mut Option<String>,
         now: DateTime<Utc>,
         stop: &CancellationToken,
     ) -> Result<(), Error> {
         let Some(slot) = night(self.tz, now) else { return Ok(()) };
-        if !self.takes(seen, "ledger-check", &slot, now).await? {
+        if seen.as_ref() == Some(&slot) {
+            return Ok(());
+        }
+        if within(PATIENCE, self.store.fired(CHECK, &slot)).await? {
+            *seen = Some(slot);
+            return Ok(());
+        }
+        if !self.fire(CHECK_BEGUN, lease(now), vec![], now).await? {
             return Ok(());
         }
         let found = tokio::select! {
@@ -108,11 +124,12 @@ impl Bookkeeper {
             () = stop.cancelled() => return Ok(()),
         };
         let now = self.clock.now();
-        match found.incident() {
-            Some(raise) => within(PATIENCE, self.store.raise(vec![raise], now)).await?,
-            None => within(PATIENCE, self.store.resolve(&[BOOKS_DIFFER.to_owned()], now)).await?,
+        let raise = found.incident();
+        if raise.is_none() {
+            within(PATIENCE, self.store.resolve(&[BOOKS_DIFFER.to_owned()], now)).await?;
         }
-        seen.done = Some(slot);
+        self.fire(CHECK, slot.clone(), raise.into_iter().collect(), now).await?;
+        *seen = Some(slot);
         Ok(())
     }
 
@@ -131,12 +148,23 @@ impl Bookkeeper {
         if is(&seen.taken) {
             return Ok(true);
         }
-        let firing = Firing { job, slot: slot.to_owned(), outbox: vec![], raises: vec![] };
+        let fired = self.fire(job, slot.to_owned(), vec![], now).await?;
+        let place = if fired { &mut seen.taken } else { &mut seen.done };
+        *place = Some(slot.to_owned());
+        Ok(fired)
+    }
+
+    async fn fire(
+        &self,
+        job: &'static str,
+        slot: String,
+        raises: Vec<Raise>,
+        now: DateTime<Utc>,
+    ) -> Result<bool, Error> {
+        let firing = Firing { job, slot, outbox: vec![], raises };
         let fired = within(PATIENCE, self.store.fire_once(firing, now)).await?;
         let result = if fired { "fired" } else { "elsewhere" };
         self.metrics.schedule_firings.with_label_values(&[job, result]).inc();
-        let place = if fired { &mut seen.taken } else { &mut seen.done };
-        *place = Some(slot.to_owned());
         Ok(fired)
     }
 }
@@ -145,6 +173,12 @@ impl Bookkeeper {
 fn quarter(now: DateTime<Utc>) -> String {
     let at = now.timestamp() - now.timestamp().rem_euclid(15 * 60);
     DateTime::from_timestamp(at, 0).unwrap_or(now).format("%Y-%m-%dT%H:%MZ").to_string()
+}
+
+/// The span of time in which one process alone looks over the books.
+fn lease(now: DateTime<Utc>) -> String {
+    let length = i64::try_from(CHECK_LEASE.as_secs()).unwrap_or(i64::MAX);
+    (now.timestamp() - now.timestamp().rem_euclid(length)).to_string()
 }
 
 /// The date of the night; none before its hour.

@@ -14,14 +14,14 @@ use forebay_domain::pacing::Quota;
 use forebay_domain::programme::Programme;
 use forebay_domain::settlement::Shipment;
 use forebay_domain::{Clock, ManualClock, RandomIds};
-use forebay_schedule::{Cleaner, Figures, Jobs, JobsOptions, Keep, Planner, Tracked};
+use forebay_schedule::{Bookkeeper, Cleaner, Figures, Jobs, JobsOptions, Keep, Planner, Tracked};
 use forebay_sqlite::Db;
 use forebay_store::conformance::{
     self,
     parcels::{check, picked_up},
     returns::{adapter, register, return_id},
 };
-use forebay_store::{By, Intent, Lifecycle, Permits, Store, Wish};
+use forebay_store::{By, Firing, Intent, Lifecycle, Permits, Store, Wish};
 use forebay_store_sqlite::SqliteStore;
 use forebay_telemetry::{Health, Metrics};
 use tempfile::TempDir;
@@ -369,4 +369,40 @@ async fn incidents_and_the_business_are_counted_and_what_is_over_is_not_told_any
     scene.store.resolve(&["stock/mug".to_owned()], scene.now()).await.unwrap();
     figures.count().await;
     assert!(!scene.metrics.render().contains("stock_low"));
+}
+
+#[tokio::test]
+async fn a_look_over_the_books_that_somebody_began_and_never_ended_is_made_by_another() {
+    let scene = Scene::new().await;
+    // Half past nine in Seoul; whoever began died since.
+    let begun = scene.now().timestamp();
+    let slot = (begun - begun.rem_euclid(900)).to_string();
+    let firing = Firing { job: "ledger-check-begun", slot, outbox: vec![], raises: vec![] };
+    assert!(scene.store.fire_once(firing, scene.now()).await.unwrap());
+    let run = |stop: &CancellationToken| {
+        let (stop, tz) = (stop.clone(), chrono_tz::Asia::Seoul);
+        let keeper = Bookkeeper::new(Arc::clone(&scene.store), scene.told(), scene.metrics.clone(), tz);
+        tokio::spawn(async move { keeper.run(stop).await })
+    };
+    let asked =
+        |job: &str, result: &str| scene.metrics.schedule_firings.with_label_values(&[job, result]).get();
+    let until = Instant::now() + PATIENCE;
+    let stop = CancellationToken::new();
+    let first = run(&stop);
+    while asked("ledger-check-begun", "elsewhere") == 0 {
+        assert!(Instant::now() < until, "it was never asked for");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    stop.cancel();
+    first.await.unwrap();
+    assert!(!scene.store.fired("ledger-check", "2026-11-21").await.unwrap(), "it is somebody else's");
+    scene.clock.advance(Duration::from_secs(900));
+    let stop = CancellationToken::new();
+    let second = run(&stop);
+    while !scene.store.fired("ledger-check", "2026-11-21").await.unwrap() {
+        assert!(Instant::now() < until, "the books were never looked over");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    stop.cancel();
+    second.await.unwrap();
 }
