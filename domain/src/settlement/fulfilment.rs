@@ -222,6 +222,7 @@ pub fn unshipped_fingerprint(reward_id: &RewardId) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::erasure::pseudonym;
 
     fn now() -> DateTime<Utc> {
         DateTime::from_timestamp(1_700_000_000, 0).unwrap()
