@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use forebay_carriers::{Answered, Asked, Carrier, CarrierError, Limits, Received};
 use forebay_domain::Outcome;
 use forebay_sandbox::{
-    AFTERSHIP_KEY, CARRIER_KEY, CarrierName, FEDEX_CLIENT_ID, FEDEX_CLIENT_SECRET,
-    TRACKER_DELIVERY_CLIENT_ID, TRACKER_DELIVERY_CLIENT_SECRET,
+    AFTERSHIP_KEY, CarrierName, FEDEX_CLIENT_ID, FEDEX_CLIENT_SECRET, TRACKER_DELIVERY_CLIENT_ID,
+    TRACKER_DELIVERY_CLIENT_SECRET,
 };
 use forebay_schemas::{AdapterId, CarrierCode, TrackingNumber};
 use forebay_store::Closing;
@@ -81,19 +81,6 @@ async fn pushes_are_asked_for_once_and_only_where_somebody_can_be_called() {
         assert_eq!(due.unwrap().is_empty(), callback.is_some());
         scene.end().await;
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn codes_without_a_meaning_are_kept_with_their_count() {
-    let scene = Scene::of("sweettracker", "", CARRIER_KEY, "cj").await;
-    let parcel = number("652000000001");
-    scene.register(&parcel).await;
-    for n in 0..2 {
-        assert_eq!(scene.check(&format!("check-{n}"), 0, std::slice::from_ref(&parcel)).await, Outcome::Done);
-    }
-    let codes = scene.store.codes(&"sweettracker".parse().unwrap()).await.unwrap();
-    assert!(!codes.is_empty() && codes.iter().all(|code| code.count == 2), "{codes:?}");
-    scene.end().await;
 }
 
 /// A system that refuses every question.
