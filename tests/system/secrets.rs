@@ -87,6 +87,7 @@ fn database(fleet: &Fleet) -> String {
 }
 
 #[test]
+#[ignore = "starts every role: scripts/test --stage test -- --test system secrets:: -- --ignored"]
 fn no_secret_is_to_be_read_anywhere() {
     let fleet = Fleet::prepared();
     let settings = settings(&fleet);
