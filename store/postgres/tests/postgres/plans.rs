@@ -94,6 +94,7 @@ async fn lots_that_end_at_one_instant_are_told_and_taken_without_reading_them_al
     while store.expire_points(50, end).await.unwrap() > 0 {}
     store.close().await;
     let given = given_by(&mut conn, &["points_lot_ending", "points_lot_untold"], 2 * LOTS).await;
-    // Each lot is read once for the warning and once for its end; dead versions may be met again.
-    assert!((2 * LOTS..=6 * LOTS).contains(&given), "{given} rows were read of {LOTS} lots");
+    // Versions that are dead by now are met again; whoever read all that is left each time would read thirty times as
+    // many rows as there are lots.
+    assert!((2 * LOTS..=16 * LOTS).contains(&given), "{given} rows were read of {LOTS} lots");
 }
