@@ -43,6 +43,7 @@ pub(crate) async fn open_programme(store: &dyn Store) {
         state: ProgrammeState::Active,
         points_per_1000_minor: 0,
         points_valid_days: None,
+        active_until: None,
         rules: vec![rule],
     };
     store.put_programme(&programme, now).await.unwrap();

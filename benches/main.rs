@@ -23,7 +23,6 @@ mod settle;
 #[expect(dead_code, reason = "the tests use the rest")]
 mod fleet;
 #[path = "../tests/system/support.rs"]
-#[expect(dead_code, reason = "the tests use the rest")]
 mod support;
 
 use clap::{Parser, ValueEnum};

@@ -7,8 +7,8 @@ mod claim;
 mod dead_letters;
 mod member;
 mod plan;
-mod programme;
 mod points;
+mod programme;
 mod sandbox;
 mod steering;
 mod stock;
@@ -26,8 +26,8 @@ pub(crate) use self::claim::{ClaimCommand, ClaimsArgs, TakeBackArgs};
 pub(crate) use self::dead_letters::{DlqCommand, FilterArgs, LettersArgs, When};
 pub(crate) use self::member::{BlockArgs, EraseArgs, MemberCommand, TokenArgs, WhyArgs};
 pub(crate) use self::plan::PlanArgs;
-pub(crate) use self::programme::{ApplyArgs, ProgrammeCommand, StateArgs};
 pub(crate) use self::points::{AdjustArgs, LedgerCommand, LinesArgs, PointsArgs};
+pub(crate) use self::programme::{ApplyArgs, ProgrammeCommand, StateArgs};
 pub(crate) use self::sandbox::SandboxArgs;
 pub(crate) use self::steering::{QueueCommand, WorkerCommand};
 pub(crate) use self::stock::{AdjustStockArgs, SetStockArgs, StockCommand};
@@ -92,7 +92,9 @@ pub(crate) enum Command {
         json: bool,
     },
     /// Says what a code, an incident or an alert means, how to look into it, how to mend it, and whom to call
-    #[command(after_long_help = "  forebay explain\n  forebay explain attempts_exhausted\n  forebay explain ForebayDrainLate")]
+    #[command(
+        after_long_help = "  forebay explain\n  forebay explain attempts_exhausted\n  forebay explain ForebayDrainLate"
+    )]
     Explain {
         /// The code, or the rule of the incident or alert [default: lists all]
         name: Option<String>,

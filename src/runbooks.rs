@@ -276,6 +276,7 @@ pub(crate) mod tests {
     }
 
     /// Reads a command as the shell and then the command line do.
+    #[expect(clippy::panic_in_result_fn, reason = "these are tests: what a page may not hold ends them")]
     pub(crate) fn parse(command: &str) -> Result<Cli, clap::Error> {
         let placeholders = PLACEHOLDERS.iter().chain(&[("{WORKER}", "0190a7c4-7b1e-7c3a-8f00-000000000002")]);
         let command = placeholders.fold(command.to_owned(), |text, (name, value)| text.replace(name, value));

@@ -29,7 +29,8 @@ impl System {
             assignments.retain(|a| queues.contains(&a.queue));
         }
         let queues: Vec<Queue> = assignments.iter().map(|a| a.queue.clone()).collect();
-        let steward = self.steward(store, role, &queues);
+        let lanes = assignments.iter().map(|a| (a.queue.clone(), a.handler.shape().concurrency)).collect();
+        let steward = self.steward(store, role, &queues).measuring(lanes);
         let options = WorkerOptions {
             grace: Duration::from_secs(self.config.work.grace_s),
             ..WorkerOptions::default()

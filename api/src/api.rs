@@ -43,7 +43,15 @@ impl ApiOptions {
     #[must_use]
     pub fn new(version: &'static str) -> Self {
         let store_deadline = Duration::from_secs(5);
-        Self { version, in_flight: 128, waiting: 256, exports: 4, store_deadline, unshipped_after_days: 7, collects: true }
+        Self {
+            version,
+            in_flight: 128,
+            waiting: 256,
+            exports: 4,
+            store_deadline,
+            unshipped_after_days: 7,
+            collects: true,
+        }
     }
 }
 
@@ -92,7 +100,22 @@ impl Api {
         let carriers = Vec::new();
         let lookout = Arc::new(Lookout::alone(queues.clone(), Arc::clone(&store), Arc::clone(&clock)));
         let members = MemberTokens::none(Arc::clone(&clock));
-        Self { options, queues, lookout, carriers, numbers: as_it_is, store, keys, members, clock, waiting, exports, intake, ids, reads }
+        Self {
+            options,
+            queues,
+            lookout,
+            carriers,
+            numbers: as_it_is,
+            store,
+            keys,
+            members,
+            clock,
+            waiting,
+            exports,
+            intake,
+            ids,
+            reads,
+        }
     }
 
     /// The same, which takes only numbers that pass this rule.

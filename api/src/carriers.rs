@@ -183,10 +183,7 @@ impl Api {
 
     async fn shown(&self, system: &CarrierSystem) -> Result<Response, Problem> {
         let codes = self.ask(self.store.codes(&system.id)).await?;
-        let view = CarrierView {
-            unmapped_codes: codes,
-            ..view(system, self.system(system).await?.as_ref())
-        };
+        let view = CarrierView { unmapped_codes: codes, ..view(system, self.system(system).await?.as_ref()) };
         let etag = format!("\"{}\"", view.version);
         Ok(([(header::ETAG, etag)], Json(view)).into_response())
     }

@@ -141,7 +141,7 @@ async fn outcome(
         let days = books.days.get(&(programme_id.clone(), member_id.clone()));
         days.is_some_and(|days| days.contains(&on_date))
     };
-    let reject_code = books.not_counted(programme, member_id, on_date);
+    let reject_code = books.not_counted(programme, member_id, at);
     if reject_code.is_none() && !counts(&books) {
         // Many may wait at once: what is asked again and again is the one thing that changes.
         loop {

@@ -186,13 +186,9 @@ pub(crate) async fn ship(
 pub(crate) struct ReverseAsk {
     #[serde(default)]
     reason: String,
-    /// What it took can be given out again; otherwise it is written off.
-    #[serde(default = "yes")]
-    restock: bool,
-}
-
-fn yes() -> bool {
-    true
+    /// What it took can be given out again; otherwise it is written off. To be said of what was shipped: it may never
+    /// come back.
+    restock: Option<bool>,
 }
 
 /// Only what was not shipped.
@@ -214,18 +210,28 @@ pub(crate) async fn reverse(
     Sent(ask): Sent<ReverseAsk, COMMAND_BYTES>,
 ) -> Result<Response, Problem> {
     let (reach, problem) = match admin {
-        Ok(_) => (Reach::Shipped, None),
+        Ok(_) => {
+            if ask.restock.is_none() && is_shipped(&api, claim_id).await? {
+                let rule = "is missing: it was shipped; true when it is back on the shelf, false when it is written off";
+                return Err(broken("/restock", rule));
+            }
+            (Reach::Shipped, None)
+        }
         Err(problem) => (Reach::NotShipped, Some(problem)),
     };
     match take_back(&api, claim_id, manager.key_id, reach, ask).await {
         // Whoever may do less than that is told so, and not that it can't be.
         Err(refused) if refused.kind() == Kind::Conflict => {
-            let claim = api.ask(api.store.claim(claim_id)).await?;
-            let shipped = claim.is_some_and(|claim| claim.state == Stage::Fulfilled.as_str());
+            let shipped = is_shipped(&api, claim_id).await?;
             Err(problem.filter(|_| shipped).unwrap_or(refused))
         }
         answer => answer,
     }
+}
+
+async fn is_shipped(api: &Api, claim_id: Uuid) -> Result<bool, Problem> {
+    let claim = api.ask(api.store.claim(claim_id)).await?;
+    Ok(claim.is_some_and(|claim| claim.state == Stage::Fulfilled.as_str()))
 }
 
 async fn take_back(
@@ -237,7 +243,7 @@ async fn take_back(
 ) -> Result<Response, Problem> {
     need_reason(&ask.reason)?;
     let by = By { id: api.new_id(), actor, reason: ask.reason };
-    let changed = api.store.reverse_claim(claim_id, reach, ask.restock, &by, api.clock.now());
+    let changed = api.store.reverse_claim(claim_id, reach, ask.restock.unwrap_or(true), &by, api.clock.now());
     answer(api.ask(changed).await?)
 }
 

@@ -102,9 +102,11 @@ pub(crate) async fn put(
         ProgrammePut::Done { version, changes } if asked.dry_run => {
             Ok(Json(Planned { version, present, changes }).into_response())
         }
-        ProgrammePut::Done { version, .. } => {
+        ProgrammePut::Done { .. } => {
             let status = if present.is_none() { StatusCode::CREATED } else { StatusCode::OK };
-            Ok(tagged((status, Json(programme)).into_response(), version))
+            // As it is kept: the stock of a reward that had one is not changed by this.
+            let kept = api.ask(api.store.programme(&id)).await?.ok_or_else(|| not_found("programme"))?;
+            Ok(tagged((status, Json(kept.programme)).into_response(), kept.version))
         }
         ProgrammePut::Stale => Err(stale()),
         ProgrammePut::Refused(faults) => {

@@ -131,7 +131,8 @@ pub(crate) async fn collect(
 ) -> Result<Response, Problem> {
     need_reason(&wish.reason)?;
     if !api.options.collects {
-        let detail = "There is no returns API to collect from (returns.api_url is not configured); nothing was done.";
+        let detail =
+            "There is no returns API to collect from (returns.api_url is not configured); nothing was done.";
         return Err(Problem::new(Kind::Conflict, detail));
     }
     let by = By { id: api.new_id(), actor: warehouse.key_id, reason: wish.reason };

@@ -132,6 +132,7 @@ pub(crate) fn programme(now: DateTime<Utc>, tag: &Tag) -> Result<Programme, Exit
         state: ProgrammeState::Active,
         points_per_1000_minor: 10,
         points_valid_days: None,
+        active_until: None,
         rules: vec![rule("points", points)?, rule("mug", mug)?],
     })
 }

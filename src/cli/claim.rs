@@ -137,6 +137,9 @@ pub(crate) struct TakeBackArgs {
     /// Why; it stands in the audit log
     #[arg(long)]
     pub(crate) reason: String,
+    /// What it took can be given out again [default, unless it was shipped]
+    #[arg(long, conflicts_with = "no_restock")]
+    pub(crate) restock: bool,
     /// What it took can't be given out again: it is written off
     #[arg(long)]
     pub(crate) no_restock: bool,

@@ -58,7 +58,10 @@ pub(crate) async fn run(args: &ApiArgs, command: ClaimCommand) -> Result<(), Exi
 }
 
 async fn take_back(api: &Api, asked: TakeBackArgs, verb: &str) -> Result<(), Exit> {
-    let body = json!({ "reason": asked.reason, "restock": !asked.no_restock });
+    let mut body = json!({ "reason": asked.reason });
+    if asked.restock || asked.no_restock {
+        body["restock"] = json!(asked.restock);
+    }
     let claim = api.post_json(&path(&["claims", &asked.id.to_string(), verb])?, &body).await?;
     shown(&claim, asked.json)
 }

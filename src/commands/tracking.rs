@@ -131,7 +131,12 @@ pub(crate) async fn list<const N: usize>(
     Ok(answer)
 }
 
-pub(crate) fn listed(answer: &Value, json: bool, empty: &str, rows: fn(&[Value]) -> String) -> Result<(), Exit> {
+pub(crate) fn listed(
+    answer: &Value,
+    json: bool,
+    empty: &str,
+    rows: fn(&[Value]) -> String,
+) -> Result<(), Exit> {
     if json {
         return people::print_json(answer);
     }

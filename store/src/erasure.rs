@@ -49,7 +49,8 @@ impl Erasure {
     /// What the audit log says of it: everything but the id.
     #[must_use]
     pub fn entry(&self, by: &By, now: DateTime<Utc>) -> AuditEntry {
-        let books = self.attendance + self.claims + self.orders + self.ledger_entries + self.lots + self.spends;
+        let books =
+            self.attendance + self.claims + self.orders + self.ledger_entries + self.lots + self.spends;
         AuditEntry {
             subject: self.pseudonym.clone().unwrap_or_default(),
             count: books + self.dead_letters + self.outbox + self.texts,

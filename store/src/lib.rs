@@ -13,11 +13,11 @@ pub mod audit_log;
 pub mod breakers;
 pub mod census;
 pub mod claims;
+pub mod codes;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod dead_letters;
 pub mod effects;
-pub mod codes;
 pub mod erasure;
 pub mod error;
 pub mod fleet;
@@ -39,14 +39,14 @@ pub mod stock;
 pub mod tokens;
 
 pub use attendance::{
-    Attendance, AttendanceCursor, AttendanceFilter, AttendanceView, ClaimSum, DaySet, DaySummary, FunnelStep, MemberDays,
-    ProgrammeSummary, Voided,
+    Attendance, AttendanceCursor, AttendanceFilter, AttendanceView, ClaimSum, DaySet, DaySummary, FunnelStep,
+    MemberDays, ProgrammeSummary, Voided,
 };
 pub use audit::{Audit, EffectKind, RewardTally, Tally};
 pub use audit_log::{AuditEntry, AuditLog, By};
 pub use breakers::{Breakers, DayUse, Outlook, Shut, Standing, SystemView};
-pub use claims::{ClaimChanged, ClaimFilter, ClaimView, Claims};
 pub use census::Census;
+pub use claims::{ClaimChanged, ClaimFilter, ClaimView, Claims};
 pub use codes::{CodeSeen, Codes};
 pub use dead_letters::{
     Archived, Cursor, DeadLetter, DeadLetterCount, DeadLetterFilter, DeadLetterGroup, DeadLetters,
@@ -68,7 +68,8 @@ pub use parcels::{
 };
 pub use patience::{PATIENCE, within};
 pub use points::{
-    Adjusted, Adjustment, BOOKS_DIFFER, BooksCheck, LedgerLine, LotView, Points, PointsView, Reversal, SpendView,
+    Adjusted, Adjustment, BOOKS_DIFFER, BooksCheck, LedgerLine, LotView, Points, PointsView, Reversal,
+    SpendView,
 };
 pub use programmes::{ProgrammePut, ProgrammeRecord, Programmes, Seen, StateSet};
 pub use retention::{Memory, Retention};

@@ -25,7 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("spool", &["domain", "queue", "schemas", "sqlite", "telemetry"]),
     ("worker", &["domain", "queue", "schemas", "store", "telemetry"]),
     ("handlers", &["carriers", "domain", "outbound", "schemas", "store", "telemetry", "worker"]),
-    ("api", &["domain", "intake", "queue", "schemas", "store"]),
+    ("api", &["domain", "intake", "queue", "schemas", "store", "telemetry"]),
     ("sandbox", &[]),
 ];
 

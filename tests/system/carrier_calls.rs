@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use forebay_carriers::{Answered, Asked, Carrier, CarrierError, Limits, Received};
-use forebay_domain::Outcome;
+use forebay_domain::{Clock as _, Outcome, SystemClock};
 use forebay_sandbox::{
     AFTERSHIP_KEY, CarrierName, FEDEX_CLIENT_ID, FEDEX_CLIENT_SECRET, TRACKER_DELIVERY_CLIENT_ID,
     TRACKER_DELIVERY_CLIENT_SECRET,
@@ -77,7 +77,7 @@ async fn pushes_are_asked_for_once_and_only_where_somebody_can_be_called() {
         let called = scene.sandbox.record().calls_of(CarrierName::TrackerDelivery) as u64;
         assert_eq!((called, scene.permits()), (calls, calls), "{callback:?}");
         let id = scene.parcel(&parcel).await.parcel_id;
-        let due = scene.store.unsubscribed(&[id], chrono::Utc::now() + Duration::from_secs(36 * 3600)).await;
+        let due = scene.store.unsubscribed(&[id], SystemClock.now() + Duration::from_secs(36 * 3600)).await;
         assert_eq!(due.unwrap().is_empty(), callback.is_some());
         scene.end().await;
     }

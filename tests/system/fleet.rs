@@ -19,6 +19,7 @@ const READY: Duration = Duration::from_secs(30);
 pub(crate) struct Role {
     name: String,
     process: Process,
+    operations: u16,
 }
 
 impl Role {
@@ -31,7 +32,7 @@ impl Role {
         loop {
             let (status, body) = curl(&[&url]);
             if status == 200 {
-                return Self { name: name.to_owned(), process };
+                return Self { name: name.to_owned(), process, operations };
             }
             if Instant::now() >= deadline {
                 let log = std::fs::read_to_string(&log).unwrap_or_default();
@@ -39,6 +40,11 @@ impl Role {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Where its operations port answers.
+    pub(crate) fn operations(&self) -> String {
+        format!("http://127.0.0.1:{}", self.operations)
     }
 
     /// Its process id.
@@ -182,8 +188,14 @@ impl Fleet {
 
     /// Starts a role and waits until it is ready.
     pub(crate) fn start(&self, name: &str, args: &[&str]) -> Role {
+        self.start_with(name, args, &[])
+    }
+
+    /// The same, with these settings in the place of the set's.
+    pub(crate) fn start_with(&self, name: &str, args: &[&str], settings: &[(&str, &str)]) -> Role {
         let operations = free_port();
         let mut command = self.command(args);
+        command.envs(settings.iter().copied());
         command.env("FOREBAY_OPERATIONS__LISTEN", format!("127.0.0.1:{operations}"));
         Role::ready(command, name, operations, self.folder.path())
     }

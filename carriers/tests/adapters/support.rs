@@ -127,7 +127,9 @@ fn fault(error: &CarrierError) -> Fault {
         CarrierError::Auth(_) => Fault::Auth,
         CarrierError::RateLimited { .. } => Fault::Rate,
         CarrierError::QuotaExhausted { .. } => Fault::Quota,
-        CarrierError::Transient(_) | CarrierError::TokenRefused | CarrierError::Unregistered => Fault::Transient,
+        CarrierError::Transient(_) | CarrierError::TokenRefused | CarrierError::Unregistered => {
+            Fault::Transient
+        }
         CarrierError::Malformed(_) => Fault::Malformed,
         CarrierError::Rejected { .. } => Fault::Rejected,
     }

@@ -36,7 +36,7 @@ pub struct InUse {
     pub shared: BTreeMap<RewardId, BTreeSet<ProgrammeId>>,
 }
 
-/// What becomes different. The stock of a reward that exists is not a programme's to change.
+/// What becomes different. The stock of a reward that has one is not a programme's to change.
 #[must_use]
 pub fn changes(before: Option<&Programme>, after: &Programme, in_use: &InUse) -> Vec<Change> {
     let (old, new) = (before.map(|b| flat(b, in_use)).unwrap_or_default(), flat(after, in_use));
@@ -70,7 +70,7 @@ fn flat(programme: &Programme, in_use: &InUse) -> BTreeMap<String, Value> {
         if let Some(rule) = value.as_object_mut() {
             rule.remove("id");
         }
-        if in_use.rewards.contains_key(&rule.reward.id)
+        if in_use.rewards.get(&rule.reward.id).is_some_and(|known| known.stock.is_some())
             && let Some(reward) = value.get_mut("reward").and_then(Value::as_object_mut)
         {
             reward.remove("stock");
@@ -99,8 +99,10 @@ pub fn refusals(before: Option<&Programme>, after: &Programme, in_use: &InUse) -
         of_days(before, after, in_use, &mut refused);
         of_rules(before, after, in_use, &mut refused);
     }
+    let open = before.is_some_and(|before| before.state != ProgrammeState::Draft);
     for (at, rule) in after.rules.iter().enumerate() {
         of_reward(at, &rule.reward, in_use, &mut refused);
+        of_stock(at, &rule.reward, open, in_use, &mut refused);
     }
     refused
 }
@@ -169,6 +171,20 @@ fn of_reward(at: usize, reward: &Reward, in_use: &InUse, refused: &mut Vec<Fault
             known.id,
             others.join(", ")
         ));
+    }
+}
+
+/// A reward that members may have claimed without a limit gets none afterwards: nobody counted what is given out.
+fn of_stock(at: usize, reward: &Reward, open: bool, in_use: &InUse, refused: &mut Vec<Fault>) {
+    let unlimited = in_use.rewards.get(&reward.id).is_some_and(|known| known.stock.is_none());
+    let shared = in_use.shared.get(&reward.id).is_some_and(|others| !others.is_empty());
+    if reward.stock.is_some() && unlimited && (open || shared || in_use.granted_rewards.contains(&reward.id))
+    {
+        let why = format!(
+            "{} has no stock, and members may have claimed it; describe a reward with a stock under an id of its own",
+            reward.id
+        );
+        refused.push(Fault::at(format!("/rules/{at}/reward/stock"), why));
     }
 }
 

@@ -205,6 +205,10 @@ pub struct Programme {
     /// How many days points are good for after the day on which they were granted; for ever when nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub points_valid_days: Option<u32>,
+    /// When it stopped to be active, where it was: what had been accepted by then counts, whenever it is settled. The
+    /// store's to know, no part of the definition.
+    #[serde(skip)]
+    pub active_until: Option<DateTime<Utc>>,
     /// What can be earned.
     pub rules: Vec<Rule>,
 }
@@ -232,10 +236,16 @@ impl Programme {
         days::end(day, self.tz, self.day_start_min)
     }
 
-    /// The programme takes a check-in for this day.
+    /// The programme takes what was accepted at this instant for this day.
     #[must_use]
-    pub fn takes(&self, day: NaiveDate) -> bool {
-        self.state == ProgrammeState::Active && (self.starts_on..=self.ends_on).contains(&day)
+    pub fn takes(&self, day: NaiveDate, accepted_at: DateTime<Utc>) -> bool {
+        self.was_active(accepted_at) && (self.starts_on..=self.ends_on).contains(&day)
+    }
+
+    /// It was active at this instant, as far as it is known: a queue may hold what was accepted for a while.
+    #[must_use]
+    pub fn was_active(&self, at: DateTime<Utc>) -> bool {
+        self.state == ProgrammeState::Active || self.active_until.is_some_and(|until| at < until)
     }
 
     /// How many days count for a rule, of the days up to and with `until`: a run that reached the goal counts on after
@@ -330,6 +340,7 @@ pub(crate) mod tests {
             state: ProgrammeState::Active,
             points_per_1000_minor: 10,
             points_valid_days: None,
+            active_until: None,
             rules: vec![
                 Rule::new(
                     RuleId::new("five-days").unwrap(),

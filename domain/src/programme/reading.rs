@@ -77,6 +77,7 @@ fn programme(value: &Value, faults: &mut Vec<Fault>) -> Option<Draft> {
         state: state.unwrap_or(ProgrammeState::Draft),
         points_per_1000_minor: points_per_1000_minor?,
         points_valid_days: points_valid_days?,
+        active_until: None,
         rules: rules?.into_iter().collect::<Option<_>>()?,
     };
     Some(Draft { programme, says_state: state.is_some() })

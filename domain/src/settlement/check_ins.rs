@@ -26,7 +26,7 @@ pub(super) fn answer(
         return Answer::CheckInRefused(RejectCode::UnknownRule);
     };
     let on_date = programme.day_of(received_at);
-    if !programme.takes(on_date) {
+    if !programme.takes(on_date, received_at) {
         return Answer::CheckInRefused(RejectCode::ProgrammeNotActive);
     }
     if books.members.get(&ask.member_id).is_some_and(|m| m.blocked) {
@@ -153,19 +153,20 @@ impl Books {
         })
     }
 
-    /// Why a check-in on a day would not count; none when it would, or does.
+    /// Why a check-in that came then would not count; none when it would, or does.
     #[must_use]
     pub fn not_counted(
         &self,
         programme: &Programme,
         member_id: &MemberId,
-        on_date: NaiveDate,
+        received_at: DateTime<Utc>,
     ) -> Option<NotCounted> {
+        let on_date = programme.day_of(received_at);
         let key = (programme.id.clone(), member_id.clone());
         if self.days.get(&key).is_some_and(|days| days.contains(&on_date)) {
             return None;
         }
-        if !programme.takes(on_date) {
+        if !programme.takes(on_date, received_at) {
             return Some(NotCounted::ProgrammeNotActive);
         }
         if self.members.get(member_id).is_some_and(|member| member.blocked) {

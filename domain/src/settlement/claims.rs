@@ -78,7 +78,8 @@ pub fn judgement(books: &Books, ask: &ClaimRequested, received_at: DateTime<Utc>
     let key = (ask.programme_id.clone(), ask.member_id.clone());
     let days_seen =
         books.days.get(&key).map_or(0, |d| programme.counted(rule, d, programme.day_of(received_at)));
-    if matches!(programme.state, ProgrammeState::Draft | ProgrammeState::Paused) {
+    let closed = matches!(programme.state, ProgrammeState::Draft | ProgrammeState::Paused);
+    if closed && !programme.was_active(received_at) {
         return refused(days_seen, RejectCode::ProgrammeNotActive);
     }
     if received_at > programme.claim_until_of(rule) {

@@ -46,7 +46,7 @@ pub(super) fn paid(
 fn earned(books: &Books, ask: &OrderPaid, now: DateTime<Utc>) -> Vec<Share> {
     let programmes = books.programmes.values();
     programmes
-        .filter(|p| p.points_per_1000_minor > 0 && p.takes(p.day_of(ask.paid_at)))
+        .filter(|p| p.points_per_1000_minor > 0 && p.takes(p.day_of(ask.paid_at), ask.paid_at))
         .map(|p| {
             let points = i128::from(ask.amount_minor) * i128::from(p.points_per_1000_minor) / 1000;
             // No order is worth more than a member may have.

@@ -138,8 +138,7 @@ async fn no_second_sees_more_than_the_limit_and_the_rate_is_used() {
 /// How often the store was asked a second, and the share of the rate that was granted.
 async fn asked_by(processes: usize, quota: Quota) -> (f64, f64) {
     let store = Arc::new(MemoryPacing::default());
-    let pacers: Vec<Pacer> =
-        (0..processes).map(|_| pacer(&store, quota, Duration::from_secs(10))).collect();
+    let pacers: Vec<Pacer> = (0..processes).map(|_| pacer(&store, quota, Duration::from_secs(10))).collect();
     // What a rest has left is not what is looked at.
     let warm = Instant::now() + Duration::from_secs(1);
     let end = warm + Duration::from_secs(4);
@@ -162,7 +161,6 @@ async fn processes_that_wait_in_vain_ask_seldom_and_the_rate_is_used_all_the_sam
     let quota = Quota { margin: Duration::from_millis(100), ..quota(50, 1) };
     for (processes, most) in [(64, 300.0), (8, 200.0), (2, 100.0)] {
         let (statements, used) = asked_by(processes, quota).await;
-        eprintln!("{processes} processes: {statements:.0} statements a second, {:.1} % of the rate", used * 100.0);
         assert!(statements <= most, "{processes} processes: {statements:.0} statements a second");
         assert!(used >= 0.95, "{processes} processes: only {:.1} % of the rate were granted", used * 100.0);
     }

@@ -4,7 +4,8 @@ mod apply;
 mod file;
 mod view;
 
-use chrono::{Days, Utc};
+use chrono::Days;
+use forebay_domain::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 use crate::cli::{ApiArgs, ProgrammeCommand, StateArgs};
@@ -40,7 +41,7 @@ async fn list(api: &Api, json: bool) -> Result<(), Exit> {
 async fn show(api: &Api, id: &str, days: u16, json: bool) -> Result<(), Exit> {
     let programme = api.get(&path(&["programmes", id])?, &[]).await?;
     // The zone's today may be one day off ours, either way.
-    let from = Utc::now().date_naive() - Days::new(u64::from(days));
+    let from = SystemClock.now().date_naive() - Days::new(u64::from(days));
     let from = from.to_string();
     let summary = api.get(&path(&["programmes", id, "summary"])?, &[("from", &from)]).await?;
     if json {

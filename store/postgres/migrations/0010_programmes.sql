@@ -2,6 +2,8 @@
 
 -- Each change is the next version.
 alter table programme add column version bigint not null default 1;
+-- When it stopped to be active, where it was: what was accepted by then counts.
+alter table programme add column active_until timestamptz;
 
 -- What a rule has otherwise than its programme.
 alter table rule add column count_mode text check (count_mode in ('total', 'consecutive'));

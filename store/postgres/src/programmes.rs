@@ -76,6 +76,7 @@ fn record(row: &PgRow) -> Result<ProgrammeRecord, Stop> {
         points_valid_days: days_valid
             .map(|days| narrow("programme", "points_valid_days", days))
             .transpose()?,
+        active_until: row.try_get("active_until")?,
         rules: Vec::new(),
     };
     Ok(ProgrammeRecord {
@@ -245,7 +246,9 @@ async fn set_state(
         return Ok(StateSet::Refused(why));
     }
     let version = before.version + 1;
-    sqlx::query("update programme set state = $2, version = $3, changed_at = $4 where id = $1")
+    sqlx::query("update programme set state = $2, version = $3, changed_at = $4,
+             active_until = case when $2 = 'active' then null when state = 'active' then $4 else active_until end
+         where id = $1")
         .bind(id.as_str())
         .bind(state.as_str())
         .bind(version)
@@ -329,7 +332,9 @@ async fn write(
              claim_until = excluded.claim_until, state = excluded.state,
              points_per_1000_minor = excluded.points_per_1000_minor,
              points_valid_days = excluded.points_valid_days, version = excluded.version,
-             changed_at = excluded.changed_at",
+             changed_at = excluded.changed_at,
+             active_until = case when excluded.state = 'active' then null
+                 when programme.state = 'active' then excluded.changed_at else programme.active_until end",
     )
     .bind(programme.id.as_str())
     .bind(storable(&programme.name))
@@ -361,24 +366,23 @@ async fn write_reward(conn: &mut PgConnection, reward: &Reward) -> Result<(), St
         RewardKind::Points { points } => ("points", Some(*points), None),
         RewardKind::Product { sku } => ("product", None, Some(storable(sku))),
     };
-    // A row that was updated has a deleting transaction in its header, a new one has none.
-    let new: bool = sqlx::query_scalar(
+    sqlx::query(
         "insert into reward (id, name, kind, points, sku) values ($1, $2, $3, $4, $5)
          on conflict (id) do update set name = excluded.name, kind = excluded.kind, points = excluded.points,
-             sku = excluded.sku
-         returning xmax = 0",
+             sku = excluded.sku",
     )
     .bind(reward.id.as_str())
     .bind(storable(&reward.name))
     .bind(kind)
     .bind(points)
     .bind(sku)
-    .fetch_one(&mut *conn)
+    .execute(&mut *conn)
     .await?;
-    if let Some(stock) = reward.stock
-        && new
-    {
-        sqlx::query("insert into stock (reward_id, total, low_at) values ($1, $2, $3)")
+    if let Some(stock) = reward.stock {
+        // One that is there is people's to change.
+        sqlx::query(
+            "insert into stock (reward_id, total, low_at) values ($1, $2, $3) on conflict (reward_id) do nothing",
+        )
             .bind(reward.id.as_str())
             .bind(stock.total)
             .bind(stock.low_at)

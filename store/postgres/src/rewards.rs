@@ -4,9 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::settlement::{Answer, Ask, Needs, settle};
 use forebay_schemas::MemberId;
-use forebay_store::{
-    BalanceView, Error, Handled, RewardMessage, Rewards, RewardsSettled, Triage,
-};
+use forebay_store::{BalanceView, Error, Handled, RewardMessage, Rewards, RewardsSettled, Triage};
 use sqlx::PgConnection;
 
 use crate::attempt::Tries;

@@ -115,11 +115,7 @@ pub(crate) async fn find_erased(
     Ok(())
 }
 
-pub(crate) async fn load_days(
-    conn: &mut PgConnection,
-    needs: &Needs,
-    books: &mut Books,
-) -> Result<(), Stop> {
+pub(crate) async fn load_days(conn: &mut PgConnection, needs: &Needs, books: &mut Books) -> Result<(), Stop> {
     if needs.days.is_empty() {
         return Ok(());
     }

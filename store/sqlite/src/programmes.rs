@@ -70,6 +70,7 @@ fn record(row: &SqliteRow) -> Result<ProgrammeRecord, Fault> {
         state: row.parsed("state")?,
         points_per_1000_minor: row.get("points_per_1000_minor")?,
         points_valid_days: row.get("points_valid_days")?,
+        active_until: row.instant_if_any("active_until")?,
         rules: Vec::new(),
     };
     Ok(ProgrammeRecord { programme, version: row.get("version")?, changed_at: row.instant("changed_at")? })
@@ -203,7 +204,9 @@ async fn set_state(
         return Ok(StateSet::Refused(why));
     }
     let version = before.version + 1;
-    sqlx::query("update programme set state = ?2, version = ?3, changed_at = ?4 where id = ?1")
+    sqlx::query("update programme set state = ?2, version = ?3, changed_at = ?4,
+             active_until = case when ?2 = 'active' then null when state = 'active' then ?4 else active_until end
+         where id = ?1")
         .bind(id.as_str())
         .bind(state.as_str())
         .bind(version)
@@ -294,7 +297,9 @@ async fn write(
              claim_until = excluded.claim_until, state = excluded.state,
              points_per_1000_minor = excluded.points_per_1000_minor,
              points_valid_days = excluded.points_valid_days, version = excluded.version,
-             changed_at = excluded.changed_at",
+             changed_at = excluded.changed_at,
+             active_until = case when excluded.state = 'active' then null
+                 when programme.state = 'active' then excluded.changed_at else programme.active_until end",
     )
     .bind(programme.id.as_str())
     .bind(&programme.name)
@@ -358,23 +363,25 @@ async fn write_reward(conn: &mut SqliteConnection, reward: &Reward) -> Result<()
         .execute(&mut *conn)
         .await?
         .rows_affected();
-    if known > 0 {
-        return Ok(());
+    if known == 0 {
+        sqlx::query("insert into reward (id, name, kind, points, sku) values (?, ?, ?, ?, ?)")
+            .bind(reward.id.as_str())
+            .bind(&reward.name)
+            .bind(kind)
+            .bind(points)
+            .bind(sku)
+            .execute(&mut *conn)
+            .await?;
     }
-    sqlx::query("insert into reward (id, name, kind, points, sku) values (?, ?, ?, ?, ?)")
-        .bind(reward.id.as_str())
-        .bind(&reward.name)
-        .bind(kind)
-        .bind(points)
-        .bind(sku)
-        .execute(&mut *conn)
-        .await?;
     let Some(stock) = reward.stock else { return Ok(()) };
-    sqlx::query("insert into stock (reward_id, total, low_at) values (?, ?, ?)")
-        .bind(reward.id.as_str())
-        .bind(stock.total)
-        .bind(stock.low_at)
-        .execute(conn)
-        .await?;
+    // One that is there is people's to change.
+    sqlx::query(
+        "insert into stock (reward_id, total, low_at) values (?, ?, ?) on conflict (reward_id) do nothing",
+    )
+    .bind(reward.id.as_str())
+    .bind(stock.total)
+    .bind(stock.low_at)
+    .execute(conn)
+    .await?;
     Ok(())
 }

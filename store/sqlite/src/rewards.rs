@@ -4,10 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::settlement::{Answer, Ask, settle};
 use forebay_schemas::MemberId;
-use forebay_store::{
-    BalanceView, Error, Handled, Identity, RewardMessage, Rewards, RewardsSettled,
-    Triage,
-};
+use forebay_store::{BalanceView, Error, Handled, Identity, RewardMessage, Rewards, RewardsSettled, Triage};
 use sqlx::SqliteConnection;
 
 use crate::error::Fault;

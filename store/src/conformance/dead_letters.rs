@@ -399,8 +399,8 @@ pub async fn words_with_a_number_are_found_in_full_among_very_many(harness: &dyn
     // Two groups in turn, their numbers spread unevenly: often among the newest of one, only among the oldest of the
     // other.
     let error = |n: usize| {
-        let (who, number) = if n % 2 == 0 {
-            ("the shop", if n % 3 == 0 { 410 } else { 422 })
+        let (who, number) = if n.is_multiple_of(2) {
+            ("the shop", if n.is_multiple_of(3) { 410 } else { 422 })
         } else {
             ("the carrier", if n < 1_500 { 410 } else { 422 })
         };

@@ -9,8 +9,8 @@
 pub mod attendance;
 pub mod audit;
 pub mod breakers;
-pub mod claims;
 pub mod census;
+pub mod claims;
 pub mod dead_letters;
 pub mod effects;
 pub mod erasure;
@@ -449,6 +449,7 @@ pub fn programme() -> Programme {
         state: ProgrammeState::Active,
         points_per_1000_minor: 10,
         points_valid_days: None,
+        active_until: None,
         rules: vec![
             Rule::new(RuleId::new("one-day").unwrap(), mug(10, 2), 1),
             Rule::new(

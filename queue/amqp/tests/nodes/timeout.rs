@@ -1,8 +1,6 @@
 //! A broker waits for an acknowledgement only so long (30 minutes, if nobody sets it otherwise), then it takes the
 //! message back and ends the channel or the consumer.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use forebay_queue::conformance::scene::{ids, receive, to};
 use forebay_queue::{Broker as _, ConsumeOptions, Settlement};
 use forebay_schemas::Queue;
