@@ -82,7 +82,8 @@ impl Page {
         let named = PAGES.iter().find(|page| page.name == name);
         let mentions =
             |page: &&Self| page.text.split(|c: char| !c.is_alphanumeric()).any(|word| word == name);
-        named.or_else(|| PAGES.iter().find(|page| name.starts_with("Forebay") && mentions(page)))
+        let is_alert = name.strip_prefix("Forebay").is_some_and(|rest| !rest.is_empty());
+        named.or_else(|| PAGES.iter().find(|page| is_alert && mentions(page)))
     }
 
     /// The page that was perhaps meant.

@@ -137,6 +137,8 @@ struct Inner {
 struct Held {
     kept: Option<Kept>,
     refused_at: Option<Instant>,
+    /// The last fetch that failed, and when: whoever waited for it need not try for themselves.
+    failed: Option<(Instant, TokenFault)>,
 }
 
 struct Kept {
@@ -164,6 +166,9 @@ impl TokenSource {
         let begun = Instant::now();
         // One of the process asks, the others wait here.
         let mut held = held.lock().await;
+        if let Some((_, fault)) = held.failed.as_ref().filter(|(at, _)| *at >= begun) {
+            return Err(fault.clone());
+        }
         loop {
             let young = held.kept.as_ref().filter(|kept| kept.young_until > Instant::now());
             if let Some(kept) = young {
@@ -178,7 +183,13 @@ impl TokenSource {
                         (token, left)
                     }
                 },
-                TokenState::Lease => self.fetch().await?,
+                TokenState::Lease => match self.fetch().await {
+                    Ok(fresh) => fresh,
+                    Err(fault) => {
+                        held.failed = Some((Instant::now(), fault.clone()));
+                        return Err(fault);
+                    }
+                },
                 TokenState::Wait(_) if begun.elapsed() > WAIT_MAX => return Err(TokenFault::Waited),
                 TokenState::Wait(left) => {
                     sleep(left.clamp(Duration::from_millis(10), LOOK_EVERY)).await;

@@ -91,7 +91,9 @@ fn a_second_claim_of_one_event_is_seen() {
     let broken = tampered(|data, _| {
         sql(
             data,
-            "insert into claim select randomblob(16), programme_id, rule_id, reward_id, member_id || '-again', slot, \
+            "insert into claim (id, programme_id, rule_id, reward_id, member_id, slot, state, reject_code, days_seen, \
+             accepted_at, settled_at, source, event_id) \
+             select randomblob(16), programme_id, rule_id, reward_id, member_id || '-again', slot, \
              state, reject_code, days_seen, accepted_at, settled_at, source, event_id \
              from claim where rule_id = 'points' limit 1",
         );

@@ -19,7 +19,10 @@ const FULL: &str = "create function forebay.full() returns trigger language plpg
 const ROOM_AGAIN: &str = "drop trigger full_disk on forebay.shop_order; drop function forebay.full();";
 
 fn statement(fleet: &Fleet, text: &str) {
-    let output = Command::new("psql").args([&fleet.store, "-XAtqc", text]).output().unwrap();
+    // Whoever undoes it must be able to write.
+    let writing = "-c default_transaction_read_only=off";
+    let mut psql = Command::new("psql");
+    let output = psql.args([&fleet.store, "-XAtqc", text]).env("PGOPTIONS", writing).output().unwrap();
     assert!(output.status.success(), "{text}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -27,12 +30,10 @@ fn statement(fleet: &Fleet, text: &str) {
 fn read_only(fleet: &Fleet, on: bool) {
     let database = fleet.store.rsplit('/').next().unwrap();
     let state = if on { "on" } else { "off" };
-    // Whoever undoes it must be able to write.
     statement(
         fleet,
         &format!(
-            "set default_transaction_read_only = off;
-             alter database {database} set default_transaction_read_only = {state};
+            "alter database {database} set default_transaction_read_only = {state};
              select count(pg_terminate_backend(pid)) from pg_stat_activity
              where datname = '{database}' and pid <> pg_backend_pid()"
         ),

@@ -126,7 +126,9 @@ fn an_api_in_production_takes_its_issuers_tokens_and_never_those_of_dev() {
     let fleet = Fleet::prepared();
     let issuers =
         format!(r#"[{{issuer="{issuer}",audiences=["app"],jwks_url="http://127.0.0.1:{keys}/jwks.json"}}]"#);
-    let allow = format!(r#"[{{host="127.0.0.1",port={keys},private=true,plain=true}}]"#);
+    let sandbox = fleet.sandbox.rsplit(':').next().unwrap();
+    let entry = |port: &str| format!(r#"{{host="127.0.0.1",port={port},private=true,plain=true}}"#);
+    let allow = format!("[{},{}]", entry(sandbox), entry(&keys.to_string()));
     let settings = [("FOREBAY_MEMBERS__ISSUERS", issuers.as_str()), ("FOREBAY_OUTBOUND__ALLOW", &allow)];
     let _api = fleet.start_with("api", &["serve", "api"], &settings);
     let balance = format!("{}/v1/members/me/balance", fleet.api);

@@ -62,9 +62,10 @@ fn points_are_spent_corrected_taken_back_and_add_up() {
         "state": "active", "points_per_1000_minor": 10, "points_valid_days": 30, "rules": [],
     });
     assert_eq!(shop.api("PUT", "programmes/welcome", &programme).0, 201);
+    // Before the programme that dev brings with it, which would reward the order, too.
     let data = json!({
         "order_id": "O-1", "member_id": "m-1", "currency": "KRW", "amount_minor": 100_000,
-        "paid_at": "2026-11-20T00:00:00Z",
+        "paid_at": "2021-06-01T00:00:00Z",
     });
     let event =
         json!({ "specversion": "1.0", "id": "p-1", "source": "/s", "type": "order.paid.v1", "data": data });

@@ -80,8 +80,10 @@ impl Asking {
     /// One call about these parcels.
     pub(crate) async fn ask(&self, group: Vec<(Uuid, Asked)>, purpose: Purpose, call: Call) -> Ask {
         // What a call needs is had before its permit, which is good for a moment only. If it can't be had, that is how
-        // the call ends: it takes a permit all the same, which may be the probe.
-        let ready = self.carrier.ready().await;
+        // the call ends: it takes a permit all the same, which may be the probe. A system that is left alone is not asked
+        // for a token either.
+        let left_alone = self.breaker.open_for().is_some();
+        let ready = if left_alone { Ok(()) } else { self.carrier.ready().await };
         let permit = match self.permit(purpose).await {
             Ok(permit) => permit,
             Err(outcome) => return Ask::Not(outcome),
@@ -92,7 +94,7 @@ impl Asking {
             (Ok(()), Call::Track) => self.carrier.track(&asked).await,
             (Ok(()), Call::Register) => self.carrier.register(&asked).await,
         };
-        let error = answer.as_ref().map_or_else(Some, |answers| self.failed(answers));
+        let error = answer.as_ref().map_or_else(Some, |answers| self.failed(answers, permit.is_probe()));
         let (fails, open) = (error.is_some(), self.tell(&permit, error, asked.len()).await);
         drop(permit);
         match answer {
@@ -162,8 +164,8 @@ impl Asking {
 
     /// The failure of a call that was answered, but with nothing to go by for any parcel. One parcel's own failure says
     /// nothing of the system, unless that is how the system fails: then it is in doubt once it failed for some parcels
-    /// one after the other.
-    fn failed<'a>(&self, answers: &'a [Answered]) -> Option<&'a CarrierError> {
+    /// one after the other, and a probe that brings nothing else has found it as it was.
+    fn failed<'a>(&self, answers: &'a [Answered], probe: bool) -> Option<&'a CarrierError> {
         let failure = |answered: &&Answered| {
             matches!(answered.outcome, Err(CarrierError::Transient(_) | CarrierError::Malformed(_)))
         };
@@ -174,7 +176,7 @@ impl Asking {
         }
         let by_parcel = self.carrier.fails_by_parcel();
         let doubtful = if by_parcel {
-            self.doubt.failed(answers.iter().map(|answered| &answered.asked))
+            self.doubt.failed(answers.iter().map(|answered| &answered.asked)) || probe
         } else {
             answers.len() > 1
         };
