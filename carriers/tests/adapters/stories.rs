@@ -8,7 +8,7 @@ use forebay_sandbox as world;
 use forebay_sandbox::{CarrierName, Faults, Options, Sandbox};
 use forebay_schemas::events::ParcelStatus as S;
 
-use crate::support::{Fault, Means, asked, meaning, settings, tools};
+use crate::support::{Fault, Means, asked, meaning, settings, tools, track};
 
 /// How a system is reached in the sandbox, and how a carrier of its writes a number that begins like this.
 struct System {
@@ -88,7 +88,7 @@ impl System {
 }
 
 async fn look(adapter: &Arc<dyn Carrier>, one: &Asked) -> Snapshot {
-    let answers = adapter.track(std::slice::from_ref(one)).await.unwrap();
+    let answers = track(adapter.as_ref(), std::slice::from_ref(one)).await.unwrap();
     assert_eq!((answers.len(), &answers[0].asked), (1, one));
     assert!(answers[0].unmapped.is_empty(), "{}: {:?}", adapter.id(), answers[0]);
     match &answers[0].outcome {
@@ -146,7 +146,7 @@ async fn every_failure_is_told_apart() {
         let adapter = system.adapter(&sandbox, system.key);
         let mut told = Vec::new();
         for begin in ["640", "660", "670", "680", "645", "646", "647"] {
-            told.push(meaning(&adapter.track(&[system.parcel(begin)]).await));
+            told.push(meaning(&track(adapter.as_ref(), &[system.parcel(begin)]).await));
         }
         let name = system.name;
         assert_eq!(told[0], Means::NotYet, "{name}");

@@ -14,7 +14,7 @@ use forebay_sandbox::{CarrierFaults, CarrierName, Faults, Options, RetryAfter, S
 use http::HeaderMap;
 use secrecy::SecretString;
 
-use crate::support::{Fault, Means as M, asked, meaning, settings, tools};
+use crate::support::{Fault, Means as M, asked, meaning, settings, tools, track};
 
 fn adapter_of(sandbox: &Sandbox, name: CarrierName) -> Arc<dyn Carrier> {
     let (client, key) = match name {
@@ -43,7 +43,7 @@ async fn ask(adapter: &dyn Carrier, name: CarrierName, story: &str) -> Result<Ve
         _ => format!("{story}000000001"),
     };
     let carrier = adapter.serves()[0].clone();
-    adapter.track(&[asked(carrier.as_str(), &number)]).await
+    track(adapter, &[asked(carrier.as_str(), &number)]).await
 }
 
 #[tokio::test]

@@ -256,7 +256,7 @@ macro_rules! store_conformance_tests {
             programmes: [
                 a_programme_is_read_as_it_was_put,
                 putting_a_programme_again_changes_it_and_not_its_stock,
-                a_reward_that_never_ran_out_gets_no_stock_by_being_put_again,
+                a_reward_without_a_stock_gets_one_only_before_members_can_claim_it,
                 zone_and_day_start_are_fixed_once_there_is_attendance,
                 a_faulty_programme_is_refused_and_leaves_nothing,
                 a_programme_is_changed_by_who_has_seen_what_is_there,

@@ -1,9 +1,9 @@
 //! Programmes: put once or often, their days and their stock kept.
 
-use forebay_domain::programme::{CountMode, Programme, ProgrammeState, RewardKind, StockPlan};
+use forebay_domain::programme::{CountMode, Programme, ProgrammeState, Reward, RewardKind, StockPlan};
 use forebay_domain::settlement::Answer;
 use forebay_schemas::events::RejectCode;
-use forebay_schemas::{ProgrammeId, RuleId};
+use forebay_schemas::{ProgrammeId, RewardId, RuleId};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -46,12 +46,24 @@ pub async fn putting_a_programme_again_changes_it_and_not_its_stock(harness: &dy
     assert_eq!(store.programmes().await.unwrap(), [changed]);
 }
 
-pub async fn a_reward_that_never_ran_out_gets_no_stock_by_being_put_again(harness: &dyn Harness) {
+pub async fn a_reward_without_a_stock_gets_one_only_before_members_can_claim_it(harness: &dyn Harness) {
     let store = harness.store().await;
-    store.put_programme(&programme(), now()).await.unwrap();
-    let mut limited = programme();
-    limited.rules[1].reward.stock = Some(StockPlan { total: 1, low_at: 0 });
+    let draft = Programme { state: ProgrammeState::Draft, ..programme() };
+    store.put_programme(&draft, now()).await.unwrap();
+    let mut limited = draft.clone();
+    let stock = Some(StockPlan { total: 1, low_at: 0 });
+    limited.rules[1].reward.stock = stock;
     store.put_programme(&limited, now()).await.unwrap();
+    assert_eq!(store.programmes().await.unwrap()[0].rules[1].reward.stock, stock);
+
+    let mut open = Programme { state: ProgrammeState::Active, ..limited };
+    let reward = Reward { id: RewardId::new("later").unwrap(), stock: None, ..open.rules[1].reward.clone() };
+    open.rules[1].reward = reward;
+    store.put_programme(&open, now()).await.unwrap();
+    let mut late = open.clone();
+    late.rules[1].reward.stock = stock;
+    let outcome = store.put_programme(&late, now()).await;
+    assert!(matches!(outcome, Err(Error::Refused(_))), "{outcome:?}");
     assert_eq!(store.programmes().await.unwrap()[0].rules[1].reward.stock, None);
 }
 
@@ -209,8 +221,10 @@ pub async fn a_programmes_state_is_set_with_a_reason(harness: &dyn Harness) {
     assert_eq!(set("no-such", ProgrammeState::Paused, 1).await, StateSet::Unknown);
     assert_eq!(set("autumn", ProgrammeState::Paused, 2).await, StateSet::Done(2));
     assert!(matches!(set("autumn", ProgrammeState::Paused, 3).await, StateSet::Refused(_)));
-    let settled = settle(store.as_ref(), vec![check_in("a", 1, now())]).await;
+    let settled = settle(store.as_ref(), vec![check_in("late", 1, later(3))]).await;
     assert_eq!(settled[0].1, Some(Answer::CheckInRefused(RejectCode::ProgrammeNotActive)));
+    let settled = settle(store.as_ref(), vec![check_in("a", 1, now())]).await;
+    assert!(matches!(settled[0].1, Some(Answer::CheckedIn(_))), "it came before the pause: {settled:?}");
     assert_eq!(set("autumn", ProgrammeState::Active, 4).await, StateSet::Done(3));
     settle(store.as_ref(), vec![check_in("b", 1, now())]).await;
     assert!(matches!(set("autumn", ProgrammeState::Draft, 5).await, StateSet::Refused(_)));
