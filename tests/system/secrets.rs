@@ -33,7 +33,6 @@ fn secrets() -> BTreeMap<&'static str, String> {
         ("FOREBAY_RETURNS__API_TOKEN", of("returns")),
         ("FOREBAY_RETURNS__SIGNING_SECRET", "whsec_aHVzaGh1c2hodXNoaHVzaGh1c2hodXNoaHVzaGh1c2g=".to_owned()),
         ("FOREBAY_SLACK__BOT_TOKEN", format!("xoxb-{}", of("slack"))),
-        ("FOREBAY_MAIL__PASSWORD", of("mail")),
     ])
 }
 
@@ -65,7 +64,6 @@ fn settings(fleet: &Fleet) -> Vec<(String, String)> {
     {
         settings.push((name(system, "SERVES"), format!("[\"{carrier}\"]")));
     }
-    settings.push(("FOREBAY_MAIL__USER".to_owned(), "forebay".to_owned()));
     settings.push(("FOREBAY_LOG__FORMAT".to_owned(), "json".to_owned()));
     settings
 }
@@ -87,7 +85,6 @@ fn database(fleet: &Fleet) -> String {
 }
 
 #[test]
-#[ignore = "starts every role: scripts/test --stage test -- --test system secrets:: -- --ignored"]
 fn no_secret_is_to_be_read_anywhere() {
     let fleet = Fleet::prepared();
     let settings = settings(&fleet);
