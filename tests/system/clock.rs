@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde_json::json;
-
+use crate::events::orders;
 use crate::fleet::Fleet;
 use crate::support::{curl, eventually};
 
@@ -15,19 +14,6 @@ fn faketime() -> PathBuf {
     let folders = std::fs::read_dir("/usr/lib").unwrap().filter_map(Result::ok).map(|entry| entry.path());
     let library = folders.map(|folder| folder.join("faketime/libfaketimeMT.so.1")).find(|path| path.exists());
     library.expect("libfaketime is installed (scripts/setup)")
-}
-
-fn orders(numbers: std::ops::Range<usize>) -> Vec<String> {
-    let order = |n: usize| {
-        let data = json!({
-            "order_id": format!("O-{n}"), "member_id": "m-1", "currency": "KRW", "amount_minor": 1000,
-            "paid_at": "2026-11-20T00:00:00Z",
-        });
-        json!({ "specversion": "1.0", "id": format!("order-{n}"), "source": "/s", "type": "order.paid.v1",
-                "data": data })
-        .to_string()
-    };
-    numbers.map(order).collect()
 }
 
 #[test]

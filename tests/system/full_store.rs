@@ -4,8 +4,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::json;
-
+use crate::events::orders;
 use crate::fleet::Fleet;
 use crate::support::{curl, eventually};
 
@@ -38,18 +37,6 @@ fn read_only(fleet: &Fleet, on: bool) {
              where datname = '{database}' and pid <> pg_backend_pid()"
         ),
     );
-}
-
-fn orders(numbers: std::ops::Range<usize>) -> Vec<String> {
-    let order = |n: usize| {
-        let data = json!({
-            "order_id": format!("O-{n}"), "currency": "KRW", "amount_minor": 1, "paid_at": "2026-11-20T00:00:00Z",
-        });
-        json!({ "specversion": "1.0", "id": format!("order-{n}"), "source": "/s", "type": "order.paid.v1",
-                "data": data })
-        .to_string()
-    };
-    numbers.map(order).collect()
 }
 
 #[test]

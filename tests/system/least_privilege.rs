@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::events::orders;
 use crate::fleet::Fleet;
 use crate::support::{curl, eventually, fresh_servers, setting};
 
@@ -80,14 +81,6 @@ fn signed_in(url: &str, user: &str) -> String {
     format!("{scheme}://{user}:{PASSWORD}@{place}")
 }
 
-fn order(n: usize) -> String {
-    let data = json!({
-        "order_id": format!("O-{n}"), "currency": "KRW", "amount_minor": 1, "paid_at": "2026-11-20T00:00:00Z",
-    });
-    json!({ "specversion": "1.0", "id": format!("order-{n}"), "source": "/s", "type": "order.paid.v1", "data": data })
-        .to_string()
-}
-
 fn returned(n: usize) -> String {
     let data = json!({
         "return_id": format!("R-{n}"), "order_id": format!("O-{n}"), "requested_at": "2026-11-20T00:00:00Z",
@@ -131,7 +124,7 @@ fn a_set_runs_with_the_least_rights_and_those_are_not_more() {
         start("relay", &["relay"], "work"),
         start("schedule", &["schedule"], "work"),
     ];
-    fleet.publish(&(0..20).map(order).chain((0..5).map(returned)).collect::<Vec<_>>());
+    fleet.publish(&orders(0..20).into_iter().chain((0..5).map(returned)).collect::<Vec<_>>());
     eventually("orders are booked", PATIENCE, || fleet.count("select count(*) from shop_order") == 20);
     eventually("parcels were asked about", PATIENCE, || {
         fleet.count("select count(*) from parcel where checks > 0") == 5

@@ -16,6 +16,7 @@ mod dead_letters;
 mod demo;
 mod dev;
 mod erasure;
+mod events;
 mod fleet;
 mod full_store;
 mod halving;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::events::{order, orders};
 use crate::fleet::Fleet;
 use crate::support::{curl, eventually, setting};
 
@@ -58,14 +59,6 @@ impl Broker {
     }
 }
 
-fn order(n: usize) -> String {
-    let data = json!({
-        "order_id": format!("O-{n}"), "currency": "KRW", "amount_minor": 1, "paid_at": "2026-11-20T00:00:00Z",
-    });
-    json!({ "specversion": "1.0", "id": format!("order-{n}"), "source": "/s", "type": "order.paid.v1", "data": data })
-        .to_string()
-}
-
 fn told(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
@@ -80,7 +73,7 @@ fn what_an_older_topology_lacks_is_added_under_messages_and_running_roles() {
     let broker = Broker::of(&fleet);
     let _intake = fleet.start("intake", &["serve", "intake"]);
     let booked = || fleet.count("select count(*) from shop_order");
-    fleet.publish(&(0..10).map(order).collect::<Vec<_>>());
+    fleet.publish(&orders(0..10));
     // The older release knew neither this queue nor this binding.
     broker.delete_queue("forebay.notices");
     let bound = broker.bindings("forebay.rewards");
@@ -113,7 +106,7 @@ fn what_an_older_topology_lacks_is_added_under_messages_and_running_roles() {
     broker.delete_queue("forebay.results");
     broker.unmark();
     assert!(topology(&fleet, "apply").status.success());
-    fleet.publish(&(10..20).map(order).collect::<Vec<_>>());
+    fleet.publish(&orders(10..20));
     eventually("the worker goes on", PATIENCE, || booked() == 20);
     assert_eq!(fleet.count("select count(*) from dead_letter"), 0);
 }
