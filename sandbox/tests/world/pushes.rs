@@ -106,6 +106,12 @@ async fn easypost_signs_with_the_decomposed_secret_over_the_bytes_that_it_sends(
     }
     assert_eq!(taken[1].json["result"]["status"], "in_transit");
     assert_ne!(taken[0].json["id"], taken[1].json["id"]);
+    // A push is written down when its answer is there, which is after it was taken.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while sandbox.pushes().len() < 2 {
+        assert!(Instant::now() < deadline, "{} of 2 pushes were written down", sandbox.pushes().len());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     assert_eq!(sandbox.pushes().len(), 2);
 }
 
