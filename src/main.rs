@@ -13,9 +13,12 @@ mod hooks;
 #[cfg(test)]
 mod manifests;
 mod members;
+mod observation;
+mod reporting;
 mod roles;
 mod runbooks;
 mod storm;
+mod watching;
 mod working;
 mod world;
 
@@ -24,6 +27,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::Cli;
+use crate::observation::Observation;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -31,7 +35,9 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return end(exit::FAILED, &format!("the runtime can't start: {error}")),
     };
-    let result = runtime.block_on(Box::pin(commands::run(cli)));
+    let observation = Observation::default();
+    let result = runtime.block_on(Box::pin(commands::run(cli, &observation)));
+    observation.finish();
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -5,6 +5,8 @@
 //! call may have arrived. Secrets come in `secrecy` types and never appear in a text or in `Debug`.
 
 pub mod breaker;
+#[cfg(feature = "otlp")]
+pub mod collector;
 pub mod http;
 pub mod mail;
 pub mod oauth;

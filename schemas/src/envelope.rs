@@ -3,6 +3,7 @@
 //! Source: CloudEvents specification 1.0, JSON event format. `data` is kept as the bytes that came, so that
 //! numbers and spelling survive every hop; the digest is taken over canonical JSON instead.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -72,6 +73,17 @@ impl Event {
             traceparent: None,
             extensions: BTreeMap::new(),
             data: serde_json::value::to_raw_value(data).expect("event data is plain JSON"),
+        }
+    }
+
+    /// The event within this trace, if it is in none yet.
+    #[must_use]
+    pub fn within(&self, traceparent: Option<&str>) -> Cow<'_, Self> {
+        match traceparent {
+            Some(context) if self.traceparent.is_none() => {
+                Cow::Owned(Self { traceparent: Some(context.to_owned()), ..self.clone() })
+            }
+            _ => Cow::Borrowed(self),
         }
     }
 

@@ -6,6 +6,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use sqlx::SqliteConnection;
 use tokio::sync::oneshot;
+use tracing::{Instrument as _, Span};
 
 use crate::error::Error;
 
@@ -21,6 +22,8 @@ pub(crate) trait Job: Send {
 /// A closure as a job.
 pub(crate) struct Task<F, T, E> {
     work: Option<F>,
+    /// What the caller is doing, of which the work is a part.
+    span: Span,
     result: Option<Result<T, E>>,
     caller: oneshot::Sender<Result<T, E>>,
 }
@@ -28,7 +31,7 @@ pub(crate) struct Task<F, T, E> {
 impl<F, T, E> Task<F, T, E> {
     pub(crate) fn new(work: F) -> (Self, oneshot::Receiver<Result<T, E>>) {
         let (caller, answer) = oneshot::channel();
-        (Self { work: Some(work), result: None, caller }, answer)
+        (Self { work: Some(work), span: Span::current(), result: None, caller }, answer)
     }
 }
 
@@ -42,7 +45,8 @@ where
         Box::pin(async move {
             let Some(work) = self.work.take() else { return false };
             // A panic ends this job, not the writer that everybody needs.
-            let result = AssertUnwindSafe(async move { work(connection).await }).catch_unwind().await;
+            let work = async move { work(connection).await }.instrument(self.span.clone());
+            let result = AssertUnwindSafe(work).catch_unwind().await;
             let result = result.unwrap_or_else(|_| Err(Error::Panicked.into()));
             let keep = result.is_ok();
             self.result = Some(result);

@@ -19,6 +19,7 @@ mod plan;
 pub(crate) mod production;
 mod programme;
 mod queue;
+mod report;
 pub(crate) mod sandbox;
 mod stock;
 pub(crate) mod table;
@@ -28,37 +29,37 @@ mod worker;
 
 use std::path::Path;
 
-use forebay_telemetry::{LogFormat, logs};
-
 use crate::cli::{CarrierCommand, Cli, Command};
 use crate::config::Config;
 use crate::demo;
-use crate::exit::{CONFIGURATION, Exit};
+use crate::exit::Exit;
+use crate::observation::Observation;
 use crate::storm;
 
 /// Runs a command to its end.
-pub(crate) async fn run(cli: Cli) -> Result<(), Exit> {
+pub(crate) async fn run(cli: Cli, observation: &Observation) -> Result<(), Exit> {
     let file = cli.config.as_deref();
     match cli.command {
         Command::Demo(args) => demo::run(args).await,
         Command::Storm(args) => storm::run(args).await,
-        Command::Dev(args) => dev::run(configured(file)?, args).await,
-        Command::Serve { role } => production::serve(configured(file)?, role).await,
-        Command::Work { queues } => production::work(configured(file)?, &queues).await,
-        Command::Relay => production::relay(configured(file)?).await,
-        Command::Schedule => production::schedule(configured(file)?).await,
-        Command::Migrate => production::migrate(configured(file)?).await,
-        Command::Topology { command } => production::topology(configured(file)?, &command).await,
+        Command::Dev(args) => dev::run(configured(file, observation)?, args).await,
+        Command::Serve { role } => production::serve(configured(file, observation)?, role).await,
+        Command::Work { queues } => production::work(configured(file, observation)?, &queues).await,
+        Command::Relay => production::relay(configured(file, observation)?).await,
+        Command::Schedule => production::schedule(configured(file, observation)?).await,
+        Command::Migrate => production::migrate(configured(file, observation)?).await,
+        Command::Topology { command } => production::topology(configured(file, observation)?, &command).await,
         Command::Config { command } => configuration::run(file, command),
-        Command::Doctor { json } => doctor::run(configured(file)?, json).await,
+        Command::Doctor { json } => doctor::run(configured(file, observation)?, json).await,
         Command::Explain { name, json } => explain::run(name.as_deref(), json),
         Command::Event { command } => event::run(command).await,
         Command::Dlq { api, command } => dead_letters::run(&api, *command).await,
         Command::Queue { api, command } => queue::run(&api, command).await,
-        Command::Alert { api, command } => alert::run(&api, command).await,
-        Command::Carrier { command: CarrierCommand::Plan(args), .. } => plan::run(&configured(file)?, &args),
+        Command::Alert { api, command } => alert::run(&api, file, command).await,
+        Command::Carrier { command: CarrierCommand::Plan(args), .. } => plan::run(&configured(file, observation)?, &args),
         Command::Carrier { api, command } => carriers::run(&api, command).await,
         Command::Worker { api, command } => worker::run(&api, command).await,
+        Command::Report { api, asked } => report::run(&api, asked).await,
         Command::Audit { api, limit, json } => dead_letters::audit(&api, limit, json).await,
         Command::Parcel { api, command } => tracking::parcel(&api, command).await,
         Command::Return { api, command } => tracking::returns(&api, command).await,
@@ -74,13 +75,10 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Exit> {
     }
 }
 
-/// Reads the configuration and starts the logs as it says.
-fn configured(file: Option<&Path>) -> Result<Config, Exit> {
+/// Reads the configuration and starts logs and traces as it says.
+fn configured(file: Option<&Path>, observation: &Observation) -> Result<Config, Exit> {
     let config = Config::load(file)?;
-    let format: LogFormat =
-        config.log.format.parse().map_err(|e| Exit::new(CONFIGURATION, format!("log.format {e}")))?;
-    logs::init(format, &config.log.filter)
-        .map_err(|error| Exit::new(CONFIGURATION, format!("log.filter: {error}")))?;
+    observation.begin(&config)?;
     Ok(config)
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use chrono::NaiveDate;
 use forebay_carriers::PushSecrets;
 use forebay_domain::breaker::BreakerPolicy;
 use forebay_domain::daily::{Daily, DayReset};
@@ -31,6 +32,7 @@ pub(crate) struct CarrierSystem {
     pub(crate) client_id: String,
     pub(crate) key: Secret,
     pub(crate) key_file: Option<PathBuf>,
+    pub(crate) key_ends_on: Option<NaiveDate>,
     pub(crate) hook_token: Secret,
     pub(crate) hook_token_file: Option<PathBuf>,
     pub(crate) push_secret: Secret,
@@ -59,6 +61,7 @@ impl Default for CarrierSystem {
             client_id: String::new(),
             key: Secret::default(),
             key_file: None,
+            key_ends_on: None,
             hook_token: Secret::default(),
             hook_token_file: None,
             push_secret: Secret::default(),

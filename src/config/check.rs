@@ -17,6 +17,7 @@ impl Config {
             ("slack.webhook_url", &mut self.slack.webhook_url, &self.slack.webhook_url_file),
             ("slack.bot_token", &mut self.slack.bot_token, &self.slack.bot_token_file),
             ("mail.password", &mut self.mail.password, &self.mail.password_file),
+            ("traces.authorization", &mut self.traces.authorization, &self.traces.authorization_file),
         ];
         let secrets = secrets.into_iter().map(|(name, secret, file)| (name.to_owned(), secret, file));
         for (name, secret, file) in secrets.chain(self.carriers.secrets()) {
@@ -82,6 +83,11 @@ impl Config {
                     .to_owned(),
             );
         }
+        for (name, value) in self.alerts.limits.settings() {
+            if !value.is_finite() || value <= 0.0 {
+                faults.push(format!("alerts.limits.{name} is {value}; it must be above 0"));
+            }
+        }
         let retention = &self.retention;
         let needed = retention.dead_letters_days.saturating_add(RETRY_DAYS + SPARE_DAYS);
         if retention.inbox_days < needed {
@@ -102,6 +108,16 @@ impl Config {
         }
         if let Err(error) = self.log.format.parse::<forebay_telemetry::LogFormat>() {
             faults.push(format!("log.format {error}"));
+        }
+        if self.traces.endpoint.is_some() && !cfg!(feature = "otlp") {
+            faults.push(
+                "traces.endpoint is given, but this forebay was built without the feature otlp; build it with \
+                 `--features otlp` or take the setting out"
+                    .to_owned(),
+            );
+        }
+        if !(0.0..=1.0).contains(&self.traces.sample) {
+            faults.push(format!("traces.sample is {}; it must be 0 to 1", self.traces.sample));
         }
         for key in &self.keys {
             if key.id.starts_with("dev") {

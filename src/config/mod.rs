@@ -47,6 +47,7 @@ pub(crate) struct Config {
     pub(crate) alerts: Alerts,
     pub(crate) retention: Retention,
     pub(crate) log: Log,
+    pub(crate) traces: Traces,
 }
 
 /// What is wrong with the configuration: one sentence a fault.

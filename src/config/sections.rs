@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::NaiveTime;
 use chrono_tz::Tz;
 use forebay_domain::incident::Timing;
+use forebay_domain::watch::Limits;
 use forebay_outbound::AllowedHost;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -155,6 +156,8 @@ pub(crate) struct Alerts {
     pub(crate) repeat_every_s: f64,
     pub(crate) stock_check_at: NaiveTime,
     pub(crate) unshipped_after_days: u32,
+    pub(crate) report_at: NaiveTime,
+    pub(crate) limits: Limits,
 }
 
 impl Alerts {
@@ -190,4 +193,13 @@ impl Retention {
 pub(crate) struct Log {
     pub(crate) format: String,
     pub(crate) filter: String,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Traces {
+    pub(crate) endpoint: Option<Url>,
+    pub(crate) authorization: Secret,
+    pub(crate) authorization_file: Option<PathBuf>,
+    pub(crate) sample: f64,
 }

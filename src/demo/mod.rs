@@ -34,7 +34,7 @@ const ACCEPT_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs the demo; fails when an invariant does not hold.
 pub(crate) async fn run(args: DemoArgs) -> Result<(), Exit> {
-    logs::init(LogFormat::Pretty, "error,lapin=off").map_err(Exit::failed)?;
+    logs::init(LogFormat::Pretty, "error,lapin=off", None).map_err(Exit::failed)?;
     let folder = tempfile::tempdir()?;
     let sandbox = Sandbox::start(forebay_sandbox::Options {
         seed: args.seed,

@@ -43,7 +43,7 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// Runs a storm; fails when something was lost or doubled.
 pub(crate) async fn run(args: StormArgs) -> Result<(), Exit> {
-    logs::init(LogFormat::Pretty, "error,lapin=off").map_err(Exit::failed)?;
+    logs::init(LogFormat::Pretty, "error,lapin=off", None).map_err(Exit::failed)?;
     let orders = Orders::of(&args);
     check(&args, &orders)?;
     let mut random = StdRng::seed_from_u64(args.seed);

@@ -1,4 +1,4 @@
-//! Metrics from one closed list, health, logs, and the operations port that serves them.
+//! Metrics from one closed list, health, logs, traces, and the operations port.
 
 pub mod document;
 pub mod health;
@@ -7,6 +7,7 @@ pub mod list;
 pub mod logs;
 pub mod metrics;
 pub mod operations;
+pub mod traces;
 
 pub use health::{Check, Health};
 pub use logs::LogFormat;

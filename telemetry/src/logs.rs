@@ -3,7 +3,12 @@
 use std::io::IsTerminal;
 use std::str::FromStr;
 
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing::field::Field;
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,18 +43,34 @@ impl FromStr for LogFormat {
     }
 }
 
+/// A further receiver of spans and log lines.
+pub type Beside = Box<dyn Layer<Registry> + Send + Sync>;
+
 /// Sends log lines to standard error. `filter` is a level or a list of `target=level`, e.g. `info,lapin=warn`.
-/// Returns what is wrong with the filter, if it can't be read. A second call in one process changes nothing.
+/// `beside` gets what it wants, whatever the filter. Returns what is wrong with the filter, if it can't be read. A
+/// second call in one process changes nothing.
 ///
 /// # Errors
 /// The fault of the filter, in words.
-pub fn init(format: LogFormat, filter: &str) -> Result<(), String> {
+pub fn init(format: LogFormat, filter: &str, beside: Option<Beside>) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter).map_err(|e| e.to_string())?;
-    let colours = std::io::stderr().is_terminal();
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours);
-    let _already_set = match format {
-        LogFormat::Pretty => builder.with_target(false).compact().try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let lines = match format {
+        LogFormat::Pretty => {
+            let fields = fmt::format::debug_fn(for_people).delimited(" ");
+            lines.with_target(false).compact().fmt_fields(fields).with_filter(filter).boxed()
+        }
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).with_filter(filter).boxed(),
     };
+    let _already_set = tracing_subscriber::registry().with(beside).with(lines).try_init();
     Ok(())
+}
+
+/// A field as a person reads it. Names with a dot are those of OpenTelemetry's conventions, for a collector.
+fn for_people(writer: &mut Writer<'_>, field: &Field, value: &dyn std::fmt::Debug) -> std::fmt::Result {
+    match field.name() {
+        "message" => write!(writer, "{value:?}"),
+        name if name.contains('.') => Ok(()),
+        name => write!(writer, "{name}={value:?}"),
+    }
 }

@@ -8,11 +8,13 @@ use forebay_domain::crash::{Admission, CrashPolicy};
 use forebay_domain::retry::{RetryPolicy, Verdict, park, unpark};
 use forebay_domain::{Clock, Outcome};
 use forebay_queue::{Consumer, Delivery, Message, Receipt, Settlement};
+use forebay_schemas::trail::TRACEPARENT;
 use forebay_schemas::{Code, Queue, Tier, Trail};
-use forebay_telemetry::Metrics;
+use forebay_telemetry::{Metrics, traces};
 use rand::seq::SliceRandom as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
 
 use crate::handler::{Failure, RawHandler};
 use crate::instants::Instants;
@@ -164,12 +166,31 @@ impl Bench {
         }
     }
 
-    /// Runs the handler on messages, and one by one if it fails on them together.
+    /// Runs the handler on messages.
     async fn run(&self, batch: Vec<Held>) {
         if batch.is_empty() {
             return;
         }
-        let answers = self.ask(&batch).await;
+        let span = self.span(&batch);
+        let answers = self.ask(&batch).instrument(span.clone()).await;
+        if let Some(Err(_)) = answers {
+            traces::failed(&span);
+        }
+        self.answered(batch, answers).instrument(span).await;
+    }
+
+    /// The part that this batch has in the traces of its messages.
+    fn span(&self, batch: &[Held]) -> Span {
+        let alone = match batch {
+            [held] => Some(held.message.id.as_str()),
+            _ => None,
+        };
+        let origins = batch.iter().filter_map(|held| held.message.headers.get(TRACEPARENT)).map(String::as_str);
+        traces::processing(&self.label, batch.len(), alone, origins)
+    }
+
+    /// Settles messages as the handler answered, and asks it one by one if it failed on them together.
+    async fn answered(&self, batch: Vec<Held>, answers: Option<Result<Vec<Outcome>, Failure>>) {
         match answers {
             Some(Ok(outcomes)) => self.conclude(batch, outcomes).await,
             Some(Err(failure)) if batch.len() > 1 => {
@@ -215,7 +236,7 @@ impl Bench {
         let now = self.clock.now();
         let timer = self.metrics.handler_seconds.with_label_values(&[&self.label]).start_timer();
         // A task of its own, so that a panic ends there.
-        let mut task = tokio::spawn(async move { handler.handle(messages, now).await });
+        let mut task = tokio::spawn(async move { handler.handle(messages, now).await }.in_current_span());
         let answer = tokio::time::timeout(shape.deadline, &mut task).await;
         timer.observe_duration();
         match answer {

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use forebay_domain::Clock;
-use forebay_telemetry::Metrics;
+use forebay_schemas::trail::TRACEPARENT;
+use forebay_telemetry::{Metrics, traces};
 use reqwest::Response;
 use tokio::time::Instant;
 use tokio_retry::RetryIf;
 use tokio_retry::strategy::{ExponentialBackoff, jitter};
+use tracing::Instrument as _;
 
 use super::allow::{AllowList, AllowedHost};
 use super::answer::Answer;
@@ -105,7 +107,12 @@ impl HttpClient {
     /// [`CallError`], which tells whether the call may have taken effect.
     pub async fn call(&self, call: &Call) -> Result<Answer, CallError> {
         let begun = Instant::now();
-        let answer = self.once(call).await;
+        let span = traces::call(&call.system, call.method.as_str(), call.url.host_str().unwrap_or("?"));
+        let answer = self.once(call, traces::traceparent(&span)).instrument(span.clone()).await;
+        match &answer {
+            Ok(answer) => traces::answered(&span, answer.status),
+            Err(error) => traces::unanswered(&span, error.code().as_str()),
+        }
         let result = answer.as_ref().map_or_else(|e| e.code().as_str(), Answer::result);
         self.metrics.outbound_calls.with_label_values(&[call.system.as_str(), result]).inc();
         self.metrics
@@ -132,7 +139,7 @@ impl HttpClient {
         RetryIf::start(pauses, || self.call(call), again).await
     }
 
-    async fn once(&self, call: &Call) -> Result<Answer, CallError> {
+    pub(crate) async fn once(&self, call: &Call, traceparent: Option<String>) -> Result<Answer, CallError> {
         self.allow.check(&call.url)?;
         let mut request = self
             .client
@@ -140,6 +147,9 @@ impl HttpClient {
             .timeout(call.timeout.unwrap_or(self.timeout));
         for (name, value) in call.checked_headers()? {
             request = request.header(name, value);
+        }
+        if let Some(traceparent) = traceparent {
+            request = request.header(TRACEPARENT, traceparent);
         }
         if !call.body.is_empty() {
             request = request.body(call.body.clone());

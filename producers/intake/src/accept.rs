@@ -8,11 +8,11 @@ use axum::http::HeaderMap;
 use chrono::{DateTime, Utc};
 use forebay_domain::{Clock, Ids};
 use forebay_queue::{Message, Outgoing, PublishError, Publisher};
-use forebay_schemas::trail::TRACEPARENT;
 use forebay_schemas::{
     Catalogue, Code, Direction, Event, EventType, Queue, Refusal, Route, Violation, limits,
 };
-use forebay_telemetry::Metrics;
+use forebay_telemetry::{Metrics, traces};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::admission::{Admission, Permit};
@@ -64,7 +64,8 @@ pub struct Intake {
 pub struct Arrival {
     /// Our clock when the request's head had been read.
     pub at: DateTime<Utc>,
-    /// The request's W3C trace context, if it has a valid one.
+    /// The W3C trace context of what is done for the request; where nobody records that, the request's own, if it
+    /// has a valid one.
     pub traceparent: Option<String>,
 }
 
@@ -72,14 +73,12 @@ impl Arrival {
     /// An arrival now, with the trace context of these headers.
     #[must_use]
     pub fn now(clock: &dyn Clock, headers: &HeaderMap) -> Self {
-        let traceparent = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
-        let traceparent = traceparent.filter(|text| trace_context::is_valid(text)).map(str::to_owned);
-        Self { at: clock.now(), traceparent }
+        Self { at: clock.now(), traceparent: traces::current().or_else(|| trace_context::of(headers)) }
     }
 }
 
 /// Who an accepted event is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Identity {
     /// The event's id.
     pub id: String,
@@ -88,7 +87,7 @@ pub struct Identity {
 }
 
 /// Events that are durably stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Accepted {
     /// How many.
     pub accepted: usize,

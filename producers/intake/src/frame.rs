@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response};
 use axum::middleware::{self, Next};
 use axum::response::IntoResponse;
 use forebay_domain::Ids;
+use forebay_telemetry::traces;
 use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument as _;
 
 use crate::problem::{Kind, Problem};
+use crate::trace_context;
 
 /// Carries the request's id, both ways.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -29,6 +32,7 @@ pub fn around(routes: Router, ids: Arc<dyn Ids>) -> Router {
         })
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(ids, identify))
+        .layer(middleware::from_fn(trace))
 }
 
 fn panicked(_: Box<dyn Any + Send + 'static>) -> Response<Body> {
@@ -50,6 +54,16 @@ async fn identify(State(ids): State<Arc<dyn Ids>>, request: Request, next: Next)
         *response.body_mut() = framed.into_body();
     }
     response.headers_mut().insert(REQUEST_ID, id);
+    response
+}
+
+/// Handles the request as a part of its caller's trace.
+async fn trace(request: Request, next: Next) -> Response<Body> {
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let caller = trace_context::of(request.headers());
+    let span = traces::request(request.method().as_str(), route, caller.as_deref());
+    let response = next.run(request).instrument(span.clone()).await;
+    traces::answered(&span, response.status().as_u16());
     response
 }
 

@@ -1,6 +1,8 @@
 //! W3C trace context (<https://www.w3.org/TR/trace-context/>, version 00): the header `traceparent`.
 
+use axum::http::HeaderMap;
 use forebay_domain::Ids;
+use forebay_schemas::trail::TRACEPARENT;
 use uuid::Uuid;
 
 /// The text is a `traceparent` of version 00 with a trace id and a parent id that are not all zero.
@@ -18,6 +20,12 @@ pub fn is_valid(text: &str) -> bool {
         && hex(parent_id, 16)
         && set(parent_id)
         && hex(flags, 2)
+}
+
+/// The trace context of a request, if it has a valid one.
+pub fn of(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(TRACEPARENT)?.to_str().ok()?;
+    is_valid(text).then(|| text.to_owned())
 }
 
 /// A `traceparent` that begins a trace. It is not marked as sampled: nothing records it yet.

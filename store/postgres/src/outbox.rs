@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use forebay_domain::NewOutbox;
 use forebay_schemas::trail::Headers;
 use forebay_store::{Error, Outbox, OutboxLag, OutboxRow};
+use forebay_telemetry::traces;
 use sqlx::PgConnection;
 
 use crate::PostgresStore;
@@ -30,16 +31,18 @@ pub(crate) async fn write(
     if rows.is_empty() {
         return Ok(());
     }
+    let current = traces::current();
+    let events: Vec<_> = rows.iter().map(|row| row.event.within(current.as_deref())).collect();
     sqlx::query(
         "insert into outbox (route, event_id, kind, traceparent, body, due_at, created_at)
          select n.*, $7
          from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::timestamptz[]) as n",
     )
     .bind(rows.iter().map(|r| r.route.to_text()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| r.event.id.as_str()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| r.event.kind.as_str()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| r.event.traceparent.as_deref()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|r| r.event.encode()).collect::<Vec<_>>())
+    .bind(events.iter().map(|e| e.id.as_str()).collect::<Vec<_>>())
+    .bind(events.iter().map(|e| e.kind.as_str()).collect::<Vec<_>>())
+    .bind(events.iter().map(|e| e.traceparent.as_deref()).collect::<Vec<_>>())
+    .bind(events.iter().map(|e| e.encode()).collect::<Vec<_>>())
     .bind(rows.iter().map(|r| r.due_at).collect::<Vec<_>>())
     .bind(now)
     .execute(conn)

@@ -5,8 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::NewOutbox;
+use forebay_schemas::Event;
 use forebay_schemas::trail::Headers;
 use forebay_store::{Error, Outbox, OutboxLag, OutboxRow};
+use forebay_telemetry::traces;
 use sqlx::SqliteConnection;
 
 use crate::SqliteStore;
@@ -26,13 +28,15 @@ pub(crate) async fn write(
         return Ok(());
     }
     let mut columns = Vec::with_capacity(rows.len());
+    let current = traces::current();
     for row in rows {
-        let event = &row.event;
+        let event = row.event.within(current.as_deref());
         // An encoded event is JSON, which is UTF-8; it travels as a string, so that its bytes stay as they are.
         let body = String::from_utf8(event.encode())
             .map_err(|error| Error::Refused(format!("event {} is not UTF-8: {error}", event.id)))?;
         let due_at = micros(row.due_at);
-        columns.push((row.route.to_text(), &event.id, &event.kind, &event.traceparent, body, due_at));
+        let Event { id, kind, traceparent, .. } = event.into_owned();
+        columns.push((row.route.to_text(), id, kind, traceparent, body, due_at));
     }
     sqlx::query(
         "insert into outbox (route, event_id, kind, traceparent, body, due_at, created_at)
