@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::compose::System;
 use crate::config::SpoolBounds;
 use crate::exit::{CONFIGURATION, Exit, UNAVAILABLE};
+use crate::reporting::Inside;
 use crate::roles::{Running, WATCH_EVERY};
 
 /// Until when after the signal to stop the spool is flushed: the connections are closed within the rest of the 25 s.
@@ -31,6 +32,12 @@ impl Accepting {
     /// The publisher that the accept path uses.
     pub(crate) fn publisher(&self) -> Arc<dyn Publisher> {
         self.spool.as_ref().map_or_else(|| self.broker.publisher(), |(spool, _)| spool.publisher())
+    }
+
+    /// What such a process can say of itself.
+    pub(crate) fn inside(&self, role: &'static str) -> Inside {
+        let spool = self.spool.as_ref().map(|(spool, _)| Arc::clone(spool));
+        Inside { role, broker: Arc::clone(&self.broker), spool, keys: None }
     }
 
     /// Publishes what is spooled as far as the time allows, and closes the file. `told` is when the process was told to

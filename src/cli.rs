@@ -198,6 +198,14 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: StockCommand,
     },
+    /// What a day brought, against the day before it: the report that people are told each morning
+    #[command(after_long_help = "  forebay report\n  forebay report --day 2026-11-20 --json")]
+    Report {
+        #[command(flatten)]
+        api: ApiArgs,
+        #[command(flatten)]
+        asked: ReportArgs,
+    },
     /// What people did by the api, the newest first: who, when, why
     Audit {
         #[command(flatten)]
@@ -230,6 +238,26 @@ pub(crate) enum ServeRole {
     Intake,
     /// Members' commands, reads, administration
     Api,
+}
+
+impl ServeRole {
+    /// Its word.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Intake => "intake",
+            Self::Api => "api",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// The day, by the shop's clock; without it, yesterday
+    #[arg(long, value_name = "DATE")]
+    pub(crate) day: Option<chrono::NaiveDate>,
+    /// One JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

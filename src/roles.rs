@@ -106,6 +106,7 @@ impl System {
             ApiOptions {
                 unshipped_after_days: self.config.alerts.unshipped_after_days,
                 collects: self.config.returns.api_url.is_some(),
+                tz: self.config.shop.tz,
                 ..ApiOptions::new(env!("CARGO_PKG_VERSION"))
             },
             self.queues(broker),
@@ -165,7 +166,7 @@ impl System {
         let parts =
             || (Arc::clone(store), Arc::clone(&self.clock), self.metrics.clone(), self.health.clone());
         let (s, c, m, h) = parts();
-        let jobs = Jobs::new(s, c, m, h, options);
+        let jobs = Jobs::new(s, c, m, h, options).reporting(self.config.alerts.report_at, self.budgets());
         let carriers = self.carriers(&self.http_client()?, store)?;
         let tracked = carriers
             .ids()
@@ -230,17 +231,22 @@ impl System {
         broker: &Arc<dyn Broker>,
         store: &Arc<dyn Store>,
     ) -> Arc<Lookout> {
-        let lookout = Arc::new(Lookout::new(
+        let lookout = Arc::new(self.lookout(broker, store));
+        let (looking, stop) = (Arc::clone(&lookout), running.stop.clone());
+        running.tasks.spawn(async move { looking.run(stop).await });
+        lookout
+    }
+
+    /// Who looks at the queues.
+    pub(crate) fn lookout(&self, broker: &Arc<dyn Broker>, store: &Arc<dyn Store>) -> Lookout {
+        Lookout::new(
             self.queues(broker),
             self.carrier_systems(),
             Arc::clone(store),
             Arc::clone(&self.clock),
             self.metrics.clone(),
             Duration::from_secs(self.config.work.drain_within_s),
-        ));
-        let (looking, stop) = (Arc::clone(&lookout), running.stop.clone());
-        running.tasks.spawn(async move { looking.run(stop).await });
-        lookout
+        )
     }
 
     fn queues(&self, broker: &Arc<dyn Broker>) -> Queues {
@@ -254,6 +260,12 @@ impl System {
             terms: system.terms(),
         });
         systems.collect()
+    }
+
+    /// The terms of the systems that may have a budget of the day, by the key of their pacer.
+    fn budgets(&self) -> Vec<(String, forebay_domain::limits::Terms)> {
+        let systems = self.config.carriers.configured();
+        systems.map(|(id, system)| (system_key(id), system.terms())).collect()
     }
 
     pub(crate) async fn broker_check(&self, broker: &dyn Broker) -> Check {

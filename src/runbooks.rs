@@ -29,12 +29,16 @@ pages!(
     "claims_unshipped",
     "crash_loop",
     "credentials",
+    "credentials_expire",
+    "daily_report",
     "dead_letters",
     "drain_late",
     "expired",
     "heartbeat_absent",
     "id_reused",
     "intake_refuses",
+    "mail_refused",
+    "member_keys_unavailable",
     "no_consumers",
     "not_ready",
     "not_yet_known",
@@ -51,7 +55,9 @@ pages!(
     "rate_limited",
     "rejected",
     "role_down",
+    "schedule_missed",
     "schema_invalid",
+    "slack_refused",
     "spool_in_use",
     "stock_below_committed",
     "stock_digest",
@@ -59,6 +65,7 @@ pages!(
     "stock_out",
     "store_unavailable",
     "timeout",
+    "token_not_renewed",
     "too_large",
     "undecodable",
     "unknown_type",
@@ -100,6 +107,7 @@ const ALIKE: f64 = 0.8;
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use forebay_domain::incident::RULES;
     use std::collections::BTreeSet;
     use std::path::{Path, PathBuf};
 
@@ -153,28 +161,9 @@ pub(crate) mod tests {
         }
     }
 
-    /// The rule of every incident that is raised anywhere: the words of the lines `rule: …` outside of tests.
+    /// Every rule, by name. Nothing else can be raised: `Raise` takes the closed type.
     fn rules() -> BTreeSet<String> {
-        let mut files = Vec::new();
-        RAISED.iter().for_each(|folder| sources(&root().join(folder), &mut files));
-        let texts: Vec<String> = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
-        let code = |text: &str| text.split("#[cfg(test)]").next().unwrap_or_default().to_owned();
-        let texts: Vec<String> = texts.iter().map(|text| code(text)).collect();
-        let constant = |name: &str| {
-            let begin = format!("const {name}: &str = \"");
-            texts.iter().find_map(|text| Some(text.split_once(&begin)?.1.split('"').next()?.to_owned()))
-        };
-        let mut rules = BTreeSet::new();
-        for text in texts.iter().filter(|text| text.contains("Raise")) {
-            for line in text.lines().filter_map(|line| line.trim().strip_prefix("rule: ")) {
-                rules.extend(line.split('"').skip(1).step_by(2).map(str::to_owned));
-                let name = line.trim_end_matches(',').rsplit("::").next().unwrap_or_default();
-                if name.chars().all(|c| c.is_ascii_uppercase() || c == '_') {
-                    rules.insert(constant(name).unwrap_or_else(|| panic!("{name} is no constant")));
-                }
-            }
-        }
-        rules
+        RULES.iter().map(|of| of.name.to_owned()).collect()
     }
 
     /// The pages that the rules of Prometheus name.
@@ -203,10 +192,19 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_closed_list_of_rules_is_what_the_code_raises() {
-        let listed: BTreeSet<String> =
-            forebay_domain::incident::RULES.iter().map(|rule| rule.name.to_owned()).collect();
-        assert_eq!(listed, rules());
+    fn each_rule_of_the_closed_list_is_raised_somewhere() {
+        let mut files = Vec::new();
+        RAISED.iter().for_each(|folder| sources(&root().join(folder), &mut files));
+        files.retain(|file| !file.ends_with("incident/rules.rs"));
+        let code = |file: &PathBuf| {
+            let text = std::fs::read_to_string(file).unwrap();
+            text.split("#[cfg(test)]").next().unwrap_or_default().to_owned()
+        };
+        let texts: Vec<String> = files.iter().map(code).collect();
+        for of in RULES {
+            let named = format!("AlertRule::{:?}", of.rule);
+            assert!(texts.iter().any(|text| text.contains(&named)), "nobody raises {named}");
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::commands::sandbox::settings::{Credentials, credentials};
 use crate::compose::{Opened, System};
 use crate::config::{Config, MailTls, Secret};
 use crate::exit::{CONFIGURATION, Exit};
+use crate::reporting::Inside;
 use crate::roles::Running;
 
 /// The back ends and the address of a whole system.
@@ -54,6 +55,10 @@ pub(crate) async fn start_all(
     system.run_http(running, "http", listener, routes);
     system.run_relay(running, &broker, &store);
     system.run_schedule(running, &store)?;
+    system.run_watch(running, &broker, &store);
+    let keys = Some(api.member_keys());
+    let inside = Inside { role: "dev", broker: Arc::clone(&broker), spool: None, keys };
+    system.run_reporting(running, inside);
     system.run_worker(running, &broker, &store, "dev", &[])?;
     Ok(Serving { broker, store, address })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::HeaderMap;
+use chrono_tz::Tz;
 use forebay_domain::outbox::SOURCE;
 use forebay_domain::{Clock, Ids};
 use forebay_intake::{Admission, Arrival, Intake, KeyRing, Problem, frame, serve};
@@ -36,6 +37,8 @@ pub struct ApiOptions {
     pub unshipped_after_days: u32,
     /// The shop has a returns API to collect from.
     pub collects: bool,
+    /// The shop's zone, in which its days begin.
+    pub tz: Tz,
 }
 
 impl ApiOptions {
@@ -51,6 +54,7 @@ impl ApiOptions {
             store_deadline,
             unshipped_after_days: 7,
             collects: true,
+            tz: Tz::UTC,
         }
     }
 }
@@ -140,6 +144,12 @@ impl Api {
     #[must_use]
     pub fn with_members(self, members: MemberTokens) -> Self {
         Self { members, ..self }
+    }
+
+    /// Whether the keys of members' tokens are to be had.
+    #[must_use]
+    pub fn member_keys(&self) -> crate::member_tokens::KeyHealth {
+        self.members.health()
     }
 
     /// The api's routes, framed.

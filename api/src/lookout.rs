@@ -9,6 +9,7 @@ use forebay_domain::Clock;
 use forebay_domain::daily::Purpose;
 use forebay_domain::drain::{Drain, Trend};
 use forebay_domain::scale::{Demand, Useful, Work};
+use forebay_domain::watch::QueueSeen;
 use forebay_queue::Depth;
 use forebay_schemas::Queue;
 use forebay_store::{Error, PAGE_MAX, Pause, Store, SystemView, WorkerView, within};
@@ -64,6 +65,10 @@ pub(crate) struct Figures {
     pub(crate) workers: usize,
     /// How many it has work for; nobody works on a delay queue.
     pub(crate) useful: Option<Useful>,
+    /// Messages a second that they settle.
+    pub(crate) pace: f64,
+    /// People or its outside system's breaker want it left alone.
+    pub(crate) left_alone: bool,
 }
 
 impl Lookout {
@@ -148,6 +153,42 @@ impl Lookout {
         }
     }
 
+    /// What the rules about queues go by; only its name of a queue of which the back end tells nothing. Delay queues are
+    /// nobody's work.
+    ///
+    /// # Errors
+    /// When the store does not tell what it knows.
+    pub async fn seen(&self) -> Result<Vec<Result<QueueSeen, String>>, Error> {
+        let mut queues = self.queues.topology.queues();
+        queues.retain(|queue| !matches!(queue, Queue::Delay(_)));
+        let depths = self.depths(&queues).await;
+        let known = self.known().await?;
+        let seen = queues.iter().zip(depths).map(|(queue, depth)| {
+            let depth = depth.ok_or_else(|| queue.to_string())?;
+            Ok(self.seen_of(queue, depth, &known))
+        });
+        Ok(seen.collect())
+    }
+
+    fn seen_of(&self, queue: &Queue, depth: Depth, known: &Known) -> QueueSeen {
+        let (ready, oldest) = (depth.ready, depth.oldest);
+        let figures = self.figures(queue, Some(depth), known);
+        let trends = self.trends.lock().unwrap_or_else(PoisonError::into_inner);
+        let trend = trends.get(queue);
+        QueueSeen {
+            queue: queue.to_string(),
+            ready,
+            oldest: oldest.map(|at| (known.now - at).to_std().unwrap_or_default()),
+            nonempty: trend.map(|trend| trend.nonempty(known.now)).unwrap_or_default(),
+            was_empty: trend.is_some_and(Trend::was_empty),
+            pace: figures.pace,
+            drain: figures.drain,
+            within: self.within,
+            workers: figures.workers,
+            left_alone: figures.left_alone,
+        }
+    }
+
     /// What the store knows of all queues.
     pub(crate) async fn known(&self) -> Result<Known, Error> {
         let now = self.clock.now();
@@ -187,19 +228,21 @@ impl Lookout {
             None => Drain::Unknown,
         };
         let pause = known.pauses.iter().find(|pause| pause.queue == name).cloned();
+        let (calls_per_s, shut) = self.bears(queue, known);
+        let (work, left_alone) = (Work::together(&told), shut || pause.is_some());
         let useful = depth.as_ref().filter(|_| !matches!(queue, Queue::Delay(_))).map(|depth| {
-            let (calls_per_s, shut) = self.bears(queue, known);
             let demand = Demand {
                 backlog: depth.ready + depth.unsettled.unwrap_or(0),
                 growth: trend.and_then(Trend::growth).unwrap_or(0.0),
                 within: self.within,
-                work: Work::together(&told),
+                work,
                 calls_per_s,
-                left_alone: shut || pause.is_some(),
+                left_alone,
             };
             demand.useful()
         });
-        Figures { depth, drain, pause, workers: told.len(), useful }
+        let pace = work.pace_milli as f64 / 1_000.0;
+        Figures { depth, drain, pause, workers: told.len(), useful, pace, left_alone }
     }
 
     /// Calls a second that a queue's outside system takes, where it has one, and whether that is left alone.

@@ -42,11 +42,14 @@ pub struct Trend {
     /// When, and how many messages were ready; the oldest first.
     seen: VecDeque<(DateTime<Utc>, u64)>,
     nonempty_since: Option<DateTime<Utc>>,
+    /// It was seen empty at least once.
+    was_empty: bool,
 }
 
 impl Trend {
     /// Notes a look.
     pub fn see(&mut self, ready: u64, now: DateTime<Utc>) {
+        self.was_empty |= ready == 0;
         self.nonempty_since = (ready > 0).then(|| self.nonempty_since.unwrap_or(now));
         if self.seen.back().is_some_and(|(at, _)| *at >= now) {
             // Two looks at once, or a clock that was set back: the later one counts from here.
@@ -63,6 +66,12 @@ impl Trend {
     #[must_use]
     pub fn nonempty(&self, now: DateTime<Utc>) -> Duration {
         self.nonempty_since.and_then(|since| (now - since).to_std().ok()).unwrap_or_default()
+    }
+
+    /// Whether it was ever seen empty: else it may be so for longer than anybody has looked.
+    #[must_use]
+    pub fn was_empty(&self) -> bool {
+        self.was_empty
     }
 
     /// By how many messages a second it grows; below 0 it shrinks. `None` when it was not looked at for long enough.

@@ -20,12 +20,15 @@ pub mod outbox;
 pub mod outcome;
 pub mod pacing;
 pub mod parcel;
+pub mod places;
 pub mod points;
 pub mod programme;
+pub mod report;
 pub mod retry;
 pub mod scale;
 pub mod settlement;
 pub mod stock;
+pub mod watch;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use ids::{Ids, RandomIds, SeededIds};

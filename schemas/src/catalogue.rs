@@ -30,6 +30,7 @@ pub enum Payload {
     ParcelPushed(events::ParcelPushed),
     SendResult(events::SendResult),
     TellIncident(events::TellIncident),
+    ProcessSigns(events::ProcessSigns),
 }
 
 /// An event whose data was checked against its schema and read.
@@ -153,6 +154,7 @@ fn payload(kind: EventType, data: &str) -> Result<Payload, Refusal> {
         EventType::ParcelPushed => Payload::ParcelPushed(read(data)?),
         EventType::SendResult => Payload::SendResult(read(data)?),
         EventType::TellIncident => Payload::TellIncident(read(data)?),
+        EventType::ProcessSigns => Payload::ProcessSigns(read(data)?),
         EventType::CheckedIn
         | EventType::ClaimSettled
         | EventType::ClaimFulfilled
@@ -188,6 +190,7 @@ pub fn data_schema(kind: EventType) -> Value {
         EventType::ParcelPushed => of::<events::ParcelPushed>(),
         EventType::SendResult => of::<events::SendResult>(),
         EventType::TellIncident => of::<events::TellIncident>(),
+        EventType::ProcessSigns => of::<events::ProcessSigns>(),
         EventType::CheckedIn => of::<events::CheckedIn>(),
         EventType::ClaimSettled => of::<events::ClaimSettled>(),
         EventType::ClaimFulfilled => of::<events::ClaimFulfilled>(),

@@ -77,6 +77,8 @@ event_types! {
     SendResult = "return.result.due.v1", Command;
     /// Tell people what an incident has become.
     TellIncident = "incident.changed.v1", Command;
+    /// What a process that does not reach the store says of itself.
+    ProcessSigns = "process.signs.v1", Command;
     /// A check-in counted.
     CheckedIn = "member.checked_in.v1", Fact;
     /// A claim was granted or refused.
@@ -116,7 +118,7 @@ impl EventType {
             | Self::ClaimRequested
             | Self::SpendRequested => Some(Queue::Rewards),
             Self::SendResult => Some(Queue::Results),
-            Self::TellIncident => Some(Queue::Notices),
+            Self::TellIncident | Self::ProcessSigns => Some(Queue::Notices),
             Self::ParcelPushed => Some(Queue::Pushes),
             Self::CheckParcels
             | Self::CheckedIn

@@ -1,20 +1,25 @@
 //! `alert …`: incidents listed, looked at, taken on, left in silence.
 
+use std::path::Path;
+
 use forebay_domain::incident::{RULES, RuleOf};
+use forebay_domain::watch::Limits;
 use serde_json::{Value, json};
 
 use crate::cli::{AlertCommand, ApiArgs, IncidentState, SnoozeArgs};
+use crate::commands::alert_test;
 use crate::commands::people::{self, Api};
 use crate::commands::table::{self, cell};
+use crate::config::Config;
 use crate::exit::Exit;
 
 const COLUMNS: [&str; 7] = ["id", "severity", "title", "count", "first_seen", "last_seen", "handled"];
 
-pub(crate) async fn run(args: &ApiArgs, command: AlertCommand) -> Result<(), Exit> {
+pub(crate) async fn run(args: &ApiArgs, file: Option<&Path>, command: AlertCommand) -> Result<(), Exit> {
     let api = || Api::new(args);
     match command {
         // They are in the binary: no api, and no key, is needed.
-        AlertCommand::Rules { json } => rules(json),
+        AlertCommand::Rules { json } => rules(&Config::load(file)?.alerts.limits, json),
         AlertCommand::List { state, rule, limit, cursor, json } => {
             let state = match state {
                 IncidentState::Open => "open",
@@ -32,6 +37,9 @@ pub(crate) async fn run(args: &ApiArgs, command: AlertCommand) -> Result<(), Exi
                 }
             }
             table::show(&answer, &COLUMNS, json, "there is no such incident")
+        }
+        AlertCommand::Test { rule, reason, wait, json } => {
+            alert_test::run(&api()?, rule, &reason, wait.0, json).await
         }
         AlertCommand::Show { id, json } => {
             shown(&api()?.get(&format!("/v1/incidents/{id}"), &[]).await?, json)
@@ -58,24 +66,36 @@ pub(crate) async fn run(args: &ApiArgs, command: AlertCommand) -> Result<(), Exi
     }
 }
 
-/// The closed list of rules, which is in the binary.
-fn rules(json: bool) -> Result<(), Exit> {
+/// The closed list of rules, which is in the binary, and from when on the configuration lets them tell.
+fn rules(limits: &Limits, json: bool) -> Result<(), Exit> {
     let runbook = |rule: &RuleOf| format!("docs/runbooks/{}.md", rule.name);
+    let threshold = |rule: &RuleOf| {
+        limits.of(rule.name).map(|(setting, value)| (format!("alerts.limits.{setting}"), value))
+    };
     if json {
         let rules = RULES.iter().map(|rule| {
-            json!({ "name": rule.name, "severity": rule.severity, "raised_by": rule.raised_by, "runbook": runbook(rule) })
+            let threshold =
+                threshold(rule).map(|(setting, value)| json!({ "setting": setting, "value": value }));
+            json!({
+                "name": rule.name, "severity": rule.severity, "raised_by": rule.raised_by,
+                "threshold": threshold, "runbook": runbook(rule),
+            })
         });
         return people::print_json(&json!({ "items": rules.collect::<Vec<_>>() }));
     }
     let row = |rule: &RuleOf| {
+        let threshold =
+            threshold(rule).map_or("-".to_owned(), |(setting, value)| format!("{setting} {value}"));
         vec![
             rule.name.to_owned(),
             rule.severity.as_str().to_owned(),
             rule.raised_by.to_owned(),
+            threshold,
             runbook(rule),
         ]
     };
-    people::print(&table::plain(&["rule", "severity", "raised by", "runbook"], RULES.iter().map(row)))
+    let columns = ["rule", "severity", "raised by", "threshold", "runbook"];
+    people::print(&table::plain(&columns, RULES.iter().map(row)))
 }
 
 fn shown(view: &Value, json: bool) -> Result<(), Exit> {
@@ -96,6 +116,7 @@ fn rows(view: &Value) -> Vec<Vec<String>> {
         of("so what", "impact"),
         of("now what", "action"),
         of("top error", "sample"),
+        of("about", "about"),
         of("occurrences", "count"),
         of("first seen", "first_seen"),
         of("last seen", "last_seen"),
@@ -114,7 +135,9 @@ fn handled(view: &Value) -> String {
     let acked = acked.map(|(by, at)| format!("acknowledged by {by}, {at}"));
     let snoozed = at("/snoozed/by").zip(at("/snoozed/until"));
     let snoozed = snoozed.map(|(by, until)| format!("snoozed by {by} until {until}"));
-    let parts: Vec<String> = [acked, snoozed].into_iter().flatten().collect();
+    let silenced = at("/silenced_by/title").zip(at("/silenced_by/id"));
+    let silenced = silenced.map(|(title, id)| format!("silenced by {title} ({id})"));
+    let parts: Vec<String> = [acked, snoozed, silenced].into_iter().flatten().collect();
     if parts.is_empty() { "-".to_owned() } else { parts.join("; ") }
 }
 
@@ -131,6 +154,8 @@ mod tests {
             "acknowledged": { "at": "T", "by": "ops" }, "snoozed": { "at": "T", "by": "kim", "until": "U" },
         });
         assert_eq!(handled(&seen_to), "acknowledged by ops, T; snoozed by kim until U");
+        let silent = json!({ "silenced_by": { "id": "7", "title": "The broker takes nothing" } });
+        assert_eq!(handled(&silent), "silenced by The broker takes nothing (7)");
         let rows = rows(&seen_to);
         assert!(rows.contains(&vec!["runbook".to_owned(), "forebay explain stock_low".to_owned()]));
         assert!(rows.iter().flatten().all(|text| !text.contains('\u{1b}')), "nothing moves the cursor");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use forebay_queue::Broker;
 use forebay_schemas::Queue;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::cli::{ServeRole, TopologyCommand};
@@ -52,6 +52,7 @@ pub(crate) async fn serve(config: Config, role: ServeRole) -> Result<(), Exit> {
     system.watch_accepting(&running, &accepting);
     let keys = Arc::new(system.keys()?);
     let intake = system.intake(accepting.publisher(), Arc::clone(&keys))?;
+    let mut inside = accepting.inside(role.word());
     match role {
         ServeRole::Intake => {
             let listener = bind("intake.listen", system.config.intake.listen).await?;
@@ -63,9 +64,12 @@ pub(crate) async fn serve(config: Config, role: ServeRole) -> Result<(), Exit> {
             let listener = bind("api.listen", system.config.api.listen).await?;
             let lookout = system.run_lookout(&running, &broker, &store);
             let api = system.api(&broker, &store, &intake, keys, lookout)?;
+            system.run_watch_of_schedule(&running, &store);
+            inside.keys = Some(api.member_keys());
             system.run_http(&running, "api", listener, api.routes());
         }
     }
+    system.run_reporting(&running, inside);
     stop_signal(&system).await?;
     let told = Instant::now();
     running.stop().await;
@@ -97,6 +101,7 @@ pub(crate) async fn work(config: Config, queues: &[String]) -> Result<(), Exit> 
     system.watch_store(&running, &store);
     system.run_lookout(&running, &broker, &store);
     system.run_worker(&running, &broker, &store, "work", &named)?;
+    system.run_watch_of_schedule(&running, &store);
     until_told(&system, &running, &broker).await
 }
 
@@ -120,11 +125,15 @@ pub(crate) async fn schedule(config: Config) -> Result<(), Exit> {
     let opened = system.open().await?;
     let running = system.running();
     operations(&system, &running).await?;
+    let broker = system.broker(&opened).await?;
     let store = system.store(&opened).await?;
     system.watch_store(&running, &store);
     system.run_schedule(&running, &store)?;
+    // It looks at the queues; without a broker it does all the rest.
+    system.run_watch(&running, &broker, &store);
     stop_signal(&system).await?;
     running.stop().await;
+    broker.close().await;
     store.close().await;
     Ok(())
 }
@@ -171,23 +180,38 @@ async fn until_told(system: &System, running: &Running, broker: &Arc<dyn Broker>
     Ok(())
 }
 
-/// Waits for SIGTERM or Ctrl-C. A second one ends the process at once.
-pub(crate) async fn stop_signal(system: &System) -> Result<(), Exit> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// SIGTERM and Ctrl-C, noticed from when this is made on: before anybody is told that the process is ready.
+pub(crate) struct StopSignal {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignal {
+    pub(crate) fn listen() -> Result<Self, Exit> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
-    tracing::info!("stopping: taking no more, finishing what is under way");
-    system.health.stopping();
-    tokio::spawn(async move {
+
+    async fn received(&mut self) {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
-        at_once();
-    });
+    }
+
+    /// Waits for one. A second one ends the process at once.
+    pub(crate) async fn wait(mut self, system: &System) {
+        self.received().await;
+        tracing::info!("stopping: taking no more, finishing what is under way");
+        system.health.stopping();
+        tokio::spawn(async move {
+            self.received().await;
+            at_once();
+        });
+    }
+}
+
+async fn stop_signal(system: &System) -> Result<(), Exit> {
+    StopSignal::listen()?.wait(system).await;
     Ok(())
 }
 

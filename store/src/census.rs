@@ -20,21 +20,30 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Puts a count that a store read into its place: what it is of, its word, a second word, and the count.
-    pub fn put(&mut self, (of, word, second, count): (String, String, String, i64)) {
-        match of.as_str() {
-            "returns" => self.returns.push((word, count)),
-            "parcels" => self.parcels.push((word, count)),
-            "claims" => self.claims.push((word, count)),
-            "stock" => self.stock.push((word, count)),
-            _ => self.incidents.push((word, second, count)),
+    /// The counts that a store read: what each is of, its word, a second word, and the count.
+    #[must_use]
+    pub fn of(rows: Vec<(String, String, String, i64)>) -> Self {
+        let mut counts = Self::default();
+        for (of, word, second, count) in rows {
+            match of.as_str() {
+                "returns" => counts.returns.push((word, count)),
+                "parcels" => counts.parcels.push((word, count)),
+                "claims" => counts.claims.push((word, count)),
+                "stock" => counts.stock.push((word, count)),
+                _ => counts.incidents.push((word, second, count)),
+            }
         }
+        counts
     }
 }
 
 /// Counting.
 #[async_trait]
 pub trait Census {
-    /// Counts everything, in one consistent read: for once a minute, not for each request.
+    /// Counts returns, parcels and claims, in one consistent read. It reads as much as there ever was: to be asked
+    /// seldom, and the more seldom the longer it takes.
     async fn counts(&self) -> Result<Counts, Error>;
+
+    /// Counts open incidents, and reads what is left of stocks: by index, however many there ever were.
+    async fn pulse(&self) -> Result<Counts, Error>;
 }

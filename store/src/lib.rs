@@ -31,12 +31,14 @@ pub mod parcels;
 pub mod patience;
 pub mod points;
 pub mod programmes;
+pub mod report;
 pub mod retention;
 pub mod returns;
 pub mod rewards;
 pub mod schedule;
 pub mod stock;
 pub mod tokens;
+pub mod watch;
 
 pub use attendance::{
     Attendance, AttendanceCursor, AttendanceFilter, AttendanceView, ClaimSum, DaySet, DaySummary, FunnelStep,
@@ -57,14 +59,14 @@ pub use erasure::{Erasure, Erasures};
 pub use error::Error;
 pub use fleet::{Fleet, Orders, Pause, WorkerBeat, WorkerView};
 pub use inbox::{Identity, Triage, triage};
-pub use incidents::{IncidentFilter, Incidents, Ordered, Told};
+pub use incidents::{IncidentFilter, Incidents, Ordered, SinkAnswer, Told};
 pub use lifecycle::{Lifecycle, StoreStatus};
 pub use members::{Block, BlockSet, MemberRecord, Members};
 pub use outbox::{Outbox, OutboxLag, OutboxRow};
-pub use pacing::{Closed, Closing, Pacing, Permits, Wish};
+pub use pacing::{Closed, Closing, Pacing, Permits, Places, Wish};
 pub use parcels::{
     CheckAsked, CheckDone, CheckpointView, ParcelFilter, ParcelView, Parcels, PushDone, PushTally,
-    PushesApplied,
+    PushesApplied, check_commands,
 };
 pub use patience::{PATIENCE, within};
 pub use points::{
@@ -72,6 +74,7 @@ pub use points::{
     SpendView,
 };
 pub use programmes::{ProgrammePut, ProgrammeRecord, Programmes, Seen, StateSet};
+pub use report::{DayReports, day_figures};
 pub use retention::{Memory, Retention};
 pub use returns::{NewParcel, NewReturn, Overdue, Resent, ReturnFilter, ReturnState, ReturnView, Returns};
 pub use rewards::{BalanceView, RewardMessage, Rewards, RewardsSettled};
@@ -81,6 +84,7 @@ pub use stock::{
     Stocks,
 };
 pub use tokens::{TokenState, Tokens};
+pub use watch::Watch;
 
 /// Most rows that any list answers at once.
 pub const PAGE_MAX: u32 = 500;
@@ -126,6 +130,8 @@ pub trait Store:
     + Retention
     + Audit
     + Census
+    + Watch
+    + DayReports
     + Send
     + Sync
     + std::fmt::Debug
@@ -159,6 +165,8 @@ impl<S> Store for S where
         + Retention
         + Audit
         + Census
+        + Watch
+        + DayReports
         + Send
         + Sync
         + std::fmt::Debug

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod alerts;
+mod alerts_killed;
 mod arrows;
 mod bad_input;
 mod carrier_calls;
@@ -24,6 +26,7 @@ mod hot_reward;
 mod least_privilege;
 mod member_tokens;
 mod observing;
+mod openapi;
 mod own_broker;
 mod own_failures;
 mod points;
@@ -41,3 +44,4 @@ mod support;
 mod topology;
 mod tracking;
 mod upgrades;
+mod watching;

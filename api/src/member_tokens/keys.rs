@@ -39,8 +39,8 @@ pub(super) enum Missing {
     Unavailable,
 }
 
-/// The keys of one issuer.
-#[derive(Debug)]
+/// The keys of one issuer. Cheap to clone; clones share.
+#[derive(Debug, Clone)]
 pub(super) struct Keys(Arc<Inner>);
 
 #[derive(Debug)]
@@ -82,6 +82,20 @@ impl Keys {
             Ok(Look::Stale(set)) => Ok(set),
             Ok(Look::Ask) | Err(_) => Err(Missing::Unavailable),
         }
+    }
+
+    /// Since how many seconds the keys are what they are, when the last fetch failed; and then another one is made when
+    /// it is time, though no member asks.
+    pub(super) fn failing(&self) -> Option<Option<i64>> {
+        let age = {
+            let held = self.0.held.lock();
+            let now = self.0.clock.now();
+            held.failed.then(|| held.fetched_at.map(|at| (now - at).num_seconds()))
+        };
+        if age.is_some() {
+            drop(self.fetch(""));
+        }
+        age
     }
 
     /// Fetches, unless that was done meanwhile. In a task of its own: a client that goes away must not end what others

@@ -104,6 +104,12 @@ impl MemberTokens {
         Self { issuers: HashMap::new(), clock }
     }
 
+    /// Whether the keys are to be had.
+    #[must_use]
+    pub fn health(&self) -> KeyHealth {
+        KeyHealth(self.issuers.iter().map(|(issuer, (_, keys))| (issuer.clone(), keys.clone())).collect())
+    }
+
     /// The member of these headers; none when they hold no token.
     pub(crate) async fn member(&self, headers: &HeaderMap) -> Option<Result<MemberId, Problem>> {
         let token = bearer(headers).filter(|_| !self.issuers.is_empty())?;
@@ -144,6 +150,22 @@ impl MemberTokens {
             return Err(Fault::Signature.into());
         }
         Ok(claims::member(token.claims(), issuer, self.clock.now())?)
+    }
+}
+
+/// Whether the issuers' keys are to be had, for who watches that. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct KeyHealth(Vec<(String, Keys)>);
+
+impl KeyHealth {
+    /// The issuers whose keys could not be fetched the last time, and what is used instead, in words.
+    #[must_use]
+    pub fn failing(&self) -> Vec<(String, String)> {
+        let told = |age: Option<i64>| match age {
+            Some(s) => format!("keys that were fetched {s} s ago are used"),
+            None => "there are no keys from before".to_owned(),
+        };
+        self.0.iter().filter_map(|(issuer, keys)| Some((issuer.clone(), told(keys.failing()?)))).collect()
     }
 }
 

@@ -220,3 +220,23 @@ async fn an_issuer_at_whom_nobody_listens_is_as_one_that_fails() {
     world.clock.advance(Duration::from_secs(3601));
     ask(&world, &key).await.problem(503);
 }
+
+#[tokio::test]
+async fn keys_that_can_not_be_fetched_are_told_until_they_can_though_no_member_asks_again() {
+    let key = SigningKey::p256("k1");
+    let provider = Provider::start(&[&key]).await;
+    let world = world(&provider).await;
+    assert!(world.member_keys.failing().is_empty(), "nobody has asked for them yet");
+    provider.answers(StatusCode::INTERNAL_SERVER_ERROR, "");
+    ask(&world, &key).await.problem(503);
+    let failing = world.member_keys.failing();
+    assert_eq!(failing.iter().map(|(issuer, _)| issuer.as_str()).collect::<Vec<_>>(), [issuer().issuer]);
+    provider.publishes(&[&key]);
+    world.clock.advance(Duration::from_secs(31));
+    let until = tokio::time::Instant::now() + Duration::from_secs(20);
+    while !world.member_keys.failing().is_empty() {
+        assert!(tokio::time::Instant::now() < until, "they were not fetched anew");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(provider.asked(), 2);
+}

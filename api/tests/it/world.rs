@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use forebay_api::member_tokens::KeyHealth;
 use forebay_api::{Api, ApiOptions, CarrierSystem, Issuer, KeySets, MemberTokens, Queues};
 use forebay_domain::breaker::BreakerPolicy;
 use forebay_domain::daily::{Daily, DayReset};
@@ -38,6 +39,7 @@ pub(crate) struct World {
     pub(crate) broker: Arc<EmbeddedBroker>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<ManualClock>,
+    pub(crate) member_keys: KeyHealth,
     tokens: Vec<(Scope, String)>,
     signing: SigningKey,
     _stop: DropGuard,
@@ -101,7 +103,8 @@ impl World {
         store.put_programme(&programme, now()).await.unwrap();
 
         let (mut keys, mut tokens) = (Vec::new(), Vec::new());
-        for (seed, scope) in (1..).zip(Scope::ALL) {
+        // The last one is another storefront's.
+        for (seed, scope) in (1..).zip(Scope::ALL.iter().chain(&[Scope::MembersAct])) {
             let (token, key) = ApiKey::mint(&[seed; 44], &[*scope]);
             tokens.push((*scope, token.expose_secret().to_owned()));
             keys.push(key);
@@ -127,18 +130,25 @@ impl World {
         );
         let members = MemberTokens::new(issuers, Arc::clone(&told));
         let api = Arc::new(api.with_carriers(vec![carrier()]).with_members(members));
+        let member_keys = api.member_keys();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         tokio::spawn(async move { api.serve(listener, stopped).await });
         let signing = SigningKey::ed25519("nobody's");
-        Self { address, broker, store, clock, tokens, signing, _stop: stop.drop_guard(), _folder: folder }
+        Self { address, broker, store, clock, member_keys, tokens, signing, _stop: stop.drop_guard(), _folder: folder }
     }
 
     pub(crate) fn token(&self, scope: Scope) -> String {
         let found = self.tokens.iter().find(|(of, _)| *of == scope);
         format!("Bearer {}", found.unwrap().1)
+    }
+
+    /// The key of a storefront beside the one that sends the commands.
+    pub(crate) fn other_storefront(&self) -> String {
+        let last = self.tokens.iter().rfind(|(of, _)| *of == Scope::MembersAct);
+        format!("Bearer {}", last.unwrap().1)
     }
 
     /// The token of a member who has just signed in.

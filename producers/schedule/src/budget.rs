@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use forebay_domain::daily::Purpose;
-use forebay_domain::incident::{Raise, Severity};
+use forebay_domain::incident::{About, AlertRule, Raise, Severity};
 use forebay_domain::limits::Terms;
 use forebay_schemas::AdapterId;
 use forebay_store::{Error, Firing, Store, SystemView};
@@ -40,7 +40,8 @@ impl Budgets {
         if nearly {
             let raise = Raise {
                 fingerprint,
-                rule: "budget_nearly_spent",
+                rule: AlertRule::BudgetNearlySpent,
+                about: Some(About::system_of(&view.key)),
                 severity: Severity::Warning,
                 title: format!("{adapter}: the calls of the day are nearly spent"),
                 impact: format!(

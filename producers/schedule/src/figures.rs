@@ -4,12 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_domain::Clock;
-use forebay_store::{PATIENCE, Store, within};
+use forebay_store::census::Counts;
+use forebay_store::{Error, PATIENCE, Store, within};
 use forebay_telemetry::Metrics;
+use prometheus::IntGaugeVec;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How often they are counted: each time costs a look at every row.
+/// How often incidents and stocks are counted, by index …
 const EVERY: Duration = Duration::from_secs(30);
+/// … and how seldom, at least, the rest, of which every row is read: so much longer than it took.
+const REST: u32 = 100;
 
 /// Counts.
 #[derive(Debug, Clone)]
@@ -28,8 +33,14 @@ impl Figures {
 
     /// Counts again and again until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
+        let mut next = Instant::now();
         while !stop.is_cancelled() {
-            self.count().await;
+            self.pulse().await;
+            if next <= Instant::now() {
+                let begun = Instant::now();
+                self.count().await;
+                next = Instant::now() + begun.elapsed() * REST;
+            }
             tokio::select! {
                 () = tokio::time::sleep(EVERY) => {}
                 () = stop.cancelled() => {}
@@ -37,33 +48,35 @@ impl Figures {
         }
     }
 
-    /// Counts once; while the store is away the last counts stay.
-    pub async fn count(&self) {
-        let counts = match within(PATIENCE, self.store.counts()).await {
-            Ok(counts) => counts,
-            Err(error) => {
-                tracing::debug!(%error, "the business can't be counted at present");
-                return;
-            }
-        };
+    /// Counts open incidents and what is left of stocks once; while the store is away the last counts stay.
+    pub async fn pulse(&self) {
+        let Some(counts) = told(within(PATIENCE, self.store.pulse()).await) else { return };
         let metrics = &self.metrics;
-        let families = [
-            (&metrics.returns, counts.returns),
-            (&metrics.parcels, counts.parcels),
-            (&metrics.claims, counts.claims),
-            (&metrics.stock_left, counts.stock),
-        ];
-        for (family, counts) in families {
-            // What is there no more is not told any more.
-            family.reset();
-            for (word, count) in counts {
-                family.with_label_values(&[word]).set(count);
-            }
-        }
+        put(&metrics.stock_left, counts.stock);
         metrics.incidents_open.reset();
         for (rule, severity, count) in counts.incidents {
             metrics.incidents_open.with_label_values(&[rule, severity]).set(count);
         }
         metrics.last_done.with_label_values(&["figures"]).set(self.clock.now().timestamp() as f64);
+    }
+
+    /// Counts returns, parcels and claims once.
+    pub async fn count(&self) {
+        let Some(counts) = told(within(PATIENCE, self.store.counts()).await) else { return };
+        put(&self.metrics.returns, counts.returns);
+        put(&self.metrics.parcels, counts.parcels);
+        put(&self.metrics.claims, counts.claims);
+    }
+}
+
+fn told(counts: Result<Counts, Error>) -> Option<Counts> {
+    counts.inspect_err(|error| tracing::debug!(%error, "the business can't be counted at present")).ok()
+}
+
+/// What is there no more is not told any more.
+fn put(family: &IntGaugeVec, counts: Vec<(String, i64)>) {
+    family.reset();
+    for (word, count) in counts {
+        family.with_label_values(&[word]).set(count);
     }
 }

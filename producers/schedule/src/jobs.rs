@@ -15,6 +15,7 @@ use forebay_telemetry::{Check, Health, Metrics};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::daily::Reporting;
 use crate::shelves;
 
 /// When the jobs fire.
@@ -52,6 +53,7 @@ pub struct Jobs {
     metrics: Metrics,
     health: Health,
     options: JobsOptions,
+    pub(crate) reporting: Option<Reporting>,
 }
 
 /// The slots that this process has seen fired, so that it asks the store once a slot.
@@ -59,6 +61,7 @@ pub struct Jobs {
 struct Seen {
     collection: Option<String>,
     shelves: shelves::Seen,
+    report: Option<String>,
     overdue: OverdueLook,
 }
 
@@ -80,7 +83,7 @@ impl Jobs {
         health: Health,
         options: JobsOptions,
     ) -> Self {
-        Self { store, clock, metrics, health, options }
+        Self { store, clock, metrics, health, options, reporting: None }
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
@@ -131,7 +134,8 @@ impl Jobs {
                 seen.collection = Some(slot);
             }
         }
-        self.look_at_shelves(&mut seen.shelves, now).await
+        self.look_at_shelves(&mut seen.shelves, now).await?;
+        self.report_day(&mut seen.report, now).await
     }
 
     async fn collect(&self, slot: &str, now: DateTime<Utc>) -> Result<(), Error> {
@@ -168,9 +172,9 @@ impl Jobs {
     async fn repeat_open(&self, now: DateTime<Utc>) -> Result<(), Error> {
         for incident in self.store.open_incidents(PAGE_MAX).await? {
             let due = repeat_due(&incident, now, &self.options.timing);
-            let Some(told_at) = incident.told_at.filter(|_| due) else { continue };
+            let Some(told_at) = incident.told_at.or(incident.tell_due_at).filter(|_| due) else { continue };
             let slot = format!("{}/{}", incident.id, told_at.timestamp_micros());
-            let command = TellIncident { incident_id: incident.id, revision: incident.revision };
+            let command = TellIncident::of(incident.id, incident.revision);
             let id = Uuid::new_v5(&incident.id, slot.as_bytes()).to_string();
             let row = NewOutbox::command(id, Route::Work(Queue::Notices), now, &command);
             self.fire("incident-repeat", &slot, vec![row], vec![], now).await?;

@@ -4,11 +4,13 @@
 mod bookkeeper;
 mod budget;
 pub mod cleaner;
+mod daily;
 pub mod figures;
 pub mod jobs;
 pub mod planner;
 pub mod replayer;
 mod shelves;
+pub mod watch;
 
 pub use bookkeeper::Bookkeeper;
 pub use cleaner::{Cleaner, Keep};
@@ -16,3 +18,4 @@ pub use figures::Figures;
 pub use jobs::{Jobs, JobsOptions};
 pub use planner::{Planner, Tracked};
 pub use replayer::Replayer;
+pub use watch::{QueueLook, Watch};

@@ -95,7 +95,7 @@ fn of_programme<'s>(programme: &Programme, low: &'s [Stock]) -> Vec<&'s Stock> {
 
 /// The day, in this zone, whose time to look has come; none before it, so that a process that starts in the night does
 /// not send yesterday's look.
-fn day_slot(tz: Tz, at: NaiveTime, now: DateTime<Utc>) -> Option<String> {
+pub(crate) fn day_slot(tz: Tz, at: NaiveTime, now: DateTime<Utc>) -> Option<String> {
     let local = now.with_timezone(&tz);
     (local.time() >= at).then(|| local.date_naive().to_string())
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveTime, Utc};
 use forebay_domain::breaker::{BreakerPolicy, Tally};
 use forebay_domain::daily::{Daily, DayReset, Purpose};
-use forebay_domain::incident::{Raise, Severity, Timing};
+use forebay_domain::incident::{AlertRule, Raise, Severity, Timing};
 use forebay_domain::limits::Terms;
 use forebay_domain::pacing::Quota;
 use forebay_domain::programme::Programme;
@@ -109,6 +109,12 @@ macro_rules! side_by_side {
         }
     }};
 }
+
+// They use the macro, so they come after it.
+#[path = "schedule/daily.rs"]
+mod daily;
+#[path = "schedule/watch.rs"]
+mod watch;
 
 #[tokio::test]
 async fn the_clean_up_forgets_what_is_old_and_keeps_the_rest() {
@@ -326,7 +332,7 @@ async fn no_more_checks_are_out_than_are_left_of_the_day_and_people_hear_when_it
     let (store, metrics) = (Arc::clone(&scene.store), scene.metrics.clone());
     let planner = Planner::new(store, scene.told(), metrics, Health::default(), vec![tracked]);
     assert_eq!(planner.pass().await.unwrap(), 10, "the other half is people's");
-    let wish = Wish { key: KEY, terms: &terms, version: 0, want: 9, purpose: Purpose::Routine };
+    let wish = Wish { key: KEY, terms: &terms, version: 0, want: 9, purpose: Purpose::Routine, places: None };
     assert!(matches!(scene.store.permits(&wish).await.unwrap(), Permits::Granted(grant) if grant.count == 9));
     for _ in 0..3 {
         planner.pass().await.unwrap();
@@ -346,7 +352,8 @@ async fn incidents_and_the_business_are_counted_and_what_is_over_is_not_told_any
     let figures = Figures::new(Arc::clone(&scene.store), scene.told(), scene.metrics.clone());
     let raise = Raise {
         fingerprint: "stock/mug".into(),
-        rule: "stock_low",
+        rule: AlertRule::StockLow,
+        about: None,
         severity: Severity::Warning,
         title: "Low".into(),
         impact: String::new(),
@@ -357,6 +364,7 @@ async fn incidents_and_the_business_are_counted_and_what_is_over_is_not_told_any
     scene.store.raise(vec![raise], scene.now()).await.unwrap();
     register(scene.store.as_ref(), &[("R-1", Some(1))]).await;
     figures.count().await;
+    figures.pulse().await;
     let told = scene.metrics.render();
     for line in [
         r#"forebay_incidents_open{rule="stock_low",severity="warning"} 1"#,
@@ -367,7 +375,7 @@ async fn incidents_and_the_business_are_counted_and_what_is_over_is_not_told_any
     }
     assert!(told.contains("\nforebay_parcels{state="), "{told}");
     scene.store.resolve(&["stock/mug".to_owned()], scene.now()).await.unwrap();
-    figures.count().await;
+    figures.pulse().await;
     assert!(!scene.metrics.render().contains("stock_low"));
 }
 

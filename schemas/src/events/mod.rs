@@ -8,16 +8,18 @@ mod incidents;
 mod orders;
 mod parcels;
 mod points;
+mod processes;
 mod pushes;
 mod returns;
 mod rewards;
 mod stock;
 
 pub use fulfilment::{ClaimFulfilled, ClaimReversed};
-pub use incidents::TellIncident;
+pub use incidents::{MailOne, TellIncident};
 pub use orders::{OrderPaid, OrderRefunded};
 pub use parcels::{CheckParcels, ParcelRef, ParcelStatus, ParcelStatusChanged};
 pub use points::{PointsExpiring, SpendRequested, SpendSettled, SpendState};
+pub use processes::{ProcessSign, ProcessSigns};
 pub use pushes::{ParcelPushed, UnreadablePush};
 pub use returns::{CollectReturns, ParcelOfReturn, ReturnPickedUp, ReturnRequested, SendResult};
 pub use rewards::{

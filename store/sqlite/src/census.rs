@@ -7,12 +7,16 @@ use forebay_store::{Census, Error, PAGE_MAX};
 use crate::SqliteStore;
 use crate::error::Fault;
 
+/// It reads every row, or the whole of an index.
 const COUNTS: &str = "
     select cast('returns' as text) as counted, state as word, cast('' as text) as second, count(*) as n
         from return_order group by state
     union all select 'parcels', status, '', count(*) from parcel group by status
     union all select 'claims', state, '', count(*) from claim group by state
-    union all select 'incidents', rule, severity, count(*) from incident
+    order by 1, 2";
+
+pub(crate) const PULSE: &str = "
+    select cast('incidents' as text) as counted, rule as word, severity as second, count(*) as n from incident
         where resolved_at is null group by rule, severity
     union all select 'stock', reward_id, '', remaining from (
         select reward_id, total - reserved - issued as remaining from stock order by reward_id limit $1) stocked
@@ -21,13 +25,16 @@ const COUNTS: &str = "
 #[async_trait]
 impl Census for SqliteStore {
     async fn counts(&self) -> Result<Counts, Error> {
-        let rows: Vec<(String, String, String, i64)> = sqlx::query_as(COUNTS)
+        let rows = sqlx::query_as(COUNTS).fetch_all(self.db.read()).await.map_err(Fault::from)?;
+        Ok(Counts::of(rows))
+    }
+
+    async fn pulse(&self) -> Result<Counts, Error> {
+        let rows = sqlx::query_as(PULSE)
             .bind(i64::from(PAGE_MAX))
             .fetch_all(self.db.read())
             .await
             .map_err(Fault::from)?;
-        let mut counts = Counts::default();
-        rows.into_iter().for_each(|row| counts.put(row));
-        Ok(counts)
+        Ok(Counts::of(rows))
     }
 }

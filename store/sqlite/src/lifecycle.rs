@@ -27,6 +27,11 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("blocks", include_str!("../migrations/0012_blocks.sql")),
     ("parcels", include_str!("../migrations/0013_parcels.sql")),
     ("incidents", include_str!("../migrations/0014_incidents.sql")),
+    ("tellings", include_str!("../migrations/0015_tellings.sql")),
+    ("watch", include_str!("../migrations/0016_watch.sql")),
+    ("rest", include_str!("../migrations/0017_rest.sql")),
+    ("places", include_str!("../migrations/0018_places.sql")),
+    ("traces", include_str!("../migrations/0019_traces.sql")),
 ];
 
 #[async_trait]

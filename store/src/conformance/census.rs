@@ -1,6 +1,6 @@
 //! The census: how much there is of everything.
 
-use forebay_domain::incident::{Raise, Severity};
+use forebay_domain::incident::{AlertRule, Raise, Severity};
 
 use super::{Harness, claim, now, paid, programme, settle};
 use crate::census::Counts;
@@ -8,7 +8,8 @@ use crate::census::Counts;
 fn raise(n: u32, severity: Severity) -> Raise {
     Raise {
         fingerprint: format!("stock/{n}"),
-        rule: "stock_low",
+        rule: AlertRule::StockLow,
+        about: None,
         severity,
         title: "Low".into(),
         impact: String::new(),
@@ -21,6 +22,7 @@ fn raise(n: u32, severity: Severity) -> Raise {
 pub async fn an_empty_store_counts_nothing(harness: &dyn Harness) {
     let store = harness.store().await;
     assert_eq!(store.counts().await.unwrap(), Counts::default());
+    assert_eq!(store.pulse().await.unwrap(), Counts::default());
 }
 
 pub async fn claims_stock_and_open_incidents_are_counted_by_their_words(harness: &dyn Harness) {
@@ -34,7 +36,8 @@ pub async fn claims_stock_and_open_incidents_are_counted_by_their_words(harness:
     let counts = store.counts().await.unwrap();
     assert_eq!(counts.claims.iter().map(|(_, count)| count).sum::<i64>(), 3, "{counts:?}");
     let incident = |severity: &str| ("stock_low".to_owned(), severity.to_owned(), 1);
-    assert_eq!(counts.incidents, [incident("critical"), incident("warning")]);
-    assert!(!counts.stock.is_empty() && counts.stock.is_sorted(), "{counts:?}");
+    let pulse = store.pulse().await.unwrap();
+    assert!(!pulse.stock.is_empty() && pulse.stock.is_sorted(), "{pulse:?}");
+    assert_eq!(pulse.incidents, [incident("critical"), incident("warning")]);
     assert!(counts.returns.is_empty() && counts.parcels.is_empty(), "{counts:?}");
 }

@@ -27,12 +27,14 @@ pub mod points;
 pub mod programmes;
 pub mod pushes;
 pub mod replays;
+pub mod report;
 pub mod retention;
 pub mod returns;
 pub mod rewards;
 pub mod schedule;
 pub mod stock;
 pub mod tokens;
+pub mod watch;
 pub mod wishes;
 
 use std::sync::Arc;
@@ -163,6 +165,12 @@ macro_rules! store_conformance_tests {
                 who_takes_an_incident_on_is_kept_told_and_audited,
                 a_snoozed_incident_is_told_at_the_end_of_the_silence,
                 incidents_are_listed_page_by_page_open_or_over,
+                what_follows_from_an_open_incident_is_kept_and_told_only_when_it_outlives_it,
+                what_two_incidents_silence_is_told_after_the_end_of_both,
+                a_telling_that_found_its_incident_silenced_is_planned_again_after_the_silence,
+                a_silencer_that_ends_while_others_open_what_it_silences_leaves_nothing_untold,
+                a_telling_is_noted_with_what_it_said_and_the_mails_that_follow,
+                a_test_of_alerts_is_asked_for_audited_and_answered_once_the_sinks_did,
                 what_comes_and_goes_stays_one_incident,
                 of_one_rule_five_are_told_and_then_one_summary_counts_the_rest,
                 odd_text_of_a_raise_is_kept,
@@ -224,6 +232,10 @@ macro_rules! store_conformance_tests {
                 a_rate_that_is_found_out_is_halved_once_by_many_who_are_told,
                 limits_that_people_set_are_told_to_whoever_goes_by_others,
                 workers_at_once_keep_one_quota,
+                calls_under_way_are_bounded_over_the_fleet,
+                a_process_that_is_busy_all_the_time_leaves_places_to_others,
+                places_of_a_process_that_is_gone_come_free_when_its_lease_ends,
+                workers_at_once_keep_one_bound_of_calls_under_way,
             ]
             parcels: [
                 due_parcels_are_planned_oldest_first_in_batches,
@@ -297,6 +309,10 @@ macro_rules! store_conformance_tests {
                 a_letter_of_which_nothing_is_heard_is_opened_again,
                 archivers_workers_and_steppers_at_once_keep_the_counts,
             ]
+            report: [
+                a_day_is_counted_from_its_first_instant_to_the_next_days,
+                a_report_is_kept_as_it_was_first_made,
+            ]
             retention: [
                 the_inbox_forgets_what_is_old_and_nothing_else,
                 the_effect_ledger_forgets_by_the_last_change,
@@ -316,6 +332,7 @@ macro_rules! store_conformance_tests {
                 a_collected_page_moves_the_cursor_or_is_not_written,
                 of_collectors_at_once_one_saves_its_page,
                 workers_at_once_register_each_return_once,
+                workers_at_once_register_a_parcel_once_however_its_number_is_spelt,
             ]
             rewards: [
                 a_check_in_counts_once_a_day_in_the_programmes_zone,
@@ -342,6 +359,8 @@ macro_rules! store_conformance_tests {
             stock: [
                 stock_is_never_oversold_by_workers_with_overlapping_sets,
                 low_and_out_of_stock_are_told_once_each,
+                a_stock_that_begins_with_nothing_is_told_once_until_it_is_filled,
+                a_stock_that_begins_at_its_threshold_is_told_as_low,
             ]
             tokens: [
                 of_askers_at_once_one_is_to_fetch,
@@ -350,6 +369,12 @@ macro_rules! store_conformance_tests {
                 a_token_that_is_over_is_nobodys,
                 a_refused_token_is_dropped_once,
                 who_does_not_bring_a_token_is_followed_by_the_next,
+            ]
+            watch: [
+                a_process_is_known_by_what_it_said_last,
+                a_task_is_known_by_when_it_was_last_done,
+                open_incidents_are_found_by_their_rules,
+                a_token_that_was_sought_and_not_brought_is_told_of,
             ]
             wishes: [
                 a_result_is_sent_again_when_a_person_asks,

@@ -11,5 +11,6 @@ mod fleet;
 mod histories;
 mod own_server;
 mod plans;
+mod plans_watch;
 mod rules;
 mod silence;

@@ -1,0 +1,168 @@
+//! Rules that watch the system itself: what a look finds becomes an incident when it lasts, and the incident ends when
+//! it is over for a while.
+//!
+//! Each look says of each thing that it is bad, well, or neither. Neither is what lies between the threshold and a
+//! little below it, or what can't be told yet: it lets everything be as it was, so that nothing flaps.
+
+mod back_ends;
+mod limits;
+mod processes;
+mod queues;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::incident::{AlertRule, Raise};
+
+pub use self::back_ends::{Credential, Renewal, of_credential, of_outbox, of_renewal};
+pub use self::limits::Limits;
+pub use self::processes::{Condition, Sign, Task, of_sign, of_task};
+pub use self::queues::{QueueSeen, of_queue, unseen};
+
+/// The rules of this family, by name: their incidents are opened and ended by looks alone.
+pub const WATCHED: &[AlertRule] = &[
+    AlertRule::CredentialsExpire,
+    AlertRule::DrainLate,
+    AlertRule::IntakeRefuses,
+    AlertRule::MemberKeysUnavailable,
+    AlertRule::NoConsumers,
+    AlertRule::OutboxOld,
+    AlertRule::QueueOld,
+    AlertRule::ScheduleMissed,
+    AlertRule::SpoolInUse,
+    AlertRule::TokenNotRenewed,
+];
+
+/// From this share of a threshold on downwards a thing is well again.
+const WELL_BELOW: f64 = 0.8;
+
+/// What a look found of one thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sight {
+    /// The fingerprint of its incident: the rule and what it is about.
+    pub fingerprint: String,
+    /// How it is.
+    pub state: State,
+    /// For so long it has to be bad before it is told; nothing where the finding is a length of time itself.
+    pub after: Duration,
+}
+
+/// How a thing is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// As it should be.
+    Well,
+    /// Neither well nor bad, or not known: as before.
+    Unclear,
+    /// People have to know.
+    Bad(Box<Raise>),
+}
+
+impl Sight {
+    fn well(fingerprint: String) -> Self {
+        Self { fingerprint, state: State::Well, after: Duration::ZERO }
+    }
+
+    fn unclear(fingerprint: String) -> Self {
+        Self { fingerprint, state: State::Unclear, after: Duration::ZERO }
+    }
+
+    fn bad(raise: Raise) -> Self {
+        Self {
+            fingerprint: raise.fingerprint.clone(),
+            state: State::Bad(Box::new(raise)),
+            after: Duration::ZERO,
+        }
+    }
+
+    fn after(self, after: Duration) -> Self {
+        Self { after, ..self }
+    }
+
+    /// By a length of time: bad from the threshold on, well when it is clearly below.
+    fn by_length(length: Duration, limit: Duration, raise: Raise) -> Self {
+        if length >= limit {
+            Self::bad(raise)
+        } else if length < limit.mul_f64(WELL_BELOW) {
+            Self::well(raise.fingerprint)
+        } else {
+            Self::unclear(raise.fingerprint)
+        }
+    }
+}
+
+/// What a look leads to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Verdicts {
+    /// Incidents to open.
+    pub raises: Vec<Raise>,
+    /// Fingerprints of incidents that are over.
+    pub resolves: Vec<String>,
+}
+
+/// What one process remembers from look to look. What is open stands in the store, so that a process that starts ends
+/// what another one opened.
+#[derive(Debug, Default)]
+pub struct Watcher {
+    /// Since when each thing is bad (`true`) or well.
+    since: BTreeMap<String, (bool, DateTime<Utc>)>,
+}
+
+impl Watcher {
+    /// Judges a look. `open` are the fingerprints of the open incidents of all that this look was to find; what is not
+    /// there any more is well.
+    pub fn judge(
+        &mut self,
+        sights: Vec<Sight>,
+        open: &[String],
+        well_for: Duration,
+        now: DateTime<Utc>,
+    ) -> Verdicts {
+        let gone: Vec<Sight> = open
+            .iter()
+            .filter(|fingerprint| !sights.iter().any(|sight| sight.fingerprint == **fingerprint))
+            .map(|fingerprint| Sight::well(fingerprint.clone()))
+            .collect();
+        let mut verdicts = Verdicts::default();
+        let mut since = BTreeMap::new();
+        for sight in sights.into_iter().chain(gone) {
+            let before = self.since.get(&sight.fingerprint).copied();
+            let bad = match &sight.state {
+                State::Bad(_) => true,
+                State::Well => false,
+                State::Unclear => {
+                    since.extend(before.map(|before| (sight.fingerprint, before)));
+                    continue;
+                }
+            };
+            // A clock that was set back begins anew.
+            let begun = before.filter(|(was, at)| *was == bad && *at <= now).map_or(now, |(_, at)| at);
+            let lasts = (now - begun).to_std().unwrap_or_default();
+            since.insert(sight.fingerprint.clone(), (bad, begun));
+            let is_open = open.contains(&sight.fingerprint);
+            match sight.state {
+                State::Bad(raise) if !is_open && lasts >= sight.after => verdicts.raises.push(*raise),
+                State::Well if is_open && lasts >= well_for => verdicts.resolves.push(sight.fingerprint),
+                _ => {}
+            }
+        }
+        self.since = since;
+        verdicts
+    }
+}
+
+/// A length of time in words: two units at most.
+fn words(length: Duration) -> String {
+    let s = length.as_secs();
+    match s {
+        0..60 => format!("{s} s"),
+        60..3600 => format!("{} min {} s", s / 60, s % 60),
+        3600..86_400 => format!("{} h {} min", s / 3600, s % 3600 / 60),
+        _ => format!("{} d {} h", s / 86_400, s % 86_400 / 3600),
+    }
+}
+
+#[cfg(test)]
+mod tests;
