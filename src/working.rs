@@ -104,6 +104,7 @@ impl System {
             clock(),
             self.sinks(&client)?,
             self.wording(),
+            self.config.alerts.timing(),
             self.metrics.clone(),
         );
         let mut assignments = vec![

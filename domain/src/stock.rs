@@ -5,8 +5,9 @@ use forebay_schemas::RewardId;
 use forebay_schemas::events::{StockChangeKind, StockChanged, StockLow, StockOut};
 
 use crate::ids::Ids;
-use crate::incident::{Raise, Severity};
+use crate::incident::{AlertRule, Raise, Severity};
 use crate::outbox::NewOutbox;
+use crate::programme::{Reward, StockPlan};
 
 /// The stock of one reward, as the store holds it locked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +73,23 @@ pub struct Changed {
 pub struct BelowCommitted;
 
 impl Stock {
+    /// The stock that a reward begins with; none when it never runs out.
+    #[must_use]
+    pub fn set_up(reward: &Reward) -> Option<Self> {
+        let StockPlan { total, low_at } = reward.stock?;
+        Some(Self {
+            reward_id: reward.id.clone(),
+            name: reward.name.clone(),
+            total,
+            reserved: 0,
+            issued: 0,
+            low_at,
+            low_armed: true,
+            out_armed: true,
+            version: 0,
+        })
+    }
+
     /// What is left.
     #[must_use]
     pub fn remaining(&self) -> i64 {
@@ -182,7 +200,8 @@ impl Stock {
         let id = &self.reward_id;
         Raise {
             fingerprint: fingerprint(id),
-            rule: if out { "stock_out" } else { "stock_low" },
+            rule: if out { AlertRule::StockOut } else { AlertRule::StockLow },
+            about: None,
             severity: if out { Severity::Critical } else { Severity::Warning },
             title: if out {
                 format!("{}: out of stock", self.name)
@@ -216,7 +235,8 @@ pub fn digest(fingerprint: String, of: &str, low: &[&Stock]) -> Option<Raise> {
     let what = if low.len() == 1 { "reward" } else { "rewards" };
     Some(Raise {
         fingerprint,
-        rule: crate::incident::STOCK_DIGEST,
+        rule: AlertRule::StockDigest,
+        about: None,
         severity: Severity::Info,
         title: format!("{of}: {} {what} low on stock, {out} of them out", low.len()),
         impact: format!("Left: {left}."),
@@ -291,7 +311,7 @@ mod tests {
         let low = changed(stock(50, 35, 10), down).unwrap();
         let kinds: Vec<&str> = low.outbox.iter().map(|row| row.event.kind.as_str()).collect();
         assert_eq!(kinds, [EventType::StockChanged.name(), EventType::StockLow.name()]);
-        assert_eq!((low.raises[0].rule, low.stock.low_armed), ("stock_low", false));
+        assert_eq!((low.raises[0].rule, low.stock.low_armed), (AlertRule::StockLow, false));
         assert_eq!(changed(stock(50, 35, 10), Change { total: -16, ..down }).unwrap_err(), BelowCommitted);
         assert!(changed(stock(50, 35, 10), Change { total: i64::MAX, ..down }).is_err());
     }

@@ -43,6 +43,8 @@ pub struct Faults {
     pub slack_rate_limited: Option<u64>,
     /// Slack answers 500.
     pub slack_fails: bool,
+    /// Slack lets each caller wait this long before it looks at the call, in milliseconds.
+    pub slack_hangs_ms: u64,
     /// Slack refuses the token.
     pub slack_refuses_token: bool,
     /// Slack refuses every message with this error, such as `is_archived`.
@@ -51,6 +53,10 @@ pub struct Faults {
     pub mail_refuses: bool,
     /// The mail server answers 550 to every recipient.
     pub mail_rejects: bool,
+    /// The mail server answers 550 to this recipient.
+    pub mail_rejects_only: Option<String>,
+    /// The mail server answers 451 to this recipient.
+    pub mail_refuses_only: Option<String>,
 }
 
 impl Faults {

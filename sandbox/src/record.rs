@@ -33,6 +33,8 @@ pub struct SlackPost {
     pub channel: String,
     /// The thread that it is in.
     pub thread_ts: Option<String>,
+    /// A reply that the channel sees, too.
+    pub broadcast: bool,
     /// The fall-back text.
     pub text: String,
     /// The blocks.

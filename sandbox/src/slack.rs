@@ -16,6 +16,7 @@ use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 use serde_json::{Value, json};
 
+use crate::faults::pause;
 use crate::record::SlackPost;
 use crate::signature::text;
 use crate::slack_blocks::checked;
@@ -60,6 +61,7 @@ async fn webhook(
     body: Bytes,
 ) -> Response {
     world.record.slack_called();
+    hang(&world).await;
     if let Some(trouble) = trouble(&world) {
         return trouble;
     }
@@ -80,6 +82,7 @@ async fn webhook(
 }
 
 async fn post_message(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes) -> Response {
+    hang(&world).await;
     let message = match asked(&world, &headers, &body) {
         Ok(message) => message,
         Err(refusal) => return *refusal,
@@ -96,6 +99,7 @@ async fn post_message(State(world): State<Arc<World>>, headers: HeaderMap, body:
 }
 
 async fn update(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes) -> Response {
+    hang(&world).await;
     let message = match asked(&world, &headers, &body) {
         Ok(message) => message,
         Err(refusal) => return *refusal,
@@ -152,6 +156,7 @@ fn entry(message: &Value, channel: String, ts: String) -> SlackPost {
         ts,
         channel,
         thread_ts: message["thread_ts"].as_str().map(str::to_owned),
+        broadcast: message["reply_broadcast"] == true,
         text: message["text"].as_str().unwrap_or_default().to_owned(),
         blocks: message["blocks"].clone(),
         updates: 0,
@@ -164,6 +169,11 @@ fn token_error(world: &World, headers: &HeaderMap) -> Option<&'static str> {
     };
     let good = !world.switches.get().slack_refuses_token && token == SLACK_TOKEN;
     (!good).then_some("invalid_auth")
+}
+
+/// Before anything is kept of the call.
+async fn hang(world: &World) {
+    pause(Duration::from_millis(world.switches.get().slack_hangs_ms)).await;
 }
 
 fn trouble(world: &World) -> Option<Response> {

@@ -136,9 +136,9 @@ impl<'w, R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Session<'w, R, W> {
         };
         if self.from.is_none() {
             "503 whose mail is it"
-        } else if faults.mail_refuses {
+        } else if faults.mail_refuses || faults.mail_refuses_only.as_deref() == Some(to) {
             "451 try again later"
-        } else if faults.mail_rejects {
+        } else if faults.mail_rejects || faults.mail_rejects_only.as_deref() == Some(to) {
             "550 no such mailbox"
         } else if self.to.len() == RECIPIENTS {
             "452 too many recipients"

@@ -35,6 +35,25 @@ pub(crate) enum AlertCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Sends a message that says that it is a test to Slack and to each recipient of mail, by a worker of the installation
+    #[command(
+        after_long_help = "Says what each sink answered; exits with 1 when one did not take it, or when no worker sent \
+it in time.\n\n  forebay alert test\n  forebay alert test --rule stock_out"
+    )]
+    Test {
+        /// The message of this rule, with nothing behind it
+        #[arg(long)]
+        rule: Option<String>,
+        /// What for; it stands in the audit log
+        #[arg(long, default_value = "")]
+        reason: String,
+        /// Wait so long for a worker to send it, e.g. 30s, 2m
+        #[arg(long, value_name = "TIME", default_value = "60s")]
+        wait: Length,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// One incident: what it means, what to do, who sees to it
     Show {
         /// Its id

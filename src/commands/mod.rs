@@ -1,6 +1,7 @@
 //! The commands, one file a subject.
 
 mod alert;
+mod alert_test;
 mod attendance;
 mod carriers;
 mod claims;

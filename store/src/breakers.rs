@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use forebay_domain::breaker::{Breaker, BreakerPolicy, Cause, Change, Force, Phase, Tally};
 use forebay_domain::daily::{Purpose, planned_by};
-use forebay_domain::incident::{Raise, Severity};
+use forebay_domain::incident::{About, AlertRule, Raise, Severity};
 use forebay_domain::limits::{LiveLimits, Terms};
 use forebay_domain::pacing::Share;
 use serde_json::{Value, json};
@@ -236,7 +236,8 @@ pub fn breaker_incident(key: &str, breaker: &Breaker) -> Option<Raise> {
     };
     Some(Raise {
         fingerprint: breaker_fingerprint(key),
-        rule: "breaker_open",
+        rule: AlertRule::BreakerOpen,
+        about: Some(About::system_of(key)),
         severity,
         title,
         impact: "Nothing is sent to it; its messages wait and lose no attempt. It is tried again by itself."

@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use forebay_domain::incident::{Handling, Incident, Order, Raise, SlackRef};
+use forebay_domain::incident::{Handling, Incident, Order, Raise, Said, SlackRef};
+use forebay_schemas::events::MailOne;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -18,6 +21,27 @@ pub struct Told {
     pub revision: i64,
     /// The Slack message that can be updated in place, when there is one.
     pub slack: Option<SlackRef>,
+    /// What it said.
+    pub said: Said,
+    /// People heard of it: it was not only a message that was changed in place.
+    pub heard: bool,
+    /// Mails that follow, one a recipient.
+    pub mails: Vec<MailOne>,
+}
+
+impl Told {
+    /// This incident was told as it is.
+    #[must_use]
+    pub fn of(incident: &Incident) -> Self {
+        Self {
+            incident_id: incident.id,
+            revision: incident.revision,
+            slack: None,
+            said: Said::of(incident),
+            heard: true,
+            mails: Vec::new(),
+        }
+    }
 }
 
 /// Which incidents; an absent field is no condition.
@@ -27,6 +51,17 @@ pub struct IncidentFilter {
     pub open: Option<bool>,
     /// Of this rule.
     pub rule: Option<String>,
+}
+
+/// What one sink answered to a test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SinkAnswer {
+    /// `slack`, or `mail` and the recipient's place in the configuration, e.g. `mail 1`.
+    pub sink: String,
+    /// It took the message.
+    pub taken: bool,
+    /// What it said, and what to do about it.
+    pub said: String,
 }
 
 /// What became of an order of a person.
@@ -67,22 +102,52 @@ pub fn order_entry(
     }
 }
 
+/// What the audit log says of a test.
+#[must_use]
+pub fn test_entry(id: Uuid, rule: &str, by: &By, now: DateTime<Utc>) -> AuditEntry {
+    AuditEntry {
+        subject: id.to_string(),
+        count: 1,
+        after: json!({ "rule": rule }),
+        ..AuditEntry::of(by, "alerts.test", now)
+    }
+}
+
 /// Incidents. A store is built with the `domain::incident::Timing` by which it plans tellings.
 #[async_trait]
 pub trait Incidents {
     /// Raises in one transaction (`domain::incident::raised`); tellings are outbox rows (`incident.changed.v1`,
-    /// route `work:forebay.notices`) that become due at their time. At most one open incident a fingerprint.
+    /// route `work:forebay.notices`) that become due at their time. At most one open incident a fingerprint. What an
+    /// open incident silences (`domain::incident::hush`) is kept, and not told.
     async fn raise(&self, raises: Vec<Raise>, now: DateTime<Utc>) -> Result<(), Error>;
 
-    /// Resolves the open incidents of these fingerprints; those that are not open are passed over.
+    /// Resolves the open incidents of these fingerprints; those that are not open are passed over. What they silenced
+    /// and is still open is told after the group wait (`domain::incident::outlived`).
     async fn resolve(&self, fingerprints: &[String], now: DateTime<Utc>) -> Result<(), Error>;
 
     /// One incident.
     async fn incident(&self, id: Uuid) -> Result<Option<Incident>, Error>;
 
-    /// Notes a telling: `told_at`, `told_revision` (never lower than before), the Slack message, and that none is
-    /// on its way, unless a newer one was planned meanwhile (its due time lies after `now`).
+    /// Notes a telling: `told_at`, `told_revision` (never lower than before), what it said, whether people heard it, the
+    /// Slack message, and that none is on its way, unless a newer one was planned meanwhile (its due time lies after
+    /// `now`). Mails that follow are outbox rows of the same transaction.
     async fn told(&self, told: Told, now: DateTime<Utc>) -> Result<(), Error>;
+
+    /// Open incidents of the rules that silence others (`domain::incident::INHIBITIONS`).
+    async fn silencing_incidents(&self) -> Result<Vec<Incident>, Error>;
+
+    /// Notes that the telling that was due is not sent, since the incident is silenced: none is on its way, unless a
+    /// newer one was planned meanwhile.
+    async fn hush_incident(&self, id: Uuid, now: DateTime<Utc>) -> Result<(), Error>;
+
+    /// Asks for a test of the way on which people are told, with its entry in the audit log: a telling that is due now.
+    async fn ask_alert_test(&self, id: Uuid, rule: &str, by: &By, now: DateTime<Utc>) -> Result<(), Error>;
+
+    /// Notes what the sinks answered to a test.
+    async fn answer_alert_test(&self, id: Uuid, answers: &[SinkAnswer]) -> Result<(), Error>;
+
+    /// What the sinks answered to a test; `None` while they have not, or there is no such test.
+    async fn alert_test(&self, id: Uuid) -> Result<Option<Vec<SinkAnswer>>, Error>;
 
     /// Open incidents, newest first.
     async fn open_incidents(&self, limit: u32) -> Result<Vec<Incident>, Error>;

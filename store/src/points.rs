@@ -2,9 +2,10 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use forebay_domain::incident::{Raise, Severity};
+use forebay_domain::incident::{AlertRule, Raise, Severity};
 use forebay_domain::settlement::Reversed;
 use forebay_schemas::MemberId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
@@ -18,7 +19,7 @@ pub const EXAMPLES: u32 = 5;
 pub const BOOKS_DIFFER: &str = "books/points";
 
 /// A spending, for reading.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "as in `settlement::NewSpend`")]
 pub struct SpendView {
     pub spend_id: Uuid,
@@ -36,7 +37,7 @@ pub struct SpendView {
 }
 
 /// Points that were granted together and end together.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LotView {
     /// Its id.
     pub lot_id: Uuid,
@@ -53,7 +54,7 @@ pub struct LotView {
 }
 
 /// A member's points.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PointsView {
     /// What the member has.
     pub balance: i64,
@@ -64,7 +65,7 @@ pub struct PointsView {
 }
 
 /// A transaction of a member's points.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LedgerLine {
     /// The transaction.
     pub txn_id: Uuid,
@@ -173,7 +174,7 @@ impl Reversal {
 }
 
 /// What a look over the books found.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BooksCheck {
     /// Transactions that were looked at.
     pub txns: i64,
@@ -246,7 +247,8 @@ impl BooksCheck {
             txns.chain(self.rewards.iter().map(|id| format!("reward {id}"))).collect();
         Some(Raise {
             fingerprint: BOOKS_DIFFER.to_owned(),
-            rule: "books_differ",
+            rule: AlertRule::BooksDiffer,
+            about: None,
             severity: Severity::Critical,
             title: format!("Books of points and stock: {found} differences"),
             impact: format!("{}. Members' points and stock go on moving; nothing was changed.", counted.join("; ")),

@@ -42,6 +42,8 @@ mod spool;
 mod storm;
 mod support;
 mod topology;
+#[cfg(feature = "otlp")]
+mod traces;
 mod tracking;
 mod upgrades;
 mod watching;

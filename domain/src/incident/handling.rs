@@ -1,6 +1,6 @@
 //! What people do about an incident: they take it on, or want to hear nothing of it for a while.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Change, Incident, Timing};
@@ -59,6 +59,7 @@ impl Handling {
 #[must_use]
 pub fn handled(mut incident: Incident, order: Order, by: &str, now: DateTime<Utc>) -> Option<Change> {
     let handled = Handled { at: now, by: by.to_owned() };
+    let mut also_now = false;
     let tell_at = match order {
         Order::Acknowledge => {
             if incident.handling.is_acknowledged() {
@@ -71,7 +72,8 @@ pub fn handled(mut incident: Incident, order: Order, by: &str, now: DateTime<Utc
         }
         Order::Snooze { until } => {
             incident.handling.snoozed = Some((handled, until));
-            // What is on its way finds the silence; its end is told instead.
+            // Who heard of the incident hears of the silence. What is on its way finds it; its end is told instead.
+            also_now = incident.told_at.is_some();
             Some(until)
         }
     };
@@ -79,16 +81,34 @@ pub fn handled(mut incident: Incident, order: Order, by: &str, now: DateTime<Utc
     if tell_at.is_some() {
         incident.tell_due_at = tell_at;
     }
-    Some(Change { incident, tell_at, counts: false })
+    Some(Change { incident, tell_at, also_now, counts: false })
 }
 
+/// Whether a telling that was due then never comes: every attempt to send it failed.
+#[must_use]
+pub(super) fn is_lost(due: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    now - due > TELLING_LOST
+}
+
+/// Longer than a telling is tried.
+const TELLING_LOST: TimeDelta = TimeDelta::hours(4);
+/// From the second time on an incident is told again so rarely.
+const REPEATED_EVERY: TimeDelta = TimeDelta::days(1);
+
 /// Whether an open incident has to be told again: nobody took it on, nobody wants silence, none is on its way, and
-/// the last telling is long ago.
+/// people heard of it long ago. The first time is after `Timing::repeat_every`; then it is told once a day.
 #[must_use]
 pub fn repeat_due(incident: &Incident, now: DateTime<Utc>, timing: &Timing) -> bool {
+    let planned = incident.tell_due_at.filter(|due| !is_lost(*due, now));
+    let Some(heard_at) = incident.heard_at.or(incident.told_at).or(incident.tell_due_at) else {
+        return false;
+    };
+    let again = TimeDelta::from_std(timing.repeat_every).unwrap_or(TimeDelta::MAX);
+    let first = heard_at - incident.first_seen < again;
+    let wait = if first { again } else { again.max(REPEATED_EVERY) };
     incident.resolved_at.is_none()
-        && incident.tell_due_at.is_none()
+        && planned.is_none()
         && !incident.handling.is_acknowledged()
         && incident.handling.silent_until(now).is_none()
-        && incident.told_at.is_some_and(|told| told + timing.repeat_every <= now)
+        && now - heard_at >= wait
 }

@@ -1,24 +1,31 @@
 //! Incidents: opened, updated, resolved; told in time and not too often; acknowledged and snoozed by people.
 
+mod about;
 mod handling;
+mod inhibition;
+mod news;
 mod pace;
 mod rules;
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use self::about::About;
 pub use self::handling::{Handled, Handling, Order, handled, repeat_due};
+pub use self::inhibition::{hush, may_be_silenced, outlived, silenced_by_rules, silencer, silencing_rules};
+pub use self::news::{Why, why_told};
 pub use self::pace::{
     HELD_BACK, HeldBack, Pace, TELLINGS_MAX, TELLINGS_WITHIN, held_back, rules_told, summed_up,
 };
 
-pub use self::rules::{RULES, RuleOf};
+pub use self::rules::{AlertRule, INHIBITIONS, Inhibition, RULES, Reach, RuleOf, is_report};
 
 /// How bad it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// For the report.
@@ -52,8 +59,11 @@ impl Severity {
 pub struct Raise {
     /// What makes it the same incident, e.g. `stock/mug`.
     pub fingerprint: String,
-    /// The rule that saw it, e.g. `stock_low`.
-    pub rule: &'static str,
+    /// The rule that saw it.
+    pub rule: AlertRule,
+    /// What it is about, when something that is down there may be its cause: then the incident of that silences it
+    /// ([`INHIBITIONS`]).
+    pub about: Option<About>,
     /// How bad it is.
     pub severity: Severity,
     /// The symptom, in under 80 characters.
@@ -87,6 +97,12 @@ pub struct Incident {
     pub told_at: Option<DateTime<Utc>>,
     /// The revision of which they were told.
     pub told_revision: i64,
+    /// What the last telling said.
+    pub told: Said,
+    /// When people last heard of it: a message of its own, not one that was changed in place.
+    pub heard_at: Option<DateTime<Utc>>,
+    /// How many occurrences that one told.
+    pub heard_count: i64,
     /// A telling is on its way, due then.
     pub tell_due_at: Option<DateTime<Utc>>,
     /// The Slack message that is updated in place: channel and time stamp.
@@ -110,12 +126,33 @@ pub const FLAPPING_FROM: i64 = 3;
 /// … each time so soon after its end is flapping.
 pub const FLAPS_WITHIN: TimeDelta = TimeDelta::hours(1);
 
+/// What a telling said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Said {
+    /// How many occurrences.
+    pub count: i64,
+    /// How bad it was; `None` before the first telling.
+    pub severity: Option<Severity>,
+    /// How often it had come back.
+    pub flaps: i64,
+}
+
+impl Said {
+    /// What a telling of this incident says.
+    #[must_use]
+    pub fn of(incident: &Incident) -> Self {
+        let RaiseKept { count, severity, .. } = incident.raise;
+        Self { count, severity: Some(severity), flaps: incident.flaps }
+    }
+}
+
 /// What of the raises is kept: as [`Raise`], with owned words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "as in `Raise`")]
 pub struct RaiseKept {
     pub fingerprint: String,
     pub rule: String,
+    pub about: Option<About>,
     pub severity: Severity,
     pub title: String,
     pub impact: String,
@@ -133,15 +170,6 @@ pub struct SlackRef {
     pub ts: String,
 }
 
-/// The rule of the daily report of what is low on stock.
-pub const STOCK_DIGEST: &str = "stock_digest";
-
-/// A report is told once and is over with that: it is neither updated, nor repeated, nor resolved by anybody.
-#[must_use]
-pub fn is_report(rule: &str) -> bool {
-    rule == STOCK_DIGEST || rule == HELD_BACK
-}
-
 /// When people are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
@@ -149,7 +177,7 @@ pub struct Timing {
     pub group_wait: Duration,
     /// How far apart updates are at least.
     pub update_every: Duration,
-    /// After how long an open incident is told again.
+    /// After how long an open incident that nobody took on is told again; after that once a day.
     pub repeat_every: Duration,
 }
 
@@ -171,6 +199,8 @@ pub struct Change {
     pub incident: Incident,
     /// Send a telling at this time; it is also in `incident.tell_due_at`.
     pub tell_at: Option<DateTime<Utc>>,
+    /// Send another one now: what is planned comes later.
+    pub also_now: bool,
     /// The telling counts among those of its rule, of which there are not to be too many. What people know of may
     /// always get worse and end.
     pub counts: bool,
@@ -190,7 +220,12 @@ pub fn raised(
     let Some(mut incident) = open else {
         let tell_at = now + timing.group_wait;
         let incident = Incident { flaps, ..opened(raise, now, new_id, tell_at) };
-        return Change { incident, tell_at: Some(tell_at), counts: !is_report(raise.rule) };
+        return Change {
+            incident,
+            tell_at: Some(tell_at),
+            also_now: false,
+            counts: !is_report(raise.rule.as_str()),
+        };
     };
     let worse = raise.severity > incident.raise.severity;
     incident.raise = RaiseKept {
@@ -204,28 +239,28 @@ pub fn raised(
         // Who took it on, or wanted to hear no more of it, knew of something less bad.
         incident.handling = Handling::default();
     } else if incident.handling.is_acknowledged() {
-        return Change { incident, tell_at: None, counts: false };
+        return Change { incident, tell_at: None, also_now: false, counts: false };
     }
     let settled =
         incident.told_at.map_or(incident.first_seen + timing.group_wait, |told| told + timing.update_every);
     let wanted = if worse { now } else { incident.handling.heard_at(settled.max(now)) };
     // A telling that is already on its way tells the state of its own moment, which includes this one.
     let tell_at = match incident.tell_due_at {
-        Some(due) if due <= wanted => None,
+        Some(due) if due <= wanted && !handling::is_lost(due, now) => None,
         _ => Some(wanted),
     };
     if tell_at.is_some() {
         incident.tell_due_at = tell_at;
     }
     let counts = !(worse && incident.told_at.is_some());
-    Change { incident, tell_at, counts }
+    Change { incident, tell_at, also_now: false, counts }
 }
 
 /// The incident that a raise goes into, and for a new one how often it has come back.
 fn came_back(known: Option<Incident>, raise: &Raise, now: DateTime<Utc>) -> (Option<Incident>, i64) {
     let Some(known) = known else { return (None, 0) };
     let Some(ended) = known.resolved_at else { return (Some(known), 0) };
-    if is_report(raise.rule) || ended + FLAPS_WITHIN <= now {
+    if is_report(raise.rule.as_str()) || ended + FLAPS_WITHIN <= now {
         return (None, 0);
     }
     let again =
@@ -242,7 +277,7 @@ pub fn resolved(mut incident: Incident, now: DateTime<Utc>) -> Change {
     let end = if incident.is_flapping() { now + FLAPS_WITHIN } else { now };
     let tell_at = incident.told_at.map(|_| incident.handling.heard_at(end));
     incident.tell_due_at = tell_at;
-    Change { incident, tell_at, counts: false }
+    Change { incident, tell_at, also_now: false, counts: false }
 }
 
 fn opened(raise: &Raise, now: DateTime<Utc>, id: Uuid, tell_at: DateTime<Utc>) -> Incident {
@@ -253,9 +288,12 @@ fn opened(raise: &Raise, now: DateTime<Utc>, id: Uuid, tell_at: DateTime<Utc>) -
         first_seen: now,
         last_seen: now,
         // The summary goes on counting until it is told.
-        resolved_at: (is_report(raise.rule) && raise.rule != HELD_BACK).then_some(now),
+        resolved_at: (is_report(raise.rule.as_str()) && raise.rule != AlertRule::HeldBack).then_some(now),
         told_at: None,
         told_revision: 0,
+        told: Said::default(),
+        heard_at: None,
+        heard_count: 0,
         tell_due_at: Some(tell_at),
         slack: None,
         handling: Handling::default(),
@@ -267,7 +305,8 @@ impl From<&Raise> for RaiseKept {
     fn from(raise: &Raise) -> Self {
         Self {
             fingerprint: raise.fingerprint.clone(),
-            rule: raise.rule.to_owned(),
+            rule: raise.rule.as_str().to_owned(),
+            about: raise.about.clone(),
             severity: raise.severity,
             title: raise.title.clone(),
             impact: raise.impact.clone(),

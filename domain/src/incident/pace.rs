@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Change, Incident, Raise, opened};
+use super::{AlertRule, Change, Incident, Raise, opened};
 
 /// The rule of the summary of what was held back.
-pub const HELD_BACK: &str = "alerts_held_back";
+pub const HELD_BACK: &str = AlertRule::HeldBack.as_str();
 /// Most tellings of one rule …
 pub const TELLINGS_MAX: usize = 5;
 /// … in so long a time.
@@ -97,20 +97,21 @@ pub fn summed_up(open: Option<Incident>, held: &HeldBack, now: DateTime<Utc>, ne
     let Some(mut incident) = open else {
         let tell_at = Some((*due_at).max(now));
         let incident = Incident { tell_due_at: tell_at, ..opened(summary, now, new_id, *due_at) };
-        return Change { incident, tell_at, counts: false };
+        return Change { incident, tell_at, also_now: false, counts: false };
     };
     incident.raise.count = incident.raise.count.saturating_add(summary.count);
     incident.raise.severity = incident.raise.severity.max(summary.severity);
     incident.raise.sample.clone_from(&summary.sample);
     incident.last_seen = now;
     incident.revision += 1;
-    Change { incident, tell_at: None, counts: false }
+    Change { incident, tell_at: None, also_now: false, counts: false }
 }
 
 fn summary(rule: &str, severity: super::Severity) -> Raise {
     Raise {
         fingerprint: format!("held_back/{rule}"),
-        rule: HELD_BACK,
+        rule: AlertRule::HeldBack,
+        about: None,
         severity,
         title: format!("More alerts of {rule} than are told one by one"),
         impact: format!(

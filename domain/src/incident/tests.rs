@@ -3,7 +3,8 @@ use super::*;
 fn raise(severity: Severity) -> Raise {
     Raise {
         fingerprint: "stock/mug".into(),
-        rule: "stock_low",
+        rule: AlertRule::StockLow,
+        about: None,
         severity,
         title: "Low".into(),
         impact: String::new(),
@@ -44,7 +45,7 @@ fn updates_keep_their_distance_unless_it_gets_worse() {
 
 #[test]
 fn a_report_is_told_and_is_over() {
-    let report = Raise { rule: STOCK_DIGEST, ..raise(Severity::Info) };
+    let report = Raise { rule: AlertRule::StockDigest, ..raise(Severity::Info) };
     let Change { incident, tell_at, .. } = raised(None, &report, now(), Uuid::nil(), &Timing::default());
     assert_eq!(incident.resolved_at, Some(now()));
     assert_eq!(tell_at, Some(now() + Timing::default().group_wait));
@@ -196,4 +197,124 @@ proptest::proptest! {
         }
         proptest::prop_assert_eq!(told.len() + held as usize, times.len());
     }
+}
+
+fn heard(severity: Severity) -> Incident {
+    let incident = told(severity);
+    Incident {
+        told_revision: 1,
+        told: Said::of(&incident),
+        heard_at: Some(now()),
+        heard_count: 1,
+        ..incident
+    }
+}
+
+fn why(incident: &Incident, at: DateTime<Utc>) -> Option<Why> {
+    why_told(incident, incident.revision, at, &Timing::default())
+}
+
+#[test]
+fn what_is_repeated_is_repeated_after_four_hours_and_then_once_a_day() {
+    let timing = Timing::default();
+    let mut incident = heard(Severity::Warning);
+    let mut hours = Vec::new();
+    for hour in 0..24 * 7u64 {
+        let at = later(hour * 3_600);
+        if repeat_due(&incident, at, &timing) {
+            assert_eq!(why(&incident, at), Some(Why::Repeated));
+            (incident.told_at, incident.heard_at) = (Some(at), Some(at));
+            hours.push(hour);
+        } else if incident.told_at != Some(at) {
+            // Counts are changed in place all the time, of which nobody hears.
+            (incident.told_at, incident.told_revision) = (Some(at), incident.revision);
+        }
+    }
+    assert_eq!(hours, [4, 28, 52, 76, 100, 124, 148]);
+}
+
+#[test]
+fn a_telling_of_which_every_attempt_failed_is_planned_anew() {
+    let incident = raised(None, &raise(Severity::Warning), now(), Uuid::nil(), &Timing::default()).incident;
+    let soon = again(incident.clone(), Severity::Warning, later(3_600));
+    assert_eq!(soon.tell_at, None, "it may still come");
+    let late = again(incident.clone(), Severity::Warning, later(5 * 3_600));
+    assert_eq!(late.tell_at, Some(later(5 * 3_600)));
+    assert!(repeat_due(&incident, later(5 * 3_600), &Timing::default()), "nobody raises it again");
+    assert_eq!(why(&incident, later(5 * 3_600)), Some(Why::Opened));
+}
+
+#[test]
+fn people_hear_of_what_is_of_note_and_read_the_rest_where_it_stands() {
+    let told = heard(Severity::Warning);
+    let grown = |count| {
+        let mut incident = again(told.clone(), Severity::Warning, later(10)).incident;
+        incident.raise.count = count;
+        why(&incident, later(400))
+    };
+    assert_eq!((grown(9), grown(10)), (Some(Why::Updated), Some(Why::Grown)));
+    let worse = again(told.clone(), Severity::Critical, later(10)).incident;
+    assert_eq!(why(&worse, later(10)), Some(Why::Worse));
+    let acked = handled(told.clone(), Order::Acknowledge, "ops", later(10)).unwrap().incident;
+    assert_eq!(why(&acked, later(10)), Some(Why::Acknowledged));
+    let snoozed = handled(told.clone(), Order::Snooze { until: later(600) }, "ops", later(10)).unwrap();
+    assert!(snoozed.also_now, "who wants silence is told at once");
+    assert_eq!(why(&snoozed.incident, later(10)), Some(Why::Snoozed));
+    let silent = Incident { told_at: Some(later(11)), told_revision: 2, ..snoozed.incident };
+    assert_eq!((why(&silent, later(599)), why(&silent, later(600))), (None, Some(Why::Awake)));
+    let flapping = Incident { flaps: FLAPPING_FROM, revision: 2, ..told.clone() };
+    assert_eq!(why(&flapping, later(10)), Some(Why::Flapping));
+    let over = resolved(told.clone(), later(10)).incident;
+    assert_eq!(why(&over, later(10)), Some(Why::Resolved));
+    assert_eq!(why(&told, later(10)), None, "a telling that comes twice");
+    assert!([Why::Worse, Why::Repeated].iter().all(|why| why.is_for_all() && why.is_of_note()));
+    assert!(!Why::Grown.is_for_all() && !Why::Updated.is_of_note());
+}
+
+fn of(n: u128, rule: AlertRule, about: Option<About>) -> Incident {
+    let raise = Raise { rule, about, fingerprint: format!("{rule}/{n}"), ..raise(Severity::Warning) };
+    raised(None, &raise, now(), Uuid::from_u128(n), &Timing::default()).incident
+}
+
+#[test]
+fn a_cause_silences_what_follows_from_it_and_nothing_else() {
+    let system = |id: &str| Some(About::System(id.into()));
+    let queue = |name: &str| Some(About::Queue(name.into()));
+    let breaker = [of(1, AlertRule::BreakerOpen, system("fedex"))];
+    let broker = [of(2, AlertRule::BrokerDown, None)];
+    let of_queue = of(3, AlertRule::DeadLetters, queue("forebay.tracking.fedex"));
+    let of_another = of(4, AlertRule::DeadLetters, queue("forebay.tracking.dhl"));
+    let of_none = of(5, AlertRule::DeadLetters, None);
+    let stock = of(6, AlertRule::StockOut, None);
+    let silent = |incident: &Incident, by: &[Incident]| silencer(incident, by).is_some();
+    assert_eq!(
+        [&of_queue, &of_another, &of_none, &stock].map(|i| silent(i, &breaker)),
+        [true, false, false, false]
+    );
+    assert_eq!(
+        [&of_queue, &of_another, &of_none, &stock].map(|i| silent(i, &broker)),
+        [true, true, false, false]
+    );
+    assert!(silent(&of(7, AlertRule::OutboxOld, None), &broker));
+    assert!(!silent(&breaker[0], &breaker) && !silent(&breaker[0], &broker));
+    let ended = [resolved(breaker[0].clone(), later(60)).incident];
+    assert!(!silent(&of_queue, &ended));
+    let outlives = |incident: &Incident, open: &[Incident]| {
+        outlived(incident.clone(), &ended, open, later(60), &Timing::default())
+            .and_then(|change| change.tell_at)
+    };
+    assert_eq!(outlives(&of_queue, &[]), Some(later(90)), "after the group wait");
+    assert_eq!(outlives(&of_queue, &broker), None, "something else silences it");
+    assert_eq!(outlives(&of_another, &[]), None, "it was not silent");
+    let known = Incident { told_at: Some(now()), told_revision: 1, ..of_queue };
+    assert_eq!(outlives(&known, &[]), None, "people know all of it");
+}
+
+#[test]
+fn what_an_incident_is_about_is_read_as_it_was_written() {
+    for about in [About::System("dhl".into()), About::Queue("forebay.returns".into())] {
+        assert_eq!(About::from_text(&about.to_text()), Some(about));
+    }
+    assert_eq!(About::from_text("moon/phase"), None);
+    assert_eq!(About::system_of("carrier/dhl"), About::System("dhl".into()));
 }

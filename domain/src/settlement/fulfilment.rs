@@ -3,17 +3,19 @@
 use chrono::{DateTime, Utc};
 use forebay_schemas::events::{ClaimFulfilled, ClaimReversed, ClaimState, StockChangeKind};
 use forebay_schemas::{CarrierCode, MemberId, ProgrammeId, RewardId, RuleId, TrackingNumber};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::erasure::is_erased;
-use crate::incident::{Raise, Severity};
+use crate::incident::{AlertRule, Raise, Severity};
 use crate::stock::Change;
 
 /// Where a claim stands.
 ///
 /// A claim for points stays granted: the points are the member's with that, and nothing has to leave the house.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ClaimState")]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// The reward is the member's; a product is to be shipped.
@@ -202,7 +204,8 @@ impl Unshipped {
         let Self { reward_id, name, count, oldest } = self;
         Raise {
             fingerprint: unshipped_fingerprint(reward_id),
-            rule: "claims_unshipped",
+            rule: AlertRule::ClaimsUnshipped,
+            about: None,
             severity: Severity::Warning,
             title: format!("{name}: {count} granted and not shipped for {days} days"),
             impact: "Members wait for what is theirs. Nothing is cancelled by itself.".to_owned(),

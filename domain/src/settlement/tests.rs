@@ -72,7 +72,7 @@ fn a_thousand_claims_get_ten_mugs_and_raise_one_incident() {
     let refused = settlement.claims.iter().filter(|c| c.reject_code == Some(RejectCode::OutOfStock)).count();
     assert_eq!((granted, refused, settlement.movements.len()), (10, 990, 10));
     assert_eq!(settlement.incidents.len(), 1, "low and out of one reward are one incident");
-    assert_eq!(settlement.incidents[0].rule, "stock_out");
+    assert_eq!(settlement.incidents[0].rule.as_str(), "stock_out");
 }
 
 #[test]

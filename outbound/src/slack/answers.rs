@@ -48,6 +48,17 @@ pub(super) fn can_not_be_changed(code: &str) -> bool {
     matches!(code, "message_not_found" | "cant_update_message" | "edit_window_closed")
 }
 
+/// The thread to answer in is gone, or takes no answers: a message has to do.
+pub(super) fn has_no_thread(code: &str) -> bool {
+    matches!(
+        code,
+        "thread_not_found"
+            | "message_not_found"
+            | "restricted_action_thread_locked"
+            | "cannot_reply_to_message"
+    )
+}
+
 /// A refusal that stays until somebody mends it.
 pub(super) fn permanent(code: &str) -> SlackError {
     SlackError::Permanent { code: code.to_owned(), advice: advice(code) }
@@ -80,14 +91,16 @@ fn word(text: &str) -> Option<String> {
 fn advice(code: &str) -> &'static str {
     match code {
         "channel_not_found" => {
-            "the channel does not exist, or the bot may not see it; check the channel's id"
+            "the channel does not exist, or the bot may not see it; check slack.channel (an id, C…), invite the bot"
         }
         "not_in_channel" => "invite the bot to the channel",
         "is_archived" | "channel_is_archived" => "the channel is archived; restore it or choose another",
         "invalid_auth" | "not_authed" | "token_revoked" | "token_expired" | "account_inactive" => {
             "the bot token is not valid (any more); install the app again and set the new token"
         }
-        "missing_scope" | "no_permission" => "give the app the scope chat:write and install it again",
+        "missing_scope" | "no_permission" | "not_allowed_token_type" => {
+            "give the app the scope chat:write and install it again"
+        }
         "no_service" | "no_service_id" | "no_team" | "team_disabled" | "invalid_token" | "status_404" => {
             "the incoming webhook was removed; make a new one and set its address"
         }
@@ -104,6 +117,25 @@ fn advice(code: &str) -> &'static str {
         "message_not_found" | "cant_update_message" | "edit_window_closed" => {
             "the earlier message can't be changed any more"
         }
+        "ekm_access_denied" | "enterprise_is_restricted" | "access_denied" | "org_login_required" => {
+            "the organisation's settings keep the app out; ask its administrator"
+        }
+        "two_factor_setup_required" => "the account that installed the app needs two-factor login; set it up",
+        "accesslimited" | "ip_restricted" => {
+            "the workspace does not let this machine's address in; add it there"
+        }
+        "deprecated_endpoint" | "method_deprecated" => {
+            "Slack no longer has this method; a newer release is needed"
+        }
+        "invalid_json"
+        | "json_not_object"
+        | "invalid_arguments"
+        | "invalid_arg_name"
+        | "invalid_charset"
+        | "invalid_post_type"
+        | "missing_post_type"
+        | "too_many_attachments" => "Slack can't read the call; report this",
+        "thread_not_found" | "cannot_reply_to_message" => "the thread of the earlier message is gone",
         "bad_address" => "the address of the webhook or of the API is not a URL; correct the setting",
         "host_not_allowed" => "Slack's host is not on the list of allowed hosts; add it",
         c if c.starts_with("restricted_action") => "a rule of the workspace forbids the app to post here",

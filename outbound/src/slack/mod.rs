@@ -118,7 +118,7 @@ impl Slack {
         let Some(earlier) = update.filter(|_| matches!(self.sink, SlackSink::Bot { .. })) else {
             return self.deliver("chat.postMessage", message, &[]).await;
         };
-        let place = [("channel", earlier.channel.as_str()), ("ts", earlier.ts.as_str())];
+        let place = [("channel", json!(earlier.channel)), ("ts", json!(earlier.ts))];
         match self.deliver("chat.update", message, &place).await {
             Err(SlackError::Permanent { code, .. }) if answers::can_not_be_changed(&code) => {
                 self.deliver("chat.postMessage", message, &[]).await
@@ -127,19 +127,34 @@ impl Slack {
         }
     }
 
-    /// Answers an earlier message in its thread; a webhook, which can't, sends it as a message.
+    /// Answers an earlier message in its thread, and in the channel too where `for_all`. A webhook, which can't, sends it
+    /// as a message, and so does a bot when the thread is gone.
     ///
     /// # Errors
     /// [`SlackError`].
-    pub async fn reply(&self, message: &SlackMessage, to: &SlackRef) -> Result<Option<SlackRef>, SlackError> {
-        self.deliver("chat.postMessage", message, &[("thread_ts", to.ts.as_str())]).await
+    pub async fn reply(
+        &self,
+        message: &SlackMessage,
+        to: &SlackRef,
+        for_all: bool,
+    ) -> Result<Option<SlackRef>, SlackError> {
+        let mut place = vec![("thread_ts", json!(to.ts))];
+        if for_all {
+            place.push(("reply_broadcast", json!(true)));
+        }
+        match self.deliver("chat.postMessage", message, &place).await {
+            Err(SlackError::Permanent { code, .. }) if answers::has_no_thread(&code) => {
+                self.deliver("chat.postMessage", message, &[]).await
+            }
+            other => other,
+        }
     }
 
     async fn deliver(
         &self,
         method: &str,
         message: &SlackMessage,
-        place: &[(&str, &str)],
+        place: &[(&str, Value)],
     ) -> Result<Option<SlackRef>, SlackError> {
         let call = self.call(method, message, place)?;
         self.turn().await?;
@@ -155,7 +170,12 @@ impl Slack {
     }
 
     /// The call, once the message is one that Slack could take.
-    fn call(&self, method: &str, message: &SlackMessage, place: &[(&str, &str)]) -> Result<Call, SlackError> {
+    fn call(
+        &self,
+        method: &str,
+        message: &SlackMessage,
+        place: &[(&str, Value)],
+    ) -> Result<Call, SlackError> {
         if message.text.trim().is_empty() {
             return Err(answers::permanent("no_text"));
         }
@@ -175,7 +195,7 @@ impl Slack {
             SlackSink::Bot { token, channel, api_base } => {
                 body["channel"] = Value::String(channel.clone());
                 for (name, value) in place {
-                    body[*name] = Value::String((*value).to_owned());
+                    body[*name] = value.clone();
                 }
                 let url = api_base.join(method).map_err(|_| answers::permanent("bad_address"))?;
                 let call = Call::post(SYSTEM, url, "application/json; charset=utf-8", body.to_string());

@@ -3,6 +3,7 @@
 //! A row is removed only after its message is confirmed. A relay that dies in between leaves the row leased; when
 //! the lease is over another relay publishes it again under the same identity, which the inbox absorbs.
 
+mod broker_watch;
 pub mod pump;
 
 pub use pump::{Relay, RelayOptions};

@@ -12,6 +12,8 @@ use forebay_store::{Error, OutboxRow, PATIENCE, Store, within};
 use forebay_telemetry::{Check, Health, Metrics};
 use tokio_util::sync::CancellationToken;
 
+use crate::broker_watch::BrokerWatch;
+
 /// How the relay works.
 #[derive(Debug, Clone, Copy)]
 pub struct RelayOptions {
@@ -49,6 +51,7 @@ pub struct Relay {
     metrics: Metrics,
     health: Health,
     options: RelayOptions,
+    broker: Arc<BrokerWatch>,
 }
 
 impl Relay {
@@ -62,7 +65,7 @@ impl Relay {
         health: Health,
         options: RelayOptions,
     ) -> Self {
-        Self { store, publisher, clock, metrics, health, options }
+        Self { store, publisher, clock, metrics, health, options, broker: Arc::default() }
     }
 
     /// Publishes until `stop`; what is under way is finished first.
@@ -132,6 +135,7 @@ impl Relay {
         let taken = outgoing.len() + unroutable.len();
         let fates = self.publisher.publish(outgoing).await;
         self.conclude(&ids, &fates, unroutable, now).await?;
+        self.broker.saw(self.store.as_ref(), &fates, self.clock.now()).await?;
         Ok(taken)
     }
 
@@ -180,6 +184,10 @@ impl Relay {
                 self.metrics.outbox_due.set(lag.due as f64);
                 let age = lag.oldest.map_or(0.0, |oldest| (now - oldest).as_seconds_f64().max(0.0));
                 self.metrics.outbox_oldest_seconds.set(age);
+                let age = Duration::try_from_secs_f64(age).unwrap_or_default();
+                if let Err(error) = self.broker.waits(self.store.as_ref(), age, now).await {
+                    tracing::warn!(%error, "that the broker is down can't be noted at present");
+                }
             }
             tokio::select! {
                 () = tokio::time::sleep(LAG_EVERY) => {}

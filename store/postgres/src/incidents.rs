@@ -6,13 +6,14 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::NewOutbox;
 use forebay_domain::incident::{
-    Change, FLAPS_WITHIN, HELD_BACK, Handled, Handling, HeldBack, Incident, Order, Pace, Raise, RaiseKept,
-    Severity, SlackRef, handled, held_back, raised, resolved, rules_told, summed_up,
+    About, Change, FLAPS_WITHIN, Handled, Handling, HeldBack, Incident, Order, Pace, Raise, RaiseKept, Said,
+    Severity, SlackRef, handled, held_back, hush, may_be_silenced, outlived, raised, resolved, rules_told,
+    silenced_by_rules, silencing_rules, summed_up,
 };
 use forebay_schemas::events::TellIncident;
 use forebay_schemas::{Queue, Route};
 use forebay_store::incidents::order_entry;
-use forebay_store::{By, Error, IncidentFilter, Incidents, Ordered, Told};
+use forebay_store::{By, Error, IncidentFilter, Incidents, Ordered, SinkAnswer, Told};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
@@ -20,7 +21,7 @@ use uuid::Uuid;
 use crate::attempt::Tries;
 use crate::error::{Stop, store_error};
 use crate::rows::{page, read, storable};
-use crate::{PostgresStore, audit_log, outbox};
+use crate::{PostgresStore, audit_log, outbox, tellings};
 
 /// Raises within the transaction of what was seen. Two transactions that open the same incident meet at its unique
 /// key, and one of them begins again.
@@ -35,12 +36,25 @@ pub(crate) async fn raise(
     }
     let mut raises = Raise::gathered(raises);
     raises.sort_by(|a, b| a.fingerprint.cmp(&b.fingerprint));
+    let silencing = silencing_of(conn, &raises).await?;
     let mut known = lock_known(conn, raises.iter().map(|r| r.fingerprint.as_str()).collect(), now).await?;
     let mut changes: Vec<Change> = raises
         .iter()
         .map(|raise| raised(known.remove(&raise.fingerprint), raise, now, store.ids.next(), &store.timing))
         .collect();
-    let held = hold_back(conn, &mut changes, now).await?;
+    changes.iter_mut().for_each(|change| hush(change, &silencing));
+    hold_back_and_sum_up(conn, &mut changes, now, store).await?;
+    write(conn, &changes, now, store).await
+}
+
+/// Takes away the tellings that are too many of their rule, and counts them in the rule's summary.
+async fn hold_back_and_sum_up(
+    conn: &mut PgConnection,
+    changes: &mut Vec<Change>,
+    now: DateTime<Utc>,
+    store: &PostgresStore,
+) -> Result<(), Stop> {
+    let held = hold_back(conn, changes, now).await?;
     if !held.is_empty() {
         let fingerprints = held.iter().map(|held| held.summary.fingerprint.as_str()).collect();
         let mut open = lock_open(conn, fingerprints).await?;
@@ -48,7 +62,16 @@ pub(crate) async fn raise(
             |held: &HeldBack| summed_up(open.remove(&held.summary.fingerprint), held, now, store.ids.next());
         changes.extend(held.iter().map(summary));
     }
-    write(conn, &changes, now, store).await
+    Ok(())
+}
+
+/// The open incidents that could silence what these raises open. Who ends one of them waits for us, or we for them.
+async fn silencing_of(conn: &mut PgConnection, raises: &[Raise]) -> Result<Vec<Incident>, Stop> {
+    if raises.iter().any(|raise| may_be_silenced(raise.rule.as_str())) {
+        tellings::silencing(conn).await
+    } else {
+        Ok(Vec::new())
+    }
 }
 
 /// Takes away the tellings that are too many of their rule, over all workers.
@@ -94,11 +117,41 @@ pub(crate) async fn resolve(
     store: &PostgresStore,
 ) -> Result<(), Stop> {
     let open = lock_open(conn, fingerprints.iter().map(String::as_str).collect()).await?;
-    let changes: Vec<Change> = open.into_values().map(|incident| resolved(incident, now)).collect();
+    let mut changes: Vec<Change> = open.into_values().map(|incident| resolved(incident, now)).collect();
+    let mut outlived = outlived_by(conn, &changes, now, store).await?;
+    hold_back_and_sum_up(conn, &mut outlived, now, store).await?;
+    changes.append(&mut outlived);
     write(conn, &changes, now, store).await
 }
 
-/// The open incidents of these fingerprints, and for the others the last one that ended not long ago.
+/// What the incidents that ended silenced, and nothing else does. They are locked, so that who opens another one
+/// either is seen here or sees their end.
+async fn outlived_by(
+    conn: &mut PgConnection,
+    ended: &[Change],
+    now: DateTime<Utc>,
+    store: &PostgresStore,
+) -> Result<Vec<Change>, Stop> {
+    let ended: Vec<Incident> = ended.iter().map(|change| change.incident.clone()).collect();
+    let rules = silenced_by_rules(&ended);
+    if rules.is_empty() {
+        return Ok(Vec::new());
+    }
+    let is_over = |incident: &Incident| ended.iter().any(|over| over.id == incident.id);
+    let mut open = tellings::silencing(conn).await?;
+    open.retain(|incident| !is_over(incident));
+    let rows = sqlx::query(
+        "select * from incident where resolved_at is null and rule = any($1) order by fingerprint for update",
+    )
+    .bind(&rules)
+    .fetch_all(conn)
+    .await?;
+    let silenced = rows.iter().map(incident).collect::<Result<Vec<_>, Error>>()?;
+    let silenced = silenced.into_iter().filter(|incident| !is_over(incident));
+    Ok(silenced.filter_map(|incident| outlived(incident, &ended, &open, now, &store.timing)).collect())
+}
+
+/// The open incidents of these fingerprints, those that silence others first, and for the others the last one that ended not long ago.
 async fn lock_known(
     conn: &mut PgConnection,
     fingerprints: Vec<&str>,
@@ -109,10 +162,11 @@ async fn lock_known(
              and not exists (select from incident later where later.fingerprint = i.fingerprint
                  and i.resolved_at is not null
                  and (later.resolved_at is null or (later.resolved_at, later.id) > (i.resolved_at, i.id)))
-         order by fingerprint for update",
+         order by rule = any($3) desc, fingerprint for update",
     )
     .bind(fingerprints)
     .bind(now - FLAPS_WITHIN)
+    .bind(silencing_rules())
     .fetch_all(conn)
     .await?;
     by_fingerprint(&rows)
@@ -123,9 +177,11 @@ async fn lock_open(
     fingerprints: Vec<&str>,
 ) -> Result<HashMap<String, Incident>, Stop> {
     let rows = sqlx::query(
-        "select * from incident where fingerprint = any($1) and resolved_at is null order by fingerprint for update",
+        "select * from incident where fingerprint = any($1) and resolved_at is null
+         order by rule = any($2) desc, fingerprint for update",
     )
     .bind(fingerprints)
+    .bind(silencing_rules())
     .fetch_all(conn)
     .await?;
     by_fingerprint(&rows)
@@ -143,16 +199,27 @@ async fn write(
     store: &PostgresStore,
 ) -> Result<(), Stop> {
     let mut tellings = Vec::new();
-    for Change { incident, tell_at, .. } in changes {
+    for Change { incident, tell_at, also_now, .. } in changes {
         upsert(conn, incident).await?;
         if let Some(due_at) = *tell_at {
-            let telling = TellIncident { incident_id: incident.id, revision: incident.revision };
-            let id = store.ids.next().to_string();
-            let row = NewOutbox::command(id, Route::Work(Queue::Notices), now, &telling);
-            tellings.push(NewOutbox { due_at, ..row });
+            tellings.push(telling(incident, due_at, now, store));
+            if *also_now {
+                tellings.push(telling(incident, now, now, store));
+            }
         }
     }
     Ok(outbox::write(conn, &tellings, now).await?)
+}
+
+fn telling(
+    incident: &Incident,
+    due_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+    store: &PostgresStore,
+) -> NewOutbox {
+    let telling = TellIncident::of(incident.id, incident.revision);
+    let id = store.ids.next().to_string();
+    NewOutbox { due_at, ..NewOutbox::command(id, Route::Work(Queue::Notices), now, &telling) }
 }
 
 async fn upsert(conn: &mut PgConnection, incident: &Incident) -> Result<(), sqlx::Error> {
@@ -162,9 +229,9 @@ async fn upsert(conn: &mut PgConnection, incident: &Incident) -> Result<(), sqlx
     sqlx::query(
         "insert into incident (id, fingerprint, rule, severity, title, impact, action, sample, count, revision,
                                first_seen, last_seen, resolved_at, told_revision, tell_due_at,
-                               acked_at, acked_by, snoozed_at, snoozed_by, snoozed_until, flaps)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
-         on conflict (id) do update set rule = excluded.rule, severity = excluded.severity, title = excluded.title,
+                               acked_at, acked_by, snoozed_at, snoozed_by, snoozed_until, flaps, about)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+         on conflict (id) do update set rule = excluded.rule, about = excluded.about, severity = excluded.severity, title = excluded.title,
              impact = excluded.impact, action = excluded.action, sample = excluded.sample, count = excluded.count,
              revision = excluded.revision, last_seen = excluded.last_seen, resolved_at = excluded.resolved_at,
              tell_due_at = excluded.tell_due_at, acked_at = excluded.acked_at, acked_by = excluded.acked_by,
@@ -192,6 +259,7 @@ async fn upsert(conn: &mut PgConnection, incident: &Incident) -> Result<(), sqlx
     .bind(snoozed.map(|(snoozed, _)| storable(&snoozed.by)))
     .bind(snoozed.map(|(_, until)| *until))
     .bind(incident.flaps)
+    .bind(raise.about.as_ref().map(|about| storable(&about.to_text()).into_owned()))
     .execute(conn)
     .await?;
     Ok(())
@@ -231,24 +299,41 @@ impl Incidents for PostgresStore {
     }
 
     async fn told(&self, told: Told, now: DateTime<Utc>) -> Result<(), Error> {
-        let (channel, ts) = told.slack.map(|slack| (slack.channel, slack.ts)).unzip();
-        sqlx::query(
-            "update incident set told_at = $3, told_revision = greatest(told_revision, $2),
-                 slack_channel = coalesce($4, slack_channel), slack_ts = coalesce($5, slack_ts),
-                 tell_due_at = case when tell_due_at > $3 then tell_due_at end,
-                 resolved_at = case when rule = $6 then coalesce(resolved_at, $3) else resolved_at end
-             where id = $1",
-        )
-        .bind(told.incident_id)
-        .bind(told.revision)
-        .bind(now)
-        .bind(channel)
-        .bind(ts)
-        .bind(HELD_BACK)
-        .execute(&self.pool)
-        .await
-        .map_err(store_error)?;
-        Ok(())
+        let mut tries = Tries::default();
+        loop {
+            let mut tx = self.begin().await?;
+            let done = tellings::told(&mut tx, &told, now, self).await;
+            if let Some(()) = tries.end(tx, done, self.ids.as_ref()).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn silencing_incidents(&self) -> Result<Vec<Incident>, Error> {
+        tellings::silencing_now(&self.pool).await
+    }
+
+    async fn hush_incident(&self, id: Uuid, now: DateTime<Utc>) -> Result<(), Error> {
+        tellings::hush(&self.pool, id, now).await
+    }
+
+    async fn ask_alert_test(&self, id: Uuid, rule: &str, by: &By, now: DateTime<Utc>) -> Result<(), Error> {
+        let mut tries = Tries::default();
+        loop {
+            let mut tx = self.begin().await?;
+            let done = tellings::ask_test(&mut tx, id, rule, by, now, self).await;
+            if let Some(()) = tries.end(tx, done, self.ids.as_ref()).await? {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn answer_alert_test(&self, id: Uuid, answers: &[SinkAnswer]) -> Result<(), Error> {
+        tellings::answer_test(&self.pool, id, answers).await
+    }
+
+    async fn alert_test(&self, id: Uuid) -> Result<Option<Vec<SinkAnswer>>, Error> {
+        tellings::test(&self.pool, id).await
     }
 
     async fn open_incidents(&self, limit: u32) -> Result<Vec<Incident>, Error> {
@@ -326,7 +411,7 @@ async fn ordered(
     Ok(Ordered::Done { incident: Box::new(change.incident), unchanged: false })
 }
 
-fn incident(row: &PgRow) -> Result<Incident, Error> {
+pub(crate) fn incident(row: &PgRow) -> Result<Incident, Error> {
     let severity: String = row.try_get("severity").map_err(store_error)?;
     let severity = read("incident", "severity", Severity::from_text(&severity).ok_or("not a severity"))?;
     decoded(row, severity).map_err(store_error)
@@ -335,11 +420,14 @@ fn incident(row: &PgRow) -> Result<Incident, Error> {
 fn decoded(row: &PgRow, severity: Severity) -> Result<Incident, sqlx::Error> {
     let channel: Option<String> = row.try_get("slack_channel")?;
     let ts: Option<String> = row.try_get("slack_ts")?;
+    let about: Option<String> = row.try_get("about")?;
+    let told_severity: Option<String> = row.try_get("told_severity")?;
     Ok(Incident {
         id: row.try_get("id")?,
         raise: RaiseKept {
             fingerprint: row.try_get("fingerprint")?,
             rule: row.try_get("rule")?,
+            about: about.as_deref().and_then(About::from_text),
             severity,
             title: row.try_get("title")?,
             impact: row.try_get("impact")?,
@@ -353,6 +441,13 @@ fn decoded(row: &PgRow, severity: Severity) -> Result<Incident, sqlx::Error> {
         resolved_at: row.try_get("resolved_at")?,
         told_at: row.try_get("told_at")?,
         told_revision: row.try_get("told_revision")?,
+        told: Said {
+            count: row.try_get("told_count")?,
+            severity: told_severity.as_deref().and_then(Severity::from_text),
+            flaps: row.try_get("told_flaps")?,
+        },
+        heard_at: row.try_get("heard_at")?,
+        heard_count: row.try_get("heard_count")?,
         tell_due_at: row.try_get("tell_due_at")?,
         slack: channel.zip(ts).map(|(channel, ts)| SlackRef { channel, ts }),
         handling: Handling {

@@ -6,13 +6,14 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::NewOutbox;
 use forebay_domain::incident::{
-    Change, FLAPS_WITHIN, HELD_BACK, Handled, Handling, HeldBack, Incident, Order, Pace, Raise, RaiseKept,
-    Severity, SlackRef, handled, held_back, raised, resolved, rules_told, summed_up,
+    About, Change, FLAPS_WITHIN, Handled, Handling, HeldBack, Incident, Order, Pace, Raise, RaiseKept, Said,
+    Severity, SlackRef, handled, held_back, hush, may_be_silenced, outlived, raised, resolved, rules_told,
+    silenced_by_rules, summed_up,
 };
 use forebay_schemas::events::TellIncident;
 use forebay_schemas::{Queue, Route};
 use forebay_store::incidents::order_entry;
-use forebay_store::{By, Error, IncidentFilter, Incidents, Ordered, Told};
+use forebay_store::{By, Error, IncidentFilter, Incidents, Ordered, SinkAnswer, Told};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
@@ -20,7 +21,7 @@ use uuid::Uuid;
 use crate::error::Fault;
 use crate::rows::{Reading, json, micros, page, unreadable};
 use crate::store::Tools;
-use crate::{SqliteStore, audit_log, outbox};
+use crate::{SqliteStore, audit_log, outbox, tellings};
 
 /// Raises within the transaction of what was seen.
 pub(crate) async fn raise(
@@ -33,12 +34,25 @@ pub(crate) async fn raise(
         return Ok(());
     }
     let raises = Raise::gathered(raises);
+    let silencing = silencing_of(conn, &raises).await?;
     let mut known = known(conn, raises.iter().map(|r| r.fingerprint.as_str()).collect(), now).await?;
     let mut changes: Vec<Change> = raises
         .iter()
         .map(|raise| raised(known.remove(&raise.fingerprint), raise, now, tools.ids.next(), &tools.timing))
         .collect();
-    let held = hold_back(conn, &mut changes, now).await?;
+    changes.iter_mut().for_each(|change| hush(change, &silencing));
+    hold_back_and_sum_up(conn, &mut changes, now, tools).await?;
+    write(conn, &changes, now, tools).await
+}
+
+/// Takes away the tellings that are too many of their rule, and counts them in the rule's summary.
+async fn hold_back_and_sum_up(
+    conn: &mut SqliteConnection,
+    changes: &mut Vec<Change>,
+    now: DateTime<Utc>,
+    tools: &Tools,
+) -> Result<(), Fault> {
+    let held = hold_back(conn, changes, now).await?;
     if !held.is_empty() {
         let fingerprints = held.iter().map(|held| held.summary.fingerprint.as_str()).collect();
         let mut open = open(conn, fingerprints).await?;
@@ -46,7 +60,16 @@ pub(crate) async fn raise(
             |held: &HeldBack| summed_up(open.remove(&held.summary.fingerprint), held, now, tools.ids.next());
         changes.extend(held.iter().map(summary));
     }
-    write(conn, &changes, now, tools).await
+    Ok(())
+}
+
+/// The open incidents that could silence what these raises open. Who ends one of them waits for us, or we for them.
+async fn silencing_of(conn: &mut SqliteConnection, raises: &[Raise]) -> Result<Vec<Incident>, Fault> {
+    if raises.iter().any(|raise| may_be_silenced(raise.rule.as_str())) {
+        tellings::silencing(conn).await
+    } else {
+        Ok(Vec::new())
+    }
 }
 
 /// Takes away the tellings that are too many of their rule.
@@ -113,8 +136,38 @@ pub(crate) async fn resolve(
     tools: &Tools,
 ) -> Result<(), Fault> {
     let open = open(conn, fingerprints.iter().map(String::as_str).collect()).await?;
-    let changes: Vec<Change> = open.into_values().map(|incident| resolved(incident, now)).collect();
+    let mut changes: Vec<Change> = open.into_values().map(|incident| resolved(incident, now)).collect();
+    let mut outlived = outlived_by(conn, &changes, now, tools).await?;
+    hold_back_and_sum_up(conn, &mut outlived, now, tools).await?;
+    changes.append(&mut outlived);
     write(conn, &changes, now, tools).await
+}
+
+/// What the incidents that ended silenced, and nothing else does.
+async fn outlived_by(
+    conn: &mut SqliteConnection,
+    ended: &[Change],
+    now: DateTime<Utc>,
+    tools: &Tools,
+) -> Result<Vec<Change>, Fault> {
+    let ended: Vec<Incident> = ended.iter().map(|change| change.incident.clone()).collect();
+    let rules = silenced_by_rules(&ended);
+    if rules.is_empty() {
+        return Ok(Vec::new());
+    }
+    let is_over = |incident: &Incident| ended.iter().any(|over| over.id == incident.id);
+    let mut open = tellings::silencing(conn).await?;
+    open.retain(|incident| !is_over(incident));
+    let rows = sqlx::query(
+        "select * from incident where resolved_at is null and rule in (select value from json_each(?))
+         order by fingerprint",
+    )
+    .bind(json(&rules)?)
+    .fetch_all(conn)
+    .await?;
+    let silenced = rows.iter().map(incident).collect::<Result<Vec<_>, Fault>>()?;
+    let silenced = silenced.into_iter().filter(|incident| !is_over(incident));
+    Ok(silenced.filter_map(|incident| outlived(incident, &ended, &open, now, &tools.timing)).collect())
 }
 
 async fn open(
@@ -141,16 +194,22 @@ async fn write(
     tools: &Tools,
 ) -> Result<(), Fault> {
     let mut tellings = Vec::new();
-    for Change { incident, tell_at, .. } in changes {
+    for Change { incident, tell_at, also_now, .. } in changes {
         upsert(conn, incident).await?;
         if let Some(due_at) = *tell_at {
-            let telling = TellIncident { incident_id: incident.id, revision: incident.revision };
-            let id = tools.ids.next().to_string();
-            let row = NewOutbox::command(id, Route::Work(Queue::Notices), now, &telling);
-            tellings.push(NewOutbox { due_at, ..row });
+            tellings.push(telling(incident, due_at, now, tools));
+            if *also_now {
+                tellings.push(telling(incident, now, now, tools));
+            }
         }
     }
     outbox::write(conn, &tellings, now).await
+}
+
+fn telling(incident: &Incident, due_at: DateTime<Utc>, now: DateTime<Utc>, tools: &Tools) -> NewOutbox {
+    let telling = TellIncident::of(incident.id, incident.revision);
+    let id = tools.ids.next().to_string();
+    NewOutbox { due_at, ..NewOutbox::command(id, Route::Work(Queue::Notices), now, &telling) }
 }
 
 async fn upsert(conn: &mut SqliteConnection, incident: &Incident) -> Result<(), Fault> {
@@ -160,9 +219,9 @@ async fn upsert(conn: &mut SqliteConnection, incident: &Incident) -> Result<(), 
     sqlx::query(
         "insert into incident (id, fingerprint, rule, severity, title, impact, action, sample, count, revision,
                                first_seen, last_seen, resolved_at, told_revision, tell_due_at,
-                               acked_at, acked_by, snoozed_at, snoozed_by, snoozed_until, flaps)
-         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-         on conflict (id) do update set rule = excluded.rule, severity = excluded.severity, title = excluded.title,
+                               acked_at, acked_by, snoozed_at, snoozed_by, snoozed_until, flaps, about)
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+         on conflict (id) do update set rule = excluded.rule, about = excluded.about, severity = excluded.severity, title = excluded.title,
              impact = excluded.impact, action = excluded.action, sample = excluded.sample, count = excluded.count,
              revision = excluded.revision, last_seen = excluded.last_seen, resolved_at = excluded.resolved_at,
              tell_due_at = excluded.tell_due_at, acked_at = excluded.acked_at, acked_by = excluded.acked_by,
@@ -190,26 +249,7 @@ async fn upsert(conn: &mut SqliteConnection, incident: &Incident) -> Result<(), 
     .bind(snoozed.map(|(snoozed, _)| &snoozed.by))
     .bind(snoozed.map(|(_, until)| micros(*until)))
     .bind(incident.flaps)
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-async fn told(conn: &mut SqliteConnection, told: Told, now: DateTime<Utc>) -> Result<(), Fault> {
-    let (channel, ts) = told.slack.map(|slack| (slack.channel, slack.ts)).unzip();
-    sqlx::query(
-        "update incident set told_at = ?3, told_revision = max(told_revision, ?2),
-             slack_channel = coalesce(?4, slack_channel), slack_ts = coalesce(?5, slack_ts),
-             tell_due_at = case when tell_due_at > ?3 then tell_due_at end,
-             resolved_at = case when rule = ?6 then coalesce(resolved_at, ?3) else resolved_at end
-         where id = ?1",
-    )
-    .bind(told.incident_id)
-    .bind(told.revision)
-    .bind(micros(now))
-    .bind(channel)
-    .bind(ts)
-    .bind(HELD_BACK)
+    .bind(raise.about.as_ref().map(About::to_text))
     .execute(conn)
     .await?;
     Ok(())
@@ -239,8 +279,37 @@ impl Incidents for SqliteStore {
         Ok(row.as_ref().map(incident).transpose()?)
     }
 
-    async fn told(&self, telling: Told, now: DateTime<Utc>) -> Result<(), Error> {
-        self.write(move |conn| Box::pin(told(conn, telling, now))).await
+    async fn told(&self, told: Told, now: DateTime<Utc>) -> Result<(), Error> {
+        let tools = self.tools();
+        self.write_and_wake(move |conn| {
+            Box::pin(async move { tellings::told(conn, told, now, &tools).await })
+        })
+        .await
+    }
+
+    async fn silencing_incidents(&self) -> Result<Vec<Incident>, Error> {
+        Ok(tellings::silencing(&mut *self.db.read().acquire().await.map_err(Fault::from)?).await?)
+    }
+
+    async fn hush_incident(&self, id: Uuid, now: DateTime<Utc>) -> Result<(), Error> {
+        self.write(move |conn| Box::pin(tellings::hush(conn, id, now))).await
+    }
+
+    async fn ask_alert_test(&self, id: Uuid, rule: &str, by: &By, now: DateTime<Utc>) -> Result<(), Error> {
+        let (rule, by, tools) = (rule.to_owned(), by.clone(), self.tools());
+        self.write_and_wake(move |conn| {
+            Box::pin(async move { tellings::ask_test(conn, id, rule, &by, now, &tools).await })
+        })
+        .await
+    }
+
+    async fn answer_alert_test(&self, id: Uuid, answers: &[SinkAnswer]) -> Result<(), Error> {
+        let answers = json(&answers).map_err(Error::from)?;
+        self.write(move |conn| Box::pin(tellings::answer_test(conn, id, answers))).await
+    }
+
+    async fn alert_test(&self, id: Uuid) -> Result<Option<Vec<SinkAnswer>>, Error> {
+        tellings::test(self.db.read(), id).await
     }
 
     async fn open_incidents(&self, limit: u32) -> Result<Vec<Incident>, Error> {
@@ -312,16 +381,19 @@ async fn ordered(
     Ok(Ordered::Done { incident: Box::new(change.incident), unchanged: false })
 }
 
-fn incident(row: &SqliteRow) -> Result<Incident, Fault> {
+pub(crate) fn incident(row: &SqliteRow) -> Result<Incident, Fault> {
     let row = Reading::of("incident", row);
     let severity = Severity::from_text(row.get("severity")?);
     let channel: Option<String> = row.get("slack_channel")?;
     let ts: Option<String> = row.get("slack_ts")?;
+    let about: Option<String> = row.get("about")?;
+    let told_severity: Option<String> = row.get("told_severity")?;
     Ok(Incident {
         id: row.get("id")?,
         raise: RaiseKept {
             fingerprint: row.get("fingerprint")?,
             rule: row.get("rule")?,
+            about: about.as_deref().and_then(About::from_text),
             severity: severity.ok_or_else(|| unreadable("incident", "severity", "not a severity"))?,
             title: row.get("title")?,
             impact: row.get("impact")?,
@@ -335,6 +407,13 @@ fn incident(row: &SqliteRow) -> Result<Incident, Fault> {
         resolved_at: row.instant_if_any("resolved_at")?,
         told_at: row.instant_if_any("told_at")?,
         told_revision: row.get("told_revision")?,
+        told: Said {
+            count: row.get("told_count")?,
+            severity: told_severity.as_deref().and_then(Severity::from_text),
+            flaps: row.get("told_flaps")?,
+        },
+        heard_at: row.instant_if_any("heard_at")?,
+        heard_count: row.get("heard_count")?,
         tell_due_at: row.instant_if_any("tell_due_at")?,
         slack: channel.zip(ts).map(|(channel, ts)| SlackRef { channel, ts }),
         handling: Handling {

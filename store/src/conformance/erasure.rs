@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use forebay_domain::erasure::ERASED;
-use forebay_domain::incident::{Raise, Severity};
+use forebay_domain::incident::{AlertRule, Raise, Severity};
 use forebay_domain::settlement::{Answer, Ask};
 use forebay_schemas::events::{CheckInRequested, OrderPaid, ParcelPushed};
 use forebay_schemas::{Catalogue, Digest, Event, EventData, MemberId, Payload};
@@ -75,7 +75,8 @@ async fn scene(harness: &dyn Harness) -> Arc<dyn Store> {
     assert_eq!(store.step_replay(later(2)).await.unwrap().unwrap().published, 1);
     let raise = Raise {
         fingerprint: "a/b".into(),
-        rule: "stock_low",
+        rule: AlertRule::StockLow,
+        about: None,
         severity: Severity::Info,
         title: "A title".into(),
         impact: String::new(),

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use forebay_domain::incident::{Incident, Order, Raise, Severity, SlackRef};
-use forebay_schemas::events::TellIncident;
+use forebay_domain::incident::{About, AlertRule, Incident, Order, Raise, Severity, SlackRef};
+use forebay_schemas::events::{MailOne, TellIncident};
 
 use super::returns::{nobody, said};
 use super::{Harness, drain, later, now};
-use crate::{By, IncidentFilter, Ordered, OutboxRow, Store, Told};
+use crate::{By, IncidentFilter, Ordered, OutboxRow, SinkAnswer, Store, Told};
 
 /// After this the first telling of an incident is due.
 const GROUP_WAIT_S: u64 = 30;
@@ -19,7 +19,8 @@ const GROUP_WAIT_S: u64 = 30;
 pub fn raise(fingerprint: &str, severity: Severity) -> Raise {
     Raise {
         fingerprint: fingerprint.into(),
-        rule: "stock_low",
+        rule: AlertRule::StockLow,
+        about: None,
         severity,
         title: "A mug: 2 of 10 left".into(),
         impact: "Claims go on.".into(),
@@ -48,7 +49,7 @@ async fn tellings(store: &dyn Store, by: DateTime<Utc>) -> Vec<TellIncident> {
 
 fn told(incident: &Incident, revision: i64, ts: Option<&str>) -> Told {
     let slack = ts.map(|ts| SlackRef { channel: "C1".into(), ts: ts.into() });
-    Told { incident_id: incident.id, revision, slack }
+    Told { revision, slack, ..Told::of(incident) }
 }
 
 pub async fn a_raise_opens_an_incident_and_plans_its_telling(harness: &dyn Harness) {
@@ -66,7 +67,7 @@ pub async fn a_raise_opens_an_incident_and_plans_its_telling(harness: &dyn Harne
     assert_eq!((open.told_at, open.told_revision, open.resolved_at, open.slack), (None, 0, None, None));
     assert_eq!(tellings(store.as_ref(), later(GROUP_WAIT_S - 1)).await, []);
     let due = tellings(store.as_ref(), later(GROUP_WAIT_S)).await;
-    assert_eq!(due, [TellIncident { incident_id: open.id, revision: 1 }]);
+    assert_eq!(due, [TellIncident::of(open.id, 1)]);
     assert_eq!(store.incident(nobody()).await.unwrap(), None);
 }
 
@@ -124,7 +125,7 @@ pub async fn an_update_waits_for_its_distance_to_the_last_telling(harness: &dyn 
     store.raise(warning(), later(50)).await.unwrap();
     assert_eq!(tellings(store.as_ref(), later(GROUP_WAIT_S + 299)).await, []);
     let due = tellings(store.as_ref(), later(GROUP_WAIT_S + 300)).await;
-    assert_eq!(due, [TellIncident { incident_id: open.id, revision: 2 }], "one telling tells both");
+    assert_eq!(due, [TellIncident::of(open.id, 2)], "one telling tells both");
 }
 
 pub async fn a_telling_that_was_planned_meanwhile_stays(harness: &dyn Harness) {
@@ -160,7 +161,7 @@ pub async fn a_resolved_incident_is_told_only_to_those_who_heard_of_it(harness: 
     store.resolve(&both, later(60)).await.unwrap();
     assert_eq!(store.open_incidents(10).await.unwrap(), []);
     let due = tellings(store.as_ref(), later(60)).await;
-    assert_eq!(due, [TellIncident { incident_id: heard.id, revision: 2 }]);
+    assert_eq!(due, [TellIncident::of(heard.id, 2)]);
     let ended = store.incident(unheard.id).await.unwrap().unwrap();
     assert_eq!((ended.resolved_at, ended.tell_due_at), (Some(later(60)), None));
     store.resolve(&both, later(70)).await.unwrap();
@@ -221,7 +222,7 @@ pub async fn who_takes_an_incident_on_is_kept_told_and_audited(harness: &dyn Har
     let who = acked.handling.acknowledged.clone().unwrap();
     assert_eq!((who.at, who.by.as_str()), (later(60), "ops"));
     let due = tellings(store.as_ref(), later(60)).await;
-    assert_eq!(due, [TellIncident { incident_id: open.id, revision: 2 }]);
+    assert_eq!(due, [TellIncident::of(open.id, 2)]);
     store.told(told(&open, 2, None), later(60)).await.unwrap();
     let again = store.order_incident(open.id, Order::Acknowledge, &by(2), later(70)).await.unwrap();
     assert!(matches!(again, Ordered::Done { unchanged: true, .. }), "{again:?}");
@@ -332,4 +333,150 @@ pub async fn of_one_rule_five_are_told_and_then_one_summary_counts_the_rest(harn
     assert_eq!(summary.resolved_at, Some(later(930)), "a summary is over when it was told");
     store.raise(vec![raise("later", Severity::Warning)], later(940)).await.unwrap();
     assert_eq!(tellings(store.as_ref(), later(970)).await.len(), 1, "there is room again");
+}
+
+fn of(fingerprint: &str, rule: AlertRule, about: Option<About>) -> Raise {
+    Raise { rule, about, ..raise(fingerprint, Severity::Warning) }
+}
+
+fn letters(fingerprint: &str) -> Raise {
+    of(fingerprint, AlertRule::DeadLetters, Some(About::Queue("forebay.tracking.fedex".into())))
+}
+
+fn breaker() -> Raise {
+    of("breaker/fedex", AlertRule::BreakerOpen, Some(About::System("fedex".into())))
+}
+
+/// The fingerprints of the open incidents of which people are told by then.
+async fn told_of(store: &dyn Store, by: DateTime<Utc>) -> Vec<String> {
+    let mut told = Vec::new();
+    for telling in tellings(store, by).await {
+        told.push(store.incident(telling.incident_id).await.unwrap().unwrap().raise.fingerprint);
+    }
+    told.sort();
+    told
+}
+
+pub async fn what_follows_from_an_open_incident_is_kept_and_told_only_when_it_outlives_it(
+    harness: &dyn Harness,
+) {
+    let store = harness.store().await;
+    store.raise(vec![breaker()], now()).await.unwrap();
+    assert_eq!(told_of(store.as_ref(), later(30)).await, ["breaker/fedex"]);
+    let other = of("other", AlertRule::DeadLetters, Some(About::Queue("forebay.tracking.dhl".into())));
+    store.raise(vec![letters("follows"), letters("ends"), other], later(31)).await.unwrap();
+    assert_eq!(store.open_incidents(10).await.unwrap().len(), 4, "each is kept");
+    let silencing = store.silencing_incidents().await.unwrap();
+    assert_eq!(silencing.iter().map(|i| i.raise.fingerprint.as_str()).collect::<Vec<_>>(), ["breaker/fedex"]);
+    assert_eq!(silencing[0].raise.about, Some(About::System("fedex".into())));
+    assert_eq!(told_of(store.as_ref(), later(1_000)).await, ["other"]);
+    store.raise(vec![letters("follows")], later(1_000)).await.unwrap();
+    store.resolve(&["ends".to_owned()], later(1_001)).await.unwrap();
+    assert!(told_of(store.as_ref(), later(2_000)).await.is_empty());
+    store.resolve(&["breaker/fedex".to_owned()], later(2_000)).await.unwrap();
+    assert!(told_of(store.as_ref(), later(2_029)).await.is_empty(), "after the group wait");
+    assert_eq!(told_of(store.as_ref(), later(2_030)).await, ["follows"]);
+    assert!(store.silencing_incidents().await.unwrap().is_empty());
+}
+
+pub async fn what_two_incidents_silence_is_told_after_the_end_of_both(harness: &dyn Harness) {
+    let store = harness.store().await;
+    let broker = || of("broker", AlertRule::BrokerDown, None);
+    store.raise(vec![breaker(), broker()], now()).await.unwrap();
+    tellings(store.as_ref(), later(30)).await;
+    store.raise(vec![letters("follows")], later(31)).await.unwrap();
+    store.resolve(&["broker".to_owned()], later(40)).await.unwrap();
+    assert!(told_of(store.as_ref(), later(1_000)).await.is_empty());
+    store.resolve(&["breaker/fedex".to_owned()], later(1_000)).await.unwrap();
+    assert_eq!(told_of(store.as_ref(), later(1_030)).await, ["follows"]);
+}
+
+pub async fn a_telling_that_found_its_incident_silenced_is_planned_again_after_the_silence(
+    harness: &dyn Harness,
+) {
+    let store = harness.store().await;
+    store.raise(vec![letters("follows")], now()).await.unwrap();
+    store.raise(vec![breaker()], later(5)).await.unwrap();
+    let incident = store.open_incidents(10).await.unwrap().pop().unwrap();
+    assert_eq!(incident.tell_due_at, Some(later(30)));
+    assert_eq!(told_of(store.as_ref(), later(40)).await.len(), 2, "it was planned before");
+    store.hush_incident(incident.id, later(40)).await.unwrap();
+    assert_eq!(store.incident(incident.id).await.unwrap().unwrap().tell_due_at, None);
+    store.resolve(&["breaker/fedex".to_owned()], later(50)).await.unwrap();
+    store.hush_incident(incident.id, later(51)).await.unwrap();
+    assert_eq!(
+        store.incident(incident.id).await.unwrap().unwrap().tell_due_at,
+        Some(later(80)),
+        "a newer one stays"
+    );
+    assert_eq!(told_of(store.as_ref(), later(80)).await, ["follows"]);
+}
+
+pub async fn a_silencer_that_ends_while_others_open_what_it_silences_leaves_nothing_untold(
+    harness: &dyn Harness,
+) {
+    let store = harness.store().await;
+    for round in 0..5u64 {
+        let at = later(round * 100_000);
+        store.raise(vec![breaker()], at).await.unwrap();
+        tellings(store.as_ref(), at + std::time::Duration::from_secs(30)).await;
+        let opening = (0..3).map(|n| {
+            let store = Arc::clone(&store);
+            tokio::spawn(
+                async move { store.raise(vec![letters(&format!("{round}/{n}"))], at).await.unwrap() },
+            )
+        });
+        let opening: Vec<_> = opening.collect();
+        store.resolve(&["breaker/fedex".to_owned()], at).await.unwrap();
+        for opened in opening {
+            opened.await.unwrap();
+        }
+        let told = told_of(store.as_ref(), at + std::time::Duration::from_secs(60)).await;
+        let want: Vec<String> = (0..3).map(|n| format!("{round}/{n}")).collect();
+        assert!(want.iter().all(|want| told.contains(want)), "{want:?} in {told:?}");
+        store.resolve(&want, at + std::time::Duration::from_secs(61)).await.unwrap();
+    }
+}
+
+pub async fn a_telling_is_noted_with_what_it_said_and_the_mails_that_follow(harness: &dyn Harness) {
+    let store = harness.store().await;
+    store.raise(warning(), now()).await.unwrap();
+    let open = the_open_one(store.as_ref()).await;
+    drain(store.as_ref(), later(GROUP_WAIT_S)).await;
+    let mail = |to| MailOne { to, why: "opened".into(), instead: to == 1 };
+    let telling = Told { mails: vec![mail(0), mail(1)], ..Told::of(&open) };
+    store.told(telling, later(30)).await.unwrap();
+    let told = the_open_one(store.as_ref()).await;
+    assert_eq!(
+        (told.told.count, told.told.severity, told.heard_at),
+        (1, Some(Severity::Warning), Some(later(30)))
+    );
+    let mut mails: Vec<_> =
+        tellings(store.as_ref(), later(30)).await.into_iter().map(|t| t.mail.unwrap()).collect();
+    mails.sort_by_key(|mail| mail.to);
+    assert_eq!(mails, [mail(0), mail(1)]);
+    store.raise(warning(), later(400)).await.unwrap();
+    let grown = the_open_one(store.as_ref()).await;
+    store.told(Told { heard: false, ..Told::of(&grown) }, later(401)).await.unwrap();
+    let told = the_open_one(store.as_ref()).await;
+    assert_eq!((told.told.count, told.heard_count, told.told_at), (2, 1, Some(later(401))));
+    assert_eq!(told.heard_at, Some(later(30)), "nobody heard of what was changed in place");
+}
+
+pub async fn a_test_of_alerts_is_asked_for_audited_and_answered_once_the_sinks_did(harness: &dyn Harness) {
+    let store = harness.store().await;
+    let id = uuid::Uuid::from_u128(9);
+    store.ask_alert_test(id, "stock_low", &by(1), now()).await.unwrap();
+    let asked = tellings(store.as_ref(), now()).await;
+    assert_eq!(asked, [TellIncident { test: Some("stock_low".into()), ..TellIncident::of(id, 0) }]);
+    assert_eq!(store.alert_test(id).await.unwrap(), None);
+    let answers = [SinkAnswer { sink: "slack".into(), taken: false, said: "invalid_auth".into() }];
+    store.answer_alert_test(id, &answers).await.unwrap();
+    assert_eq!(store.alert_test(id).await.unwrap().as_deref(), Some(&answers[..]));
+    assert_eq!(store.alert_test(nobody()).await.unwrap(), None);
+    let entries = store.audit_log(None, 10).await.unwrap();
+    assert_eq!(entries.iter().map(|e| e.action.as_str()).collect::<Vec<_>>(), ["alerts.test"]);
+    let later = now() + chrono::TimeDelta::days(2);
+    store.ask_alert_test(uuid::Uuid::from_u128(10), "", &by(2), later).await.unwrap();
+    assert_eq!(store.alert_test(id).await.unwrap(), None, "what is old is forgotten");
 }

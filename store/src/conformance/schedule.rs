@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use forebay_domain::incident::{Raise, Severity};
+use forebay_domain::incident::{AlertRule, Raise, Severity};
 
 use super::{Harness, drain, later, now, outbox};
 use crate::Firing;
@@ -10,7 +10,8 @@ use crate::Firing;
 fn firing(slot: &str) -> Firing {
     let raise = Raise {
         fingerprint: "stock/mug".into(),
-        rule: "stock_low",
+        rule: AlertRule::StockLow,
+        about: None,
         severity: Severity::Warning,
         title: "A mug: 2 of 10 left".into(),
         impact: "None yet.".into(),

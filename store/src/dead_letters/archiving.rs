@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use forebay_domain::Ids;
 use forebay_domain::dead_letter::masked;
 use forebay_domain::incident::Raise;
-use forebay_schemas::Code;
 use forebay_schemas::trail::bounded;
+use forebay_schemas::{Code, Queue};
 use uuid::Uuid;
 
 use super::Archived;
@@ -228,6 +228,10 @@ impl Set {
     }
 
     fn raise(&mut self, letter: &NewDeadLetter) {
+        // What could not be told can't be told that way either; Prometheus tells of it.
+        if letter.queue == Queue::Notices.to_string() {
+            return;
+        }
         let raise = letter.incident(1);
         match self.plan.raises.iter_mut().find(|r| r.fingerprint == raise.fingerprint) {
             Some(raised) => raised.count += 1,

@@ -5,9 +5,10 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use forebay_domain::dead_letter::fingerprint;
-use forebay_domain::incident::{Raise, Severity};
+use forebay_domain::incident::{About, AlertRule, Raise, Severity};
 use forebay_schemas::trail::{Headers, bounded};
 use forebay_schemas::{Code, limits};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -68,7 +69,8 @@ impl NewDeadLetter {
         let kind = if kind.is_empty() { "unreadable messages" } else { kind };
         Raise {
             fingerprint: incident_of(&fingerprint),
-            rule: "dead_letters",
+            rule: AlertRule::DeadLetters,
+            about: follows_from_outage(*code).then(|| About::Queue(queue.clone())),
             severity: Severity::Warning,
             title: bounded(&format!("Dead letters in {queue}: {code}"), TITLE_BYTES),
             impact: bounded(
@@ -82,6 +84,19 @@ impl NewDeadLetter {
     }
 }
 
+/// Whether messages die of it when what they need is away: that is told by the incident of what is away.
+fn follows_from_outage(code: Code) -> bool {
+    matches!(
+        code,
+        Code::AttemptsExhausted
+            | Code::Expired
+            | Code::OutsideUnavailable
+            | Code::Timeout
+            | Code::RateLimited
+            | Code::Credentials
+    )
+}
+
 /// The fingerprint of the incident of a group.
 #[must_use]
 pub fn incident_of(group: &str) -> String {
@@ -89,7 +104,8 @@ pub fn incident_of(group: &str) -> String {
 }
 
 /// What became of a dead letter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "DeadLetterStatus")]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// It waits for somebody to do something about it.
@@ -137,7 +153,7 @@ impl FromStr for Status {
 }
 
 /// One death of a letter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Death {
     /// When.
     pub at: DateTime<Utc>,
@@ -152,7 +168,7 @@ pub struct Death {
 }
 
 /// A dead letter, for reading.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeadLetter {
     /// Its id.
     pub id: Uuid,
@@ -241,7 +257,7 @@ impl FromStr for Cursor {
 pub struct UnknownCursor;
 
 /// Dead letters that are alike.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeadLetterGroup {
     /// The group.
     pub fingerprint: String,
@@ -268,7 +284,7 @@ pub struct DeadLetterGroup {
 }
 
 /// How many dead letters a filter finds.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct DeadLetterCount {
     /// So many; when `capped`, at least so many.
     pub total: i64,

@@ -308,7 +308,7 @@ pub(super) async fn in_flight(store: &dyn Store) -> Vec<Outgoing> {
         carrier: "cj".parse().unwrap(),
         tracking_number: NUMBER.parse().unwrap(),
     };
-    let tell = TellIncident { incident_id: open_incident(store).await, revision: 1 };
+    let tell = TellIncident::of(open_incident(store).await, 1);
     let publish = |route, event: &Event| Outgoing { route, message: Message::of(event) };
     let work = |queue, event: &Event| publish(Route::Work(queue), event);
     let from_shop = |event: &Event| publish(Route::Event(event.kind.clone()), event);

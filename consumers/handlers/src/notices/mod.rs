@@ -1,26 +1,39 @@
 //! Notices: an incident's present state, told to people through Slack and mail.
 //!
 //! Neither Slack nor mail has an idempotency key, so a crash between sending and noting it may send once more:
-//! never silent, at most one extra message a crash. The alerter never alerts through itself.
+//! never silent, at most one extra message a crash. A sink's own failure is told by the other one alone.
 
 mod mail_text;
+mod mailing;
+mod replies;
+mod signs;
 mod slack_blocks;
+mod testing;
 mod wording;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use forebay_domain::incident::{Incident, Severity, SlackRef};
+use chrono::TimeDelta;
+use forebay_domain::incident::{
+    AlertRule, Incident, Severity, SlackRef, Timing, Why, may_be_silenced, silencer, why_told,
+};
 use forebay_domain::{Clock, Outcome};
 use forebay_outbound::{Mailer, Slack, SlackError};
+use forebay_schemas::events::TellIncident;
 use forebay_schemas::{Code, Payload};
 use forebay_store::{Store, Told};
 use forebay_telemetry::Metrics;
 use forebay_worker::{Failure, Handler, Inbound, Shape};
 
 use crate::answers;
-pub use wording::{Phase, Wording};
+pub use wording::Wording;
+
+/// What Slack paces is mailed instead when it is late by more than this.
+const PACED_MAX: TimeDelta = TimeDelta::minutes(10);
+/// Clocks of processes differ by less than this.
+const CLOCKS_APART: TimeDelta = TimeDelta::seconds(5);
 
 /// Where notices go. Mail is the fall-back of Slack, the only way when there is no Slack, and gets what is critical.
 #[derive(Debug, Default)]
@@ -38,47 +51,64 @@ pub struct Notices {
     clock: Arc<dyn Clock>,
     sinks: Sinks,
     wording: Wording,
+    timing: Timing,
     metrics: Metrics,
 }
 
 impl Notices {
-    /// Tells through these sinks in these words.
+    /// Tells through these sinks in these words; `timing` is the store's.
     #[must_use]
     pub fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         sinks: Sinks,
         wording: Wording,
+        timing: Timing,
         metrics: Metrics,
     ) -> Self {
-        Self { store, clock, sinks, wording, metrics }
+        Self { store, clock, sinks, wording, timing, metrics }
     }
 
-    async fn tell(&self, inbound: &Inbound) -> Result<Outcome, Failure> {
-        let Payload::TellIncident(command) = &inbound.payload else {
-            return Ok(Outcome::reject(Code::Rejected, "this type is not handled in the queue of notices"));
+    async fn handle_one(&self, inbound: &Inbound) -> Result<Outcome, Failure> {
+        let command = match &inbound.payload {
+            Payload::TellIncident(command) => command,
+            Payload::ProcessSigns(said) => return signs::keep(self.store.as_ref(), said).await,
+            _ => {
+                return Ok(Outcome::reject(
+                    Code::Rejected,
+                    "this type is not handled in the queue of notices",
+                ));
+            }
         };
+        if let Some(rule) = &command.test {
+            return self.test(command.incident_id, rule).await;
+        }
         let found = self.store.incident(command.incident_id).await.map_err(answers::failure)?;
         let Some(incident) = found else {
             return Ok(Outcome::reject(Code::Rejected, "there is no such incident"));
         };
-        // A newer telling has told this and more; but a repeat of an open one is meant to be told again.
-        if incident.told_revision > command.revision {
-            return Ok(Outcome::Duplicate);
+        match &command.mail {
+            Some(mail) => self.mail_one(&incident, mail, &inbound.event.id).await,
+            None => self.tell(incident, command).await,
         }
-        let phase = Phase::of(&incident);
-        // Somebody wanted silence after this was planned; another one is planned for the silence's end.
-        let silent = incident.handling.silent_until(self.clock.now()).is_some();
-        if silent || phase == Phase::Quiet {
+    }
+
+    async fn tell(&self, incident: Incident, command: &TellIncident) -> Result<Outcome, Failure> {
+        let now = self.clock.now();
+        let Some(why) = why_told(&incident, command.revision, now, &self.timing) else {
+            return Ok(Outcome::Duplicate);
+        };
+        // Another telling is planned, for later: after the silence of what this one follows from, or with its distance.
+        let planned = incident.tell_due_at.filter(|due| now + CLOCKS_APART < *due && why != Why::Snoozed);
+        if let Some(until) = planned {
+            return Ok(Outcome::Defer { until, why: "it is to be told later" });
+        }
+        if self.is_silenced(&incident).await? {
+            self.store.hush_incident(incident.id, now).await.map_err(answers::failure)?;
             return Ok(Outcome::Done);
         }
-        match self.send(&incident, phase).await {
-            Ok(slack) => {
-                let told = Told {
-                    incident_id: incident.id,
-                    revision: incident.revision,
-                    slack: slack.or(incident.slack),
-                };
+        match self.send(&incident, why).await? {
+            Ok(told) => {
                 self.store.told(told, self.clock.now()).await.map_err(answers::failure)?;
                 Ok(Outcome::Done)
             }
@@ -86,61 +116,99 @@ impl Notices {
         }
     }
 
-    /// Slack first; mail when Slack can't be reached for good or is not there.
-    async fn send(&self, incident: &Incident, phase: Phase) -> Result<Option<SlackRef>, Outcome> {
-        if let Some(slack) = &self.sinks.slack {
-            let message = slack_blocks::message(incident, phase, &self.wording);
-            match slack.send(&message, incident.slack.as_ref()).await {
-                Ok(reference) => {
-                    self.count("slack", "ok");
-                    if incident.raise.severity == Severity::Critical && phase != Phase::Updated {
-                        // What is critical is mailed as well; Slack has it, so a mail that fails is only logged.
-                        let _ = self.mail(incident, phase).await;
-                    }
-                    return Ok(reference);
-                }
-                Err(SlackError::RateLimited { after }) => {
-                    self.count("slack", "rate_limited");
-                    return Err(Outcome::Defer {
-                        until: self.clock.now() + after,
-                        why: "Slack asked for a pause",
-                    });
-                }
-                Err(error) => {
-                    self.count("slack", "failed");
-                    tracing::error!(incident = %incident.id, %error, "Slack did not take a notice; mail is tried");
-                    if self.sinks.mail.is_none() {
-                        return Err(Outcome::retry(Code::OutsideUnavailable, error.to_string()));
-                    }
-                }
-            }
+    /// Whether an open incident that it follows from is told instead.
+    async fn is_silenced(&self, incident: &Incident) -> Result<bool, Failure> {
+        if !may_be_silenced(&incident.raise.rule) {
+            return Ok(false);
         }
-        self.mail(incident, phase).await.map(|()| None)
+        let open = self.store.silencing_incidents().await.map_err(answers::failure)?;
+        Ok(silencer(incident, &open).is_some())
     }
 
-    /// Mails every recipient; it is told when at least one took it.
-    async fn mail(&self, incident: &Incident, phase: Phase) -> Result<(), Outcome> {
-        let Some(mailer) = &self.sinks.mail else { return Ok(()) };
-        let results = mailer.send(&mail_text::mail(incident, phase, &self.wording)).await;
-        let mut last = None;
-        let mut taken = false;
-        for result in results {
-            match result {
-                Ok(()) => {
-                    taken = true;
-                    self.count("mail", "ok");
+    /// Slack first; mail when Slack does not take it or is not there.
+    async fn send(&self, incident: &Incident, why: Why) -> Result<Result<Told, Outcome>, Failure> {
+        let mut told = Told { slack: incident.slack.clone(), heard: why.is_of_note(), ..Told::of(incident) };
+        let slack =
+            self.sinks.slack.as_ref().filter(|_| incident.raise.rule != AlertRule::SlackRefused.as_str());
+        let Some(slack) = slack else {
+            told.mails = self.mails(incident, why, false);
+            return Ok(Ok(told));
+        };
+        let error = match self.to_slack(slack, incident, why).await {
+            Ok(reference) => {
+                self.slack_takes().await?;
+                told.slack = reference.or(told.slack);
+                // What is critical is mailed as well, when it begins, gets that bad or ends.
+                let matters = matches!(why, Why::Opened | Why::Worse | Why::Resolved);
+                if matters && incident.raise.severity == Severity::Critical {
+                    told.mails = self.mails(incident, why, false);
                 }
-                Err(error) => {
-                    self.count("mail", "failed");
-                    tracing::error!(incident = %incident.id, %error, "mail did not take a notice");
-                    last = Some(error);
-                }
+                return Ok(Ok(told));
             }
+            Err(error) => error,
+        };
+        let fall_back = self.sinks.mail.is_some() && incident.raise.rule != AlertRule::MailRefused.as_str();
+        match &error {
+            SlackError::RateLimited { after } if !(fall_back && self.is_late(incident, *after)) => {
+                return Ok(Err(Outcome::Defer {
+                    until: self.clock.now() + *after,
+                    why: "Slack asked for a pause",
+                }));
+            }
+            SlackError::Permanent { code, advice } if fall_back => self.slack_refuses(code, advice).await?,
+            _ => {}
         }
-        match last {
-            Some(error) if !taken => Err(Outcome::retry(Code::OutsideUnavailable, error.to_string())),
-            _ => Ok(()),
+        tracing::error!(incident = %incident.id, %error, "Slack did not take a notice");
+        if !fall_back {
+            return Ok(Err(Outcome::retry(Code::OutsideUnavailable, error.to_string())));
         }
+        told.mails = self.mails(incident, why, true);
+        // Nobody read the new counts: the next telling says them.
+        if !why.is_of_note() {
+            told.said = incident.told;
+        }
+        Ok(Ok(told))
+    }
+
+    /// The message, in its place where Slack has one, and a reply in its thread for what people have to hear of.
+    async fn to_slack(
+        &self,
+        slack: &Slack,
+        incident: &Incident,
+        why: Why,
+    ) -> Result<Option<SlackRef>, SlackError> {
+        let sent = self.post(slack, incident, why).await;
+        let result = match &sent {
+            Ok(_) => "ok",
+            Err(SlackError::RateLimited { .. }) => "rate_limited",
+            Err(_) => "failed",
+        };
+        self.count("slack", result);
+        sent
+    }
+
+    async fn post(
+        &self,
+        slack: &Slack,
+        incident: &Incident,
+        why: Why,
+    ) -> Result<Option<SlackRef>, SlackError> {
+        let message = slack_blocks::message(incident, why, &self.wording);
+        let reference = slack.send(&message, incident.slack.as_ref()).await?;
+        let in_place = reference.is_some() && reference == incident.slack;
+        if let Some(parent) = reference.as_ref().filter(|_| in_place)
+            && let Some(reply) = replies::reply(incident, why, self.clock.now(), &self.wording)
+        {
+            slack.reply(&reply, parent, why.is_for_all()).await?;
+        }
+        Ok(reference)
+    }
+
+    /// Whether a pause of Slack's would keep people waiting for too long.
+    fn is_late(&self, incident: &Incident, after: Duration) -> bool {
+        let now = self.clock.now();
+        let due = incident.tell_due_at.unwrap_or(now);
+        TimeDelta::from_std(after).is_ok_and(|after| now + after - due > PACED_MAX)
     }
 
     fn count(&self, sink: &str, result: &str) {
@@ -157,7 +225,7 @@ impl Handler for Notices {
     async fn handle(&self, batch: Vec<Inbound>) -> Result<Vec<Outcome>, Failure> {
         let mut outcomes = Vec::with_capacity(batch.len());
         for inbound in &batch {
-            outcomes.push(self.tell(inbound).await?);
+            outcomes.push(self.handle_one(inbound).await?);
         }
         Ok(outcomes)
     }

@@ -5,11 +5,11 @@
 //! and below 15 blocks.
 
 use chrono::{DateTime, Utc};
-use forebay_domain::incident::Incident;
+use forebay_domain::incident::{Incident, Why};
 use forebay_outbound::SlackMessage;
 use serde_json::{Value, json};
 
-use super::wording::{Phase, Wording};
+use super::wording::Wording;
 
 /// More is not read in a list of messages.
 const HEADER_CHARS: usize = 80;
@@ -22,13 +22,13 @@ const FIELDS_MAX: usize = 8;
 const FIELD_CHARS: usize = 150;
 const CONTEXT_CHARS: usize = 300;
 
-pub(super) fn message(incident: &Incident, phase: Phase, wording: &Wording) -> SlackMessage {
+pub(super) fn message(incident: &Incident, why: Why, wording: &Wording) -> SlackMessage {
     let raise = &incident.raise;
-    let headline = cut(&wording.headline(incident, phase), HEADER_CHARS);
+    let headline = cut(&wording.headline(incident, why), HEADER_CHARS);
     let mut blocks = vec![json!({
         "type": "header", "text": { "type": "plain_text", "text": headline, "emoji": true },
     })];
-    if phase != Phase::Resolved {
+    if why != Why::Resolved {
         let mut said = format!("*What:* {}", escaped(&raise.title, TITLE_CHARS));
         if !raise.impact.is_empty() {
             said = format!("{said}\n*So what:* {}", escaped(&raise.impact, IMPACT_CHARS));
@@ -60,7 +60,7 @@ pub(super) fn message(incident: &Incident, phase: Phase, wording: &Wording) -> S
         at_readers(incident.last_seen)
     );
     blocks.push(json!({ "type": "context", "elements": [mrkdwn(&place), mrkdwn(&times)] }));
-    SlackMessage { text: escaped(&wording.summary(incident, phase), TEXT_CHARS), blocks }
+    SlackMessage { text: escaped(&wording.summary(incident, why), TEXT_CHARS), blocks }
 }
 
 fn section(text: &str) -> Value {
@@ -79,7 +79,7 @@ fn at_readers(at: DateTime<Utc>) -> String {
 
 /// Text from outside, harmless in mrkdwn: the three characters that begin mentions and links are entities, a back
 /// quote can't close a code block, and nothing moves the text about. It has at most so many characters as it is sent.
-fn escaped(text: &str, most: usize) -> String {
+pub(super) fn escaped(text: &str, most: usize) -> String {
     let mut out = String::new();
     let mut length = 0;
     for c in text.chars() {
@@ -122,7 +122,7 @@ mod tests {
     fn text_from_outside_can_neither_mention_nor_link_nor_leave_its_code_block() {
         let mut incident = incident();
         incident.raise.sample = "``` <!channel> <https://a|b> &".into();
-        let message = message(&incident, Phase::Opened, &wording());
+        let message = message(&incident, Why::Opened, &wording());
         let text = serde_json::to_string(&message.blocks).unwrap();
         assert!(!text.contains("<!channel>") && !text.contains("<https"), "{text}");
         assert!(text.contains("&lt;!channel&gt;") && text.contains("ʼʼʼ"), "{text}");
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_notice_says_what_so_what_and_now_what() {
-        let message = message(&incident(), Phase::Opened, &wording());
+        let message = message(&incident(), Why::Opened, &wording());
         let text = serde_json::to_string(&message.blocks).unwrap();
         for part in [
             "🟡 [warning] schema_invalid in forebay.returns",
@@ -149,11 +149,11 @@ mod tests {
     #[test]
     fn the_runbook_and_the_dashboard_are_linked_where_they_are_known() {
         let mut wording = wording();
-        let without = serde_json::to_string(&message(&incident(), Phase::Opened, &wording).blocks).unwrap();
+        let without = serde_json::to_string(&message(&incident(), Why::Opened, &wording).blocks).unwrap();
         assert!(!without.contains("|Runbook>"), "{without}");
         wording.runbooks = Some("https://wiki.example/runbooks/".parse().unwrap());
         wording.dashboard = Some("https://grafana.example/d/forebay?a=1&b=2".parse().unwrap());
-        let text = serde_json::to_string(&message(&incident(), Phase::Opened, &wording).blocks).unwrap();
+        let text = serde_json::to_string(&message(&incident(), Why::Opened, &wording).blocks).unwrap();
         assert!(text.contains("<https://wiki.example/runbooks/dead_letters.md|Runbook>"), "{text}");
         assert!(text.contains("a=1&amp;b=2|Dashboard>"), "{text}");
     }
@@ -212,16 +212,16 @@ mod tests {
             rule in "[a-z_]{1,200}",
             count in any::<i64>(),
             severity in prop_oneof![Just(Severity::Info), Just(Severity::Warning), Just(Severity::Critical)],
-            phase in prop_oneof![Just(Phase::Opened), Just(Phase::Updated), Just(Phase::Resolved)],
+            why in prop_oneof![Just(Why::Opened), Just(Why::Updated), Just(Why::Resolved)],
             flaps in 0i64..1_000,
         ) {
             let mut incident = incident();
             incident.flaps = flaps;
-            incident.resolved_at = (phase == Phase::Resolved).then_some(incident.last_seen);
+            incident.resolved_at = (why == Why::Resolved).then_some(incident.last_seen);
             let raise = &mut incident.raise;
             (raise.title, raise.impact, raise.action, raise.sample) = (title, impact, action, sample);
             (raise.rule, raise.count, raise.severity) = (rule, count, severity);
-            let message = message(&incident, phase, &wording());
+            let message = message(&incident, why, &wording());
             prop_assert!(message.blocks.len() <= 15);
             prop_assert!(!message.text.is_empty() && message.text.chars().count() <= TEXT_CHARS);
             prop_assert_eq!(markup(&message.text), None);

@@ -1,8 +1,8 @@
 //! What a notice says, whatever the sink: what, so what, now what.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
-use forebay_domain::incident::{Incident, Severity, is_report};
+use forebay_domain::incident::{Incident, Severity, Why, is_report};
 use url::Url;
 
 /// The parts of the words that depend on the installation.
@@ -18,47 +18,11 @@ pub struct Wording {
     pub dashboard: Option<Url>,
 }
 
-/// What a notice tells of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// It has begun.
-    Opened,
-    /// It goes on.
-    Updated,
-    /// It is over.
-    Resolved,
-    /// It was over before anybody heard of it, or is a report that was told: nothing is told.
-    Quiet,
-}
-
-impl Phase {
-    /// The phase that people have to hear of next.
-    #[must_use]
-    pub fn of(incident: &Incident) -> Self {
-        match (incident.resolved_at, incident.told_at) {
-            // A report is over as soon as it is written, and told once all the same.
-            (_, told) if is_report(&incident.raise.rule) => {
-                if told.is_none() {
-                    Self::Opened
-                } else {
-                    Self::Quiet
-                }
-            }
-            (Some(_), None) => Self::Quiet,
-            // Its end was told by an earlier message.
-            (Some(_), Some(_)) if incident.told_revision >= incident.revision => Self::Quiet,
-            (Some(_), Some(_)) => Self::Resolved,
-            (None, None) => Self::Opened,
-            (None, Some(_)) => Self::Updated,
-        }
-    }
-}
-
 impl Wording {
     /// The first line: state, severity, symptom. Under 150 characters, Slack's limit for a header.
-    pub(super) fn headline(&self, incident: &Incident, phase: Phase) -> String {
-        let (sign, word) = match (phase, incident.raise.severity) {
-            (Phase::Resolved, _) => ("🟢", "resolved"),
+    pub(super) fn headline(&self, incident: &Incident, why: Why) -> String {
+        let (sign, word) = match (why, incident.raise.severity) {
+            (Why::Resolved, _) => ("🟢", "resolved"),
             (_, Severity::Critical) => ("🔴", "critical"),
             (_, Severity::Warning) => ("🟡", "warning"),
             (_, Severity::Info) => ("🔵", "info"),
@@ -69,11 +33,11 @@ impl Wording {
     }
 
     /// The one line that stands for the whole notice: notification, screen reader, mail subject.
-    pub(super) fn summary(&self, incident: &Incident, phase: Phase) -> String {
+    pub(super) fn summary(&self, incident: &Incident, why: Why) -> String {
         let since = self.time(incident.first_seen);
-        let headline = self.headline(incident, phase);
-        match phase {
-            Phase::Resolved => format!("{headline} · {} · after {}", self.shop, duration(incident)),
+        let headline = self.headline(incident, why);
+        match why {
+            Why::Resolved => format!("{headline} · {} · after {}", self.shop, duration(incident)),
             _ => {
                 let handled = self.handled(incident).map(|text| format!(" · {text}")).unwrap_or_default();
                 format!("{headline} · {} · {}× since {since}{handled}", self.shop, incident.raise.count)
@@ -84,7 +48,7 @@ impl Wording {
     /// What people read besides: label and text.
     pub(super) fn facts(&self, incident: &Incident) -> Vec<(&'static str, String)> {
         let mut facts = vec![
-            ("Occurrences", occurrences(incident)),
+            ("Occurrences", self.occurrences(incident)),
             ("Rule", incident.raise.rule.clone()),
             ("Runbook", runbook(&incident.raise.rule)),
             ("First seen", self.time(incident.first_seen)),
@@ -94,14 +58,33 @@ impl Wording {
         if incident.is_flapping() {
             facts.push(("Flapping", format!("came back {} times, each within an hour", incident.flaps)));
         }
+        if let Some(about) = &incident.raise.about {
+            facts.push(("About", about.to_string()));
+        }
         if incident.resolved_at.is_some() && !is_report(&incident.raise.rule) {
             facts.push(("Lasted", duration(incident)));
         }
         facts
     }
 
+    /// How many there were, how fast they come, and how many of them since it was told last.
+    pub(super) fn occurrences(&self, incident: &Incident) -> String {
+        let count = incident.raise.count;
+        let mut said = count.to_string();
+        let seconds = (incident.last_seen - incident.first_seen).num_seconds();
+        if seconds >= 60 && count >= 2 {
+            let hourly = (count as f64 * 3_600.0 / seconds as f64).round();
+            said.push_str(&format!(", about {hourly} an hour"));
+        }
+        if let Some(told_at) = incident.told_at.filter(|_| incident.told.count > 0) {
+            let clock = told_at.with_timezone(&self.tz).format("%H:%M");
+            said.push_str(&format!("; {} since {clock}", count.saturating_sub(incident.told.count)));
+        }
+        said
+    }
+
     /// Who took it on, or wanted silence until when, in words.
-    fn handled(&self, incident: &Incident) -> Option<String> {
+    pub(super) fn handled(&self, incident: &Incident) -> Option<String> {
         let clock = |at: DateTime<Utc>| at.with_timezone(&self.tz).format("%H:%M").to_string();
         let acknowledged = incident.handling.acknowledged.as_ref();
         let acknowledged =
@@ -128,25 +111,18 @@ impl Wording {
     }
 }
 
-/// How many there were, and how fast they come.
-fn occurrences(incident: &Incident) -> String {
-    let count = incident.raise.count;
-    let seconds = (incident.last_seen - incident.first_seen).num_seconds();
-    if seconds < 60 || count < 2 {
-        return count.to_string();
-    }
-    let hourly = (count as f64 * 3_600.0 / seconds as f64).round();
-    format!("{count}, about {hourly} an hour")
-}
-
 /// Where more is written of a rule, for those with the sources and for those with the binary alone.
 fn runbook(rule: &str) -> String {
     format!("docs/runbooks/{rule}.md (forebay explain {rule})")
 }
 
 fn duration(incident: &Incident) -> String {
-    let seconds =
-        (incident.resolved_at.unwrap_or(incident.last_seen) - incident.first_seen).num_seconds().max(0);
+    length(incident.resolved_at.unwrap_or(incident.last_seen) - incident.first_seen)
+}
+
+/// A length of time in words.
+pub(super) fn length(of: TimeDelta) -> String {
+    let seconds = of.num_seconds().max(0);
     match (seconds / 3600, seconds % 3600 / 60, seconds % 60) {
         (0, 0, s) => format!("{s} s"),
         (0, m, s) => format!("{m} min {s} s"),
@@ -157,7 +133,7 @@ fn duration(incident: &Incident) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use forebay_domain::incident::{Handled, Handling, RaiseKept};
+    use forebay_domain::incident::{Handled, Handling, RaiseKept, Said};
 
     pub(in crate::notices) fn incident() -> Incident {
         let at = |s: i64| DateTime::from_timestamp(1_795_143_600 + s, 0).unwrap();
@@ -166,6 +142,7 @@ pub(super) mod tests {
             raise: RaiseKept {
                 fingerprint: "dead_letters/ab".into(),
                 rule: "dead_letters".into(),
+                about: None,
                 severity: Severity::Warning,
                 title: "schema_invalid in forebay.returns".into(),
                 impact: "3 messages are kept as dead letters; nothing else waits for them.".into(),
@@ -179,6 +156,9 @@ pub(super) mod tests {
             resolved_at: None,
             told_at: None,
             told_revision: 0,
+            told: Said::default(),
+            heard_at: None,
+            heard_count: 0,
             tell_due_at: None,
             slack: None,
             handling: Handling::default(),
@@ -194,7 +174,7 @@ pub(super) mod tests {
     fn the_headline_stays_within_slacks_limit_whatever_the_title() {
         let mut incident = incident();
         incident.raise.title = "x".repeat(5_000);
-        assert!(wording().headline(&incident, Phase::Opened).chars().count() <= 150);
+        assert!(wording().headline(&incident, Why::Opened).chars().count() <= 150);
     }
 
     #[test]
@@ -209,7 +189,7 @@ pub(super) mod tests {
         let mut incident = incident();
         let at = incident.last_seen;
         incident.handling.acknowledged = Some(Handled { at, by: "ops".into() });
-        let told = wording().summary(&incident, Phase::Updated);
+        let told = wording().summary(&incident, Why::Updated);
         let clock = at.with_timezone(&wording().tz).format("%H:%M");
         assert!(told.ends_with(&format!("acknowledged by ops, {clock}")), "{told}");
     }
@@ -218,6 +198,6 @@ pub(super) mod tests {
     fn a_resolved_incident_tells_how_long_it_lasted() {
         let mut incident = incident();
         incident.resolved_at = Some(incident.first_seen + chrono::Duration::seconds(3_725));
-        assert!(wording().summary(&incident, Phase::Resolved).ends_with("after 1 h 2 min"));
+        assert!(wording().summary(&incident, Why::Resolved).ends_with("after 1 h 2 min"));
     }
 }

@@ -1,0 +1,118 @@
+//! Mails: one message of the queue a recipient, so that what one server or mailbox does costs the others nothing. The
+//! incidents of the sinks themselves.
+
+use forebay_domain::Outcome;
+use forebay_domain::incident::{AlertRule, Incident, Raise, Severity, Why};
+use forebay_outbound::MailError;
+use forebay_schemas::Code;
+use forebay_schemas::events::MailOne;
+use forebay_store::Told;
+use forebay_worker::Failure;
+
+use super::{Notices, mail_text};
+use crate::answers;
+
+const SLACK: &str = "slack/refused";
+
+fn of_recipient(to: u32) -> String {
+    format!("mail/{to}/refused")
+}
+
+impl Notices {
+    /// One mail a recipient, for what is worth a mail. `instead`: nobody but these mails tells it.
+    pub(super) fn mails(&self, incident: &Incident, why: Why, instead: bool) -> Vec<MailOne> {
+        let refused = incident.raise.rule == AlertRule::MailRefused.as_str();
+        let Some(mailer) = self.sinks.mail.as_ref().filter(|_| why.is_of_note() && !refused) else {
+            return Vec::new();
+        };
+        let recipients = u32::try_from(mailer.recipients()).unwrap_or(u32::MAX);
+        (0..recipients).map(|to| MailOne { to, why: why.as_str().to_owned(), instead }).collect()
+    }
+
+    /// Mails one recipient. What the server may take later is tried again; what it refuses for good is an incident that
+    /// Slack tells.
+    pub(super) async fn mail_one(
+        &self,
+        incident: &Incident,
+        mail: &MailOne,
+        telling: &str,
+    ) -> Result<Outcome, Failure> {
+        let place = usize::try_from(mail.to).unwrap_or(usize::MAX);
+        let Some(mailer) = self.sinks.mail.as_ref().filter(|mailer| place < mailer.recipients()) else {
+            return Ok(Outcome::Done);
+        };
+        // It tells the present state: what has ended while the server took nothing is not told as if it went on.
+        let over = incident.resolved_at.is_some() && incident.told_at.is_some();
+        let why = Why::from_text(&mail.why).unwrap_or(Why::Updated);
+        let why = if over && why != Why::Opened { Why::Resolved } else { why };
+        let text = mail_text::mail(incident, why, telling, &self.wording);
+        match mailer.send_to(place, &text).await {
+            Ok(()) => {
+                self.count("mail", "ok");
+                let now = self.clock.now();
+                self.store.resolve(&[of_recipient(mail.to)], now).await.map_err(answers::failure)?;
+                Ok(Outcome::Done)
+            }
+            Err(error @ MailError::Transient(_)) => {
+                self.count("mail", "failed");
+                Ok(Outcome::retry(Code::OutsideUnavailable, error.to_string()))
+            }
+            Err(MailError::Permanent { code, advice }) => {
+                self.count("mail", "failed");
+                tracing::error!(incident = %incident.id, %code, recipient = mail.to, "a mail was refused for good");
+                self.mail_refused(mail.to, mailer.recipients(), &code, advice).await?;
+                if mail.instead { self.back_to_slack(incident, why).await } else { Ok(Outcome::Done) }
+            }
+        }
+    }
+
+    /// Slack did not take it, nor does the mail server: Slack once more, until it does.
+    async fn back_to_slack(&self, incident: &Incident, why: Why) -> Result<Outcome, Failure> {
+        let slack =
+            self.sinks.slack.as_ref().filter(|_| incident.raise.rule != AlertRule::SlackRefused.as_str());
+        let Some(slack) = slack else { return Ok(Outcome::Done) };
+        match self.to_slack(slack, incident, why).await {
+            Ok(reference) => {
+                let told = Told { slack: reference.or_else(|| incident.slack.clone()), ..Told::of(incident) };
+                self.store.told(told, self.clock.now()).await.map_err(answers::failure)?;
+                Ok(Outcome::Done)
+            }
+            Err(error) => Ok(Outcome::retry(Code::OutsideUnavailable, error.to_string())),
+        }
+    }
+
+    async fn mail_refused(&self, to: u32, of: usize, code: &str, advice: &str) -> Result<(), Failure> {
+        let raise = Raise {
+            fingerprint: of_recipient(to),
+            rule: AlertRule::MailRefused,
+            about: None,
+            severity: Severity::Warning,
+            title: format!("Mail to recipient {} of {of} is refused ({code})", u64::from(to) + 1),
+            impact: "This recipient of mail.to hears of nothing by mail; the others and Slack do.".to_owned(),
+            action: advice.to_owned(),
+            sample: format!("reply code {code}"),
+            count: 1,
+        };
+        self.store.raise(vec![raise], self.clock.now()).await.map_err(answers::failure)
+    }
+
+    /// Slack does not take messages until somebody mends it: told by mail.
+    pub(super) async fn slack_refuses(&self, code: &str, advice: &str) -> Result<(), Failure> {
+        let raise = Raise {
+            fingerprint: SLACK.to_owned(),
+            rule: AlertRule::SlackRefused,
+            about: None,
+            severity: Severity::Critical,
+            title: format!("Slack refuses messages ({code})"),
+            impact: "What people are told goes by mail until Slack takes messages again.".to_owned(),
+            action: advice.to_owned(),
+            sample: code.to_owned(),
+            count: 1,
+        };
+        self.store.raise(vec![raise], self.clock.now()).await.map_err(answers::failure)
+    }
+
+    pub(super) async fn slack_takes(&self) -> Result<(), Failure> {
+        self.store.resolve(&[SLACK.to_owned()], self.clock.now()).await.map_err(answers::failure)
+    }
+}
