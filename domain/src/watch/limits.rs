@@ -50,7 +50,8 @@ impl Limits {
     /// How often to look, so that no threshold is missed by much: every 5 s, or a quarter of the shortest of them.
     #[must_use]
     pub fn look_every(&self) -> Duration {
-        let shortest = self.settings().into_iter().map(|(_, value)| value).fold(f64::MAX, f64::min);
+        let times = self.settings().into_iter().filter(|(name, _)| name.ends_with("_s"));
+        let shortest = times.map(|(_, value)| value).fold(f64::MAX, f64::min);
         seconds(shortest / 4.0).clamp(EVERY_MIN, EVERY_MAX)
     }
 

@@ -165,7 +165,7 @@ fn each_rule_that_watches_has_a_threshold() {
     for rule in WATCHED {
         assert!(LIMITS.of(rule.as_str()).is_some(), "{rule}");
     }
-    assert_eq!(LIMITS.look_every(), Duration::from_millis(3_500));
+    assert_eq!(LIMITS.look_every(), Duration::from_secs(5));
     assert_eq!(Limits { well_for_s: 0.1, ..LIMITS }.look_every(), Duration::from_millis(500));
     assert_eq!(LIMITS.of("queue_old"), Some(("queue_old_s", 900.0)));
     assert_eq!((LIMITS.of("stock_low"), LIMITS.of("well_for")), (None, Some(("well_for_s", 60.0))));

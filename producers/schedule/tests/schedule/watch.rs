@@ -7,7 +7,7 @@ use forebay_domain::watch::{Condition, Credential, Limits, QueueSeen, Sign, WATC
 use forebay_schedule::{QueueLook, Watch};
 use forebay_schemas::events::CollectReturns;
 use forebay_schemas::{Queue, Route};
-use forebay_store::{Error, IncidentFilter};
+use forebay_store::Error;
 use secrecy::SecretString;
 
 use super::*;
