@@ -6,8 +6,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::due::Stopped;
 use forebay_domain::parcel::{Checkpoint, Lookup};
-use forebay_schemas::events::ParcelStatus;
-use forebay_schemas::{AdapterId, CarrierCode, TrackingNumber};
+use forebay_domain::{Ids, NewOutbox};
+use forebay_schemas::events::{CheckParcels, ParcelRef, ParcelStatus};
+use forebay_schemas::{AdapterId, CarrierCode, Queue, Route, TrackingNumber};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -15,6 +17,32 @@ use crate::Handled;
 use crate::audit_log::{AuditEntry, By};
 use crate::error::Error;
 use crate::inbox::Identity;
+
+/// Most parcels in one check command.
+const BATCH_MAX: u32 = 100;
+
+/// The commands to check these parcels, each with the trace context of who registered it, so many at once. A command
+/// goes on with the trace of its parcel if it has one parcel; one of many belongs to none of theirs.
+#[must_use]
+pub fn check_commands(
+    adapter: &AdapterId,
+    parcels: &[(ParcelRef, Option<String>)],
+    batch: u32,
+    now: DateTime<Utc>,
+    ids: &dyn Ids,
+) -> Vec<NewOutbox> {
+    let command = |taken: &[(ParcelRef, Option<String>)]| {
+        let parcels = taken.iter().map(|(parcel, _)| parcel.clone()).collect();
+        let check = CheckParcels { adapter: adapter.clone(), parcels, for_person: false };
+        let route = Route::Work(Queue::Tracking(adapter.clone()));
+        let mut command = NewOutbox::command(ids.next().to_string(), route, now, &check);
+        if let [(_, traceparent)] = taken {
+            command.event.traceparent.clone_from(traceparent);
+        }
+        command
+    };
+    parcels.chunks(batch.clamp(1, BATCH_MAX) as usize).map(command).collect()
+}
 
 /// The answers to one check message.
 #[derive(Debug, Clone)]
@@ -59,7 +87,7 @@ pub struct PushTally {
 }
 
 /// A checkpoint, for reading.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckpointView {
     /// What happened.
     #[serde(flatten)]
@@ -69,7 +97,7 @@ pub struct CheckpointView {
 }
 
 /// A parcel, for reading.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "plain fields")]
 pub struct ParcelView {
     pub parcel_id: Uuid,

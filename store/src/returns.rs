@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use forebay_domain::due::Due;
 use forebay_schemas::events::ReturnPickedUp;
 use forebay_schemas::{AdapterId, CarrierCode, OrderId, ReturnId, TrackingNumber};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -35,12 +36,14 @@ pub struct NewParcel {
     pub number: TrackingNumber,
     /// The carrier's system that is to be asked about it.
     pub adapter: AdapterId,
+    /// The trace of who registers it, to which its checks belong.
+    pub traceparent: Option<String>,
     /// When it is first asked about, if it is new.
     pub due: Due,
 }
 
 /// A return, for reading.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[expect(missing_docs, reason = "plain fields; states are requested, tracking, picked_up, reported")]
 pub struct ReturnView {
     pub return_id: String,
@@ -66,7 +69,7 @@ pub struct ReturnFilter {
 }
 
 /// How far a return is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ReturnState {
     /// It was asked for; its parcel is not known.

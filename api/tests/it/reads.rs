@@ -76,7 +76,8 @@ async fn a_return_and_its_parcel_are_read() {
         carrier: CarrierCode::new("cj").unwrap(),
         number: TrackingNumber::new("123456789012").unwrap(),
         adapter: AdapterId::new("sweettracker").unwrap(),
-        due: Due { at: now(), by: now() },
+        traceparent: None,
+            due: Due { at: now(), by: now() },
     };
     let new = NewReturn {
         return_id: ReturnId::new("R-1").unwrap(),

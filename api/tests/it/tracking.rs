@@ -27,6 +27,7 @@ async fn register(world: &World) {
             carrier: "cj".parse().unwrap(),
             number: number.parse().unwrap(),
             adapter: "sweettracker".parse().unwrap(),
+            traceparent: None,
             due: Due { at: now(), by: now() },
         };
         let new = NewReturn {

@@ -10,6 +10,7 @@ use forebay_domain::{Clock, Outcome, due};
 use forebay_schemas::events::{ParcelOfReturn, ReturnRequested};
 use forebay_schemas::{AdapterId, CarrierCode, Code, Payload, TrackingNumber};
 use forebay_store::{Identity, NewParcel, NewReturn, Store};
+use forebay_telemetry::traces;
 use forebay_worker::{Failure, Handler, Inbound, Shape};
 
 use crate::answers;
@@ -44,7 +45,7 @@ impl Returns {
         Self { store, clock, carriers, shop, first_looks }
     }
 
-    fn new_return(&self, asked: &ReturnRequested) -> Result<NewReturn, Outcome> {
+    fn new_return(&self, asked: &ReturnRequested, traceparent: Option<String>) -> Result<NewReturn, Outcome> {
         let parcel = match &asked.parcel {
             None => None,
             Some(ParcelOfReturn { carrier, tracking_number }) => {
@@ -58,7 +59,13 @@ impl Returns {
                 }
                 let within = self.first_looks.get(&adapter).copied().unwrap_or_default();
                 let due = due::first(tracking_number.as_str(), within, self.clock.now());
-                Some(NewParcel { carrier: carrier.clone(), number: tracking_number.clone(), adapter, due })
+                Some(NewParcel {
+                    carrier: carrier.clone(),
+                    number: tracking_number.clone(),
+                    adapter,
+                    traceparent,
+                    due,
+                })
             }
         };
         Ok(NewReturn {
@@ -105,7 +112,7 @@ impl Returns {
     async fn save(&self, from: Option<&str>, to: Option<&str>, page: Collected) -> Result<bool, Failure> {
         let mut returns = Vec::with_capacity(page.returns.len());
         for asked in &page.returns {
-            match self.new_return(asked) {
+            match self.new_return(asked, traces::current()) {
                 Ok(new) => returns.push(new),
                 Err(refused) => {
                     tracing::warn!(return_id = %asked.return_id, ?refused, "a collected return's parcel can't be followed");
@@ -146,13 +153,15 @@ impl Handler for Returns {
         let mut found = Vec::with_capacity(batch.len());
         for inbound in &batch {
             let early = match &inbound.payload {
-                Payload::ReturnRequested(asked) => match self.new_return(asked) {
-                    Ok(new) => {
-                        found.push((answers::identity(CONSUMER, inbound), new));
-                        None
+                Payload::ReturnRequested(asked) => {
+                    match self.new_return(asked, inbound.event.traceparent.clone()) {
+                        Ok(new) => {
+                            found.push((answers::identity(CONSUMER, inbound), new));
+                            None
+                        }
+                        Err(refused) => Some(refused),
                     }
-                    Err(refused) => Some(refused),
-                },
+                }
                 Payload::CollectReturns(_) => Some(self.collect().await?),
                 _ => {
                     Some(Outcome::reject(Code::Rejected, "this type is not handled in the queue of returns"))

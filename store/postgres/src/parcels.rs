@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use forebay_domain::NewOutbox;
 use forebay_domain::parcel::Checkpoint;
-use forebay_schemas::events::{CheckParcels, ParcelRef};
-use forebay_schemas::{AdapterId, CarrierCode, Queue, Route, TrackingNumber};
+use forebay_schemas::events::ParcelRef;
+use forebay_schemas::{AdapterId, CarrierCode, TrackingNumber};
 use forebay_store::{
     By, CheckAsked, CheckDone, CheckpointView, Error, Handled, ParcelFilter, ParcelView, Parcels, PushDone,
-    PushesApplied,
+    PushesApplied, check_commands,
 };
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
@@ -21,8 +20,6 @@ use crate::error::{Stop, store_error};
 use crate::rows::read;
 use crate::{PostgresStore, lists, outbox, pushes, wishes};
 
-/// Most parcels in one check command.
-const BATCH_MAX: u32 = 100;
 /// Longest time that a check may be outstanding.
 const LEASE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Most checkpoints that are answered for one parcel.
@@ -38,14 +35,14 @@ impl PostgresStore {
         until: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<u32, Stop> {
-        let mut taken: Vec<(DateTime<Utc>, Uuid, String, String)> = sqlx::query_as(
+        let mut taken: Vec<(DateTime<Utc>, Uuid, String, String, Option<String>)> = sqlx::query_as(
             "with due as (
                  select id from parcel
                  where adapter = $1 and next_check_at <= $2 and (check_until is null or check_until <= $2)
                  order by check_by, id limit $3 for update skip locked
              )
              update parcel p set check_until = $4, look_again = false from due where p.id = due.id
-             returning coalesce(p.check_by, p.next_check_at), p.id, p.carrier, p.tracking_number",
+             returning coalesce(p.check_by, p.next_check_at), p.id, p.carrier, p.tracking_number, p.traceparent",
         )
         .bind(adapter.as_str())
         .bind(now)
@@ -56,23 +53,16 @@ impl PostgresStore {
         taken.sort();
         let parcels = taken
             .into_iter()
-            .map(|(_, parcel_id, carrier, number)| {
-                Ok(ParcelRef {
+            .map(|(_, parcel_id, carrier, number, traceparent)| {
+                let parcel = ParcelRef {
                     parcel_id,
                     carrier: read("parcel", "carrier", carrier.parse())?,
                     tracking_number: read("parcel", "tracking_number", number.parse())?,
-                })
+                };
+                Ok((parcel, traceparent))
             })
             .collect::<Result<Vec<_>, Error>>()?;
-        let commands: Vec<NewOutbox> = parcels
-            .chunks(batch.clamp(1, BATCH_MAX) as usize)
-            .map(|parcels| {
-                let check =
-                    CheckParcels { adapter: adapter.clone(), parcels: parcels.to_vec(), for_person: false };
-                let route = Route::Work(Queue::Tracking(adapter.clone()));
-                NewOutbox::command(self.ids.next().to_string(), route, now, &check)
-            })
-            .collect();
+        let commands = check_commands(adapter, &parcels, batch, now, self.ids.as_ref());
         outbox::write(conn, &commands, now).await?;
         Ok(u32::try_from(parcels.len()).unwrap_or(u32::MAX))
     }

@@ -146,13 +146,14 @@ impl PostgresStore {
         let given: Vec<_> = parcels.values().map(|parcel| parcel.number.as_str()).collect();
         sqlx::query(
             "insert into parcel (id, carrier, tracking_number, adapter, next_check_at, check_by, status, news_at,
-                                 registered_at)
-             select n.*, 'unknown', $7, $7
-             from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[])
-                 as n (id, carrier, tracking_number, adapter, next_check_at, check_by)
+                                 registered_at, traceparent)
+             select n.id, n.carrier, n.tracking_number, n.adapter, n.next_check_at, n.check_by, 'unknown', $7, $7,
+                    n.traceparent
+             from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $8::text[])
+                 as n (id, carrier, tracking_number, adapter, next_check_at, check_by, traceparent)
              where not exists (select 1 from parcel p where p.carrier = n.carrier
                  and upper(replace(p.tracking_number, '-', '')) = upper(replace(n.tracking_number, '-', '')))
-             on conflict (carrier, tracking_number) do nothing",
+             on conflict do nothing",
         )
         .bind(parcels.keys().map(|_| self.ids.next()).collect::<Vec<_>>())
         .bind(&carriers)
@@ -161,6 +162,7 @@ impl PostgresStore {
         .bind(parcels.values().map(|parcel| parcel.due.at).collect::<Vec<_>>())
         .bind(parcels.values().map(|parcel| parcel.due.by).collect::<Vec<_>>())
         .bind(now)
+        .bind(parcels.values().map(|parcel| parcel.traceparent.as_deref()).collect::<Vec<_>>())
         .execute(&mut *conn)
         .await?;
         let rows: Vec<(Uuid, String, String, Option<DateTime<Utc>>)> = sqlx::query_as(

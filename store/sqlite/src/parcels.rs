@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use forebay_domain::NewOutbox;
 use forebay_domain::parcel::Checkpoint;
-use forebay_schemas::events::{CheckParcels, ParcelRef};
-use forebay_schemas::{AdapterId, CarrierCode, Queue, Route, TrackingNumber};
+use forebay_schemas::events::ParcelRef;
+use forebay_schemas::{AdapterId, CarrierCode, TrackingNumber};
 use forebay_store::{
     By, CheckAsked, CheckDone, CheckpointView, Error, Handled, ParcelFilter, ParcelView, Parcels, PushDone,
-    PushesApplied,
+    PushesApplied, check_commands,
 };
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
@@ -22,8 +21,6 @@ use crate::rows::{Reading, hex, json, micros};
 use crate::store::Tools;
 use crate::{SqliteStore, checks, lists, outbox, pushes, wishes};
 
-/// Most parcels in one check command.
-const BATCH_MAX: u32 = 100;
 /// Longest time that a check may be outstanding.
 const LEASE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Most checkpoints that are answered for one parcel.
@@ -32,7 +29,7 @@ const CHECKPOINTS_MAX: i64 = 200;
 /// What a planner asks for.
 struct Plan {
     adapter: AdapterId,
-    batch: usize,
+    batch: u32,
     most: u32,
     until: DateTime<Utc>,
 }
@@ -48,7 +45,7 @@ async fn plan(
          where id in (select id from parcel where adapter = ?1 and next_check_at <= ?2
                           and (check_until is null or check_until <= ?2)
                       order by check_by, id limit ?3)
-         returning id, carrier, tracking_number, coalesce(check_by, next_check_at) as by",
+         returning id, carrier, tracking_number, traceparent, coalesce(check_by, next_check_at) as by",
     )
     .bind(plan.adapter.as_str())
     .bind(micros(now))
@@ -64,19 +61,12 @@ async fn plan(
             carrier: row.parsed("carrier")?,
             tracking_number: row.parsed("tracking_number")?,
         };
-        taken.push((row.get::<i64>("by")?, parcel));
+        taken.push((row.get::<i64>("by")?, parcel, row.get("traceparent")?));
     }
-    taken.sort_by_key(|(due, parcel)| (*due, parcel.parcel_id));
-    let parcels: Vec<ParcelRef> = taken.into_iter().map(|(_, parcel)| parcel).collect();
-    let commands: Vec<NewOutbox> = parcels
-        .chunks(plan.batch)
-        .map(|parcels| {
-            let check =
-                CheckParcels { adapter: plan.adapter.clone(), parcels: parcels.to_vec(), for_person: false };
-            let route = Route::Work(Queue::Tracking(plan.adapter.clone()));
-            NewOutbox::command(tools.ids.next().to_string(), route, now, &check)
-        })
-        .collect();
+    taken.sort_by_key(|(due, parcel, _)| (*due, parcel.parcel_id));
+    let parcels: Vec<(ParcelRef, Option<String>)> =
+        taken.into_iter().map(|(_, parcel, traceparent)| (parcel, traceparent)).collect();
+    let commands = check_commands(&plan.adapter, &parcels, plan.batch, now, tools.ids.as_ref());
     outbox::write(conn, &commands, now).await?;
     Ok(u32::try_from(parcels.len()).unwrap_or(u32::MAX))
 }
@@ -140,12 +130,7 @@ impl Parcels for SqliteStore {
         lease: Duration,
         now: DateTime<Utc>,
     ) -> Result<u32, Error> {
-        let asked = Plan {
-            adapter: adapter.clone(),
-            batch: batch.clamp(1, BATCH_MAX) as usize,
-            most,
-            until: now + lease.min(LEASE_MAX),
-        };
+        let asked = Plan { adapter: adapter.clone(), batch, most, until: now + lease.min(LEASE_MAX) };
         let tools = self.tools();
         self.write_and_wake(move |conn| Box::pin(async move { plan(conn, &asked, now, &tools).await })).await
     }

@@ -194,9 +194,9 @@ async fn parcels(
         .values()
         .filter_map(|wanted| wanted.parcel)
         .map(|parcel| {
-            let NewParcel { carrier, number, adapter, due } = parcel;
-            let row =
-                (carrier, number, adapter, hex(ids.next()), micros(due.at), micros(due.by), number.bare());
+            let NewParcel { carrier, number, adapter, traceparent, due } = parcel;
+            let (at, by) = (micros(due.at), micros(due.by));
+            let row = (carrier, number, adapter, hex(ids.next()), at, by, number.bare(), traceparent);
             ((carrier.clone(), number.bare()), row)
         })
         .collect();
@@ -207,12 +207,13 @@ async fn parcels(
     let named = json(&named)?;
     sqlx::query(
         "insert into parcel (id, carrier, tracking_number, adapter, next_check_at, check_by, status, news_at,
-                             registered_at)
-         select unhex(value ->> 3), value ->> 0, value ->> 1, value ->> 2, value ->> 4, value ->> 5, 'unknown', ?2, ?2
+                             registered_at, traceparent)
+         select unhex(value ->> 3), value ->> 0, value ->> 1, value ->> 2, value ->> 4, value ->> 5, 'unknown', ?2, ?2,
+                value ->> 7
          from json_each(?1) n
          where not exists (select 1 from parcel p where p.carrier = n.value ->> 0
              and upper(replace(p.tracking_number, '-', '')) = n.value ->> 6)
-         on conflict (carrier, tracking_number) do nothing",
+         on conflict do nothing",
     )
     .bind(&named)
     .bind(micros(now))

@@ -51,7 +51,13 @@ pub fn new_return(id: &str, parcel: Option<u32>) -> NewReturn {
 
 /// The parcel of this number, due [`now`].
 fn new_parcel(n: u32) -> NewParcel {
-    NewParcel { carrier: carrier(), number: number(n), adapter: adapter(), due: Due { at: now(), by: now() } }
+    NewParcel {
+        carrier: carrier(),
+        number: number(n),
+        adapter: adapter(),
+        traceparent: None,
+        due: Due { at: now(), by: now() },
+    }
 }
 
 /// A message that asks for a return; its event id is `return-<id>`.
@@ -256,6 +262,34 @@ pub async fn workers_at_once_register_each_return_once(harness: &dyn Harness) {
     assert_eq!((done, tally.returns.0, tally.inbox), (100, 100, 100));
     let planned = store.plan_checks(&adapter(), 10, 1000, Duration::from_secs(60), now()).await.unwrap();
     assert_eq!(planned, 50, "two returns a parcel");
+}
+
+pub async fn workers_at_once_register_a_parcel_once_however_its_number_is_spelt(harness: &dyn Harness) {
+    let store = harness.store().await;
+    let workers: Vec<_> = (0..4_u32)
+        .map(|worker| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                for n in 0..25_u32 {
+                    let mut message = requested(&format!("R-{worker}-{n}"), Some(n));
+                    let spelt = [
+                        format!("7000-00{n:04}"),
+                        format!("70000-0{n:04}"),
+                        format!("700000{n:04}"),
+                        format!("7-00000{n:04}"),
+                    ];
+                    let number = TrackingNumber::new(spelt[worker as usize].clone()).unwrap();
+                    message.1.parcel.as_mut().unwrap().number = number;
+                    assert_eq!(store.register_returns(vec![message], now()).await.unwrap(), [Handled::Done]);
+                }
+            })
+        })
+        .collect();
+    for worker in workers {
+        worker.await.unwrap();
+    }
+    let planned = store.plan_checks(&adapter(), 10, 1000, Duration::from_secs(60), now()).await.unwrap();
+    assert_eq!((planned, store.tally().await.unwrap().returns.0), (25, 100));
 }
 
 /// An id that no row has.

@@ -26,7 +26,8 @@ pub(crate) fn server() -> String {
     )
 }
 
-/// An empty database with every table.
+/// An empty database with every table. It stays until its server is removed: to drop it costs a checkpoint of the whole
+/// server, which is most of what a test takes.
 #[derive(Debug)]
 pub(crate) struct Database {
     server: PgConnectOptions,
@@ -64,25 +65,6 @@ impl Database {
     pub(crate) async fn connect(&self) -> PgConnection {
         let options = self.server.clone().database(&self.name).options([("search_path", "forebay")]);
         options.connect().await.unwrap()
-    }
-}
-
-impl Drop for Database {
-    /// Drops the database, with whoever is still connected to it. A server that is gone has nothing to drop.
-    fn drop(&mut self) {
-        let (server, name) = (self.server.clone(), std::mem::take(&mut self.name));
-        let dropped = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async move {
-                if let Ok(mut conn) = server.connect().await {
-                    execute(&mut conn, format!("drop database if exists {name} with (force)")).await;
-                }
-            });
-        });
-        assert!(
-            dropped.join().is_ok() || std::thread::panicking(),
-            "the test's database could not be dropped"
-        );
     }
 }
 

@@ -1,0 +1,123 @@
+//! One trace from the storefront's request to the call that it led to, as a collector sees it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::routing::post;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use parking_lot::Mutex;
+use prost::Message as _;
+use serde_json::json;
+
+use crate::fleet::{Fleet, Role};
+use crate::support::{curl, free_port};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Picked up at the first look.
+const PICKED_UP: &str = "600000000001";
+/// What the storefront says of its own trace: it is recorded.
+const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
+const PARENT_ID: &str = "b7ad6b7169203331";
+
+/// What a collector was sent.
+#[derive(Debug, Default)]
+struct Collected {
+    spans: Mutex<Vec<Span>>,
+    authorization: Mutex<Option<String>>,
+}
+
+async fn take(State(collected): State<Arc<Collected>>, headers: HeaderMap, body: Bytes) -> &'static str {
+    let given = headers.get("authorization").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    *collected.authorization.lock() = given;
+    let batch = ExportTraceServiceRequest::decode(body).unwrap();
+    let of_scopes = batch.resource_spans.into_iter().flat_map(|resource| resource.scope_spans);
+    collected.spans.lock().extend(of_scopes.flat_map(|scope| scope.spans));
+    ""
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Collected {
+    async fn listening() -> (Arc<Self>, String) {
+        let collected = Arc::new(Self::default());
+        let router = Router::new().route("/v1/traces", post(take)).with_state(Arc::clone(&collected));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}/v1/traces", listener.local_addr().unwrap());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (collected, endpoint)
+    }
+
+    /// The span of this kind and name in the storefront's trace, once it is there.
+    async fn span(&self, kind: SpanKind, name: &str) -> Span {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let found = self
+                .spans
+                .lock()
+                .iter()
+                .find(|span| span.kind() == kind && span.name == name && hex(&span.trace_id) == TRACE_ID)
+                .cloned();
+            if let Some(span) = found {
+                return span;
+            }
+            if Instant::now() >= deadline {
+                let spans = self.spans.lock();
+                let seen: Vec<_> = spans.iter().map(|s| (s.kind(), &s.name, hex(&s.trace_id))).collect();
+                panic!("no {kind:?} {name}; there are {seen:?}");
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_goes_from_the_storefronts_request_over_queues_and_the_schedule_to_the_carrier_and_the_shop()
+{
+    let (collected, endpoint) = Collected::listening().await;
+    let fleet = Fleet::embedded();
+    let operations = free_port();
+    let mut dev = fleet.command(&["dev", "--data", "shop.db", "--no-sandbox"]);
+    dev.env("FOREBAY_OPERATIONS__LISTEN", format!("127.0.0.1:{operations}"))
+        .env("FOREBAY_TRACES__ENDPOINT", &endpoint)
+        .env("FOREBAY_TRACES__AUTHORIZATION", "Bearer for-the-collector")
+        // OpenTelemetry's own setting: for how long spans are gathered, in milliseconds.
+        .env("OTEL_BSP_SCHEDULE_DELAY", "100");
+    let dev = Role::ready(dev, "dev", operations, fleet.folder());
+    let returned = json!({
+        "return_id": "R-1", "order_id": "O-1", "requested_at": "2026-11-20T00:00:00Z",
+        "parcel": { "carrier": "cj", "tracking_number": PICKED_UP },
+    });
+    let event = json!({
+        "specversion": "1.0", "id": "e-1", "source": "/s", "type": "return.requested.v1", "data": returned,
+    });
+    let context = format!("traceparent: 00-{TRACE_ID}-{PARENT_ID}-01");
+    let key = format!("Authorization: Bearer {}", fleet.key);
+    let url = format!("{}/v1/events", fleet.intake);
+    let body = event.to_string();
+    let json = "Content-Type: application/cloudevents+json";
+    let (status, answer) = curl(&["-H", &context, "-H", &key, "-H", json, "-d", &body, &url]);
+    assert_eq!(status, 202, "{answer}");
+
+    let request = collected.span(SpanKind::Server, "POST /v1/events").await;
+    assert_eq!(hex(&request.parent_span_id), PARENT_ID);
+    let registered = collected.span(SpanKind::Consumer, "process forebay.returns").await;
+    assert_eq!(registered.parent_span_id, request.span_id);
+    let checked = collected.span(SpanKind::Consumer, "process forebay.tracking.sweettracker").await;
+    assert_eq!(checked.parent_span_id, request.span_id);
+    let asked = collected.span(SpanKind::Client, "POST carrier/sweettracker").await;
+    assert_eq!(asked.parent_span_id, checked.span_id);
+    let told = collected.span(SpanKind::Consumer, "process forebay.results").await;
+    assert_eq!(told.parent_span_id, checked.span_id);
+    let shop = collected.span(SpanKind::Client, "POST shop/results").await;
+    assert_eq!(shop.parent_span_id, told.span_id);
+    assert_eq!(collected.authorization.lock().as_deref(), Some("Bearer for-the-collector"));
+    dev.stop();
+}
