@@ -83,33 +83,26 @@ impl PostgresStore {
         Ok(reversal)
     }
 
-    /// Members first, as everywhere: whoever is at work with one of them is passed over until the next time.
+    /// Members first, as everywhere. Whoever is at work with one of them is passed over until the next time, with all
+    /// lots of that member, and does not take the place of others.
     async fn expire_once(
         &self,
         conn: &mut PgConnection,
         limit: u32,
         now: DateTime<Utc>,
     ) -> Result<u32, Stop> {
-        let ended: Vec<(Uuid, String)> = sqlx::query_as(
-            "select id, member_id from points_lot where remaining > 0 and expires_at <= $1
-             order by expires_at, id limit $2",
+        let locked: Vec<(String, i64, bool)> = sqlx::query_as(
+            "select m.id, m.balance, m.blocked from points_lot l join member m on m.id = l.member_id
+             where l.remaining > 0 and l.expires_at <= $1
+             order by l.expires_at, l.id limit $2 for update of m skip locked",
         )
         .bind(now)
         .bind(page(limit))
         .fetch_all(&mut *conn)
         .await?;
-        if ended.is_empty() {
+        if locked.is_empty() {
             return Ok(0);
         }
-        let mut members: Vec<&str> = ended.iter().map(|(_, member)| member.as_str()).collect();
-        members.sort_unstable();
-        members.dedup();
-        let locked: Vec<(String, i64, bool)> = sqlx::query_as(
-            "select id, balance, blocked from member where id = any($1) order by id for update skip locked",
-        )
-        .bind(members)
-        .fetch_all(&mut *conn)
-        .await?;
         let mut books = Books::default();
         rewards_load::hold_members(locked, &mut books)?;
         books.purses = points_load::purses(conn, &books.members.keys().cloned().collect()).await?;

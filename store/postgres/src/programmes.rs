@@ -1,11 +1,11 @@
 //! Programmes with their rules, rewards and first stock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use forebay_domain::programme::{InUse, Programme, ProgrammeState, Reward, RewardKind, Rule, StockPlan};
+use forebay_domain::programme::{Programme, ProgrammeState, Reward, RewardKind, Rule, StockPlan};
 use forebay_schemas::{ProgrammeId, RewardId, RuleId};
 use forebay_store::programmes::{judge_put, judge_state, put_by_house, put_entry, state_entry};
 use forebay_store::{By, Error, ProgrammePut, ProgrammeRecord, Programmes, Seen, StateSet};
@@ -14,8 +14,9 @@ use sqlx::{PgConnection, Row as _};
 
 use crate::attempt::Tries;
 use crate::error::Stop;
+use crate::in_use::{first_and_last_day, in_use};
 use crate::rows::{narrow, read, storable};
-use crate::{PostgresStore, audit_log};
+use crate::{PostgresStore, audit_log, stock};
 
 /// Every programme with its rules in their order.
 pub(crate) async fn all(conn: &mut PgConnection) -> Result<BTreeMap<ProgrammeId, Programme>, Stop> {
@@ -100,7 +101,7 @@ fn rule(row: &PgRow) -> Result<Rule, Stop> {
     })
 }
 
-fn reward(row: &PgRow, id: &str) -> Result<Reward, Stop> {
+pub(crate) fn reward(row: &PgRow, id: &str) -> Result<Reward, Stop> {
     let kind = match (row.try_get::<Option<i64>, _>("points")?, row.try_get::<Option<String>, _>("sku")?) {
         (Some(points), None) => RewardKind::Points { points },
         (None, Some(sku)) => RewardKind::Product { sku },
@@ -176,43 +177,44 @@ impl PostgresStore {
         let mut tries = Tries::default();
         loop {
             let mut tx = self.begin().await?;
-            let done = put(&mut tx, programme, seen, dry_run, by, now).await;
+            let done = self.put(&mut tx, programme, seen, dry_run, by, now).await;
             if let Some(put) = tries.end(tx, done, self.ids.as_ref()).await? {
                 return Ok(put);
             }
         }
     }
-}
 
-async fn put(
-    conn: &mut PgConnection,
-    programme: &Programme,
-    seen: Seen,
-    dry_run: bool,
-    by: Option<&By>,
-    now: DateTime<Utc>,
-) -> Result<ProgrammePut, Stop> {
-    let before = locked(conn, &programme.id).await?;
-    if let Some(before) = before.as_ref().filter(|_| !dry_run) {
-        hold_days(conn, &before.programme, programme).await?;
-    }
-    let in_use = in_use(conn, programme).await?;
-    let changes = match judge_put(before.as_ref(), programme, seen, &in_use) {
-        Ok(changes) => changes,
-        Err(instead) => return Ok(instead),
-    };
-    let version = before.as_ref().map_or(0, |before| before.version) + 1;
-    if before.is_some() && changes.is_empty() {
-        return Ok(ProgrammePut::Done { version: version - 1, changes });
-    }
-    if !dry_run {
-        write(conn, programme, version, now).await?;
-        if let Some(by) = by {
-            let before = before.as_ref().map(|before| &before.programme);
-            audit_log::note(conn, &put_entry(by, before, programme, &changes, now)).await?;
+    async fn put(
+        &self,
+        conn: &mut PgConnection,
+        programme: &Programme,
+        seen: Seen,
+        dry_run: bool,
+        by: Option<&By>,
+        now: DateTime<Utc>,
+    ) -> Result<ProgrammePut, Stop> {
+        let before = locked(conn, &programme.id).await?;
+        if let Some(before) = before.as_ref().filter(|_| !dry_run) {
+            hold_days(conn, &before.programme, programme).await?;
         }
+        let in_use = in_use(conn, before.as_ref().map(|before| &before.programme), programme).await?;
+        let changes = match judge_put(before.as_ref(), programme, seen, &in_use) {
+            Ok(changes) => changes,
+            Err(instead) => return Ok(instead),
+        };
+        let version = before.as_ref().map_or(0, |before| before.version) + 1;
+        if before.is_some() && changes.is_empty() {
+            return Ok(ProgrammePut::Done { version: version - 1, changes });
+        }
+        if !dry_run {
+            write(conn, programme, version, now, self).await?;
+            if let Some(by) = by {
+                let before = before.as_ref().map(|before| &before.programme);
+                audit_log::note(conn, &put_entry(by, before, programme, &changes, now)).await?;
+            }
+        }
+        Ok(ProgrammePut::Done { version, changes })
     }
-    Ok(ProgrammePut::Done { version, changes })
 }
 
 /// The programme, so that nobody else changes it meanwhile.
@@ -259,68 +261,12 @@ async fn set_state(
     Ok(StateSet::Done(version))
 }
 
-async fn first_and_last_day(
-    conn: &mut PgConnection,
-    id: &ProgrammeId,
-) -> Result<Option<(NaiveDate, NaiveDate)>, Stop> {
-    let (first, last): (Option<NaiveDate>, Option<NaiveDate>) =
-        sqlx::query_as("select min(on_date), max(on_date) from attendance where programme_id = $1")
-            .bind(id.as_str())
-            .fetch_one(conn)
-            .await?;
-    Ok(first.zip(last))
-}
-
-/// What rests on the programme, and on the rewards that it names.
-async fn in_use(conn: &mut PgConnection, programme: &Programme) -> Result<InUse, Stop> {
-    let mut in_use = InUse { days: first_and_last_day(conn, &programme.id).await?, ..InUse::default() };
-    let named: BTreeSet<&str> = programme.rules.iter().map(|rule| rule.reward.id.as_str()).collect();
-    let named: Vec<&str> = named.into_iter().collect();
-    let rows = sqlx::query(
-        "select r.*, s.total, s.low_at from reward r left join stock s on s.reward_id = r.id where r.id = any($1)",
-    )
-    .bind(&named)
-    .fetch_all(&mut *conn)
-    .await?;
-    for row in &rows {
-        let reward = reward(row, "id")?;
-        in_use.rewards.insert(reward.id.clone(), reward);
-    }
-    // One look over the claims, however many rules there are.
-    let held: Vec<(bool, String, String)> = sqlx::query_as(
-        "select distinct programme_id = $1, rule_id, reward_id from claim
-         where state = 'granted' and reversed_at is null and (programme_id = $1 or reward_id = any($2))",
-    )
-    .bind(programme.id.as_str())
-    .bind(&named)
-    .fetch_all(&mut *conn)
-    .await?;
-    for (own, rule, reward) in held {
-        if own {
-            in_use.claimed_rules.insert(read("claim", "rule_id", RuleId::new(rule))?);
-        }
-        in_use.granted_rewards.insert(read("claim", "reward_id", RewardId::new(reward))?);
-    }
-    let others: Vec<(String, String)> = sqlx::query_as(
-        "select distinct reward_id, programme_id from rule where programme_id <> $1 and reward_id = any($2)",
-    )
-    .bind(programme.id.as_str())
-    .bind(&named)
-    .fetch_all(conn)
-    .await?;
-    for (reward, other) in others {
-        let reward = read("rule", "reward_id", RewardId::new(reward))?;
-        let other = read("rule", "programme_id", ProgrammeId::new(other))?;
-        in_use.shared.entry(reward).or_default().insert(other);
-    }
-    Ok(in_use)
-}
-
 async fn write(
     conn: &mut PgConnection,
     programme: &Programme,
     version: i64,
     now: DateTime<Utc>,
+    store: &PostgresStore,
 ) -> Result<(), Stop> {
     sqlx::query(
         "insert into programme (id, name, tz, day_start_min, count_mode, grace_days, starts_on, ends_on, claim_until,
@@ -357,6 +303,7 @@ async fn write(
         programme.rules.iter().map(|rule| (&rule.reward.id, &rule.reward)).collect();
     for reward in rewards.into_values() {
         write_reward(conn, reward).await?;
+        stock::set_up(conn, reward, now, store).await?;
     }
     write_rules(conn, programme).await
 }
@@ -378,17 +325,6 @@ async fn write_reward(conn: &mut PgConnection, reward: &Reward) -> Result<(), St
     .bind(sku)
     .execute(&mut *conn)
     .await?;
-    if let Some(stock) = reward.stock {
-        // One that is there is people's to change.
-        sqlx::query(
-            "insert into stock (reward_id, total, low_at) values ($1, $2, $3) on conflict (reward_id) do nothing",
-        )
-            .bind(reward.id.as_str())
-            .bind(stock.total)
-            .bind(stock.low_at)
-            .execute(conn)
-            .await?;
-    }
     Ok(())
 }
 

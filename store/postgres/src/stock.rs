@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound as _, Utc};
+use forebay_domain::programme::Reward;
 use forebay_domain::stock::{Change, Changed, Stock};
 use forebay_schemas::RewardId;
 use forebay_schemas::events::StockChangeKind;
@@ -209,6 +210,35 @@ impl PostgresStore {
         };
         self.change_by_person(conn, stock, change, None, by, now).await
     }
+}
+
+/// The first stock of a reward, which is told of when it begins at its threshold or with nothing.
+pub(crate) async fn set_up(
+    conn: &mut PgConnection,
+    reward: &Reward,
+    now: DateTime<Utc>,
+    store: &PostgresStore,
+) -> Result<(), Stop> {
+    let Some(mut stock) = Stock::set_up(reward) else { return Ok(()) };
+    let told = stock.told_crossing(now, store.ids.as_ref());
+    // One that is there is people's to change.
+    let set_up = sqlx::query(
+        "insert into stock (reward_id, total, low_at, low_armed, out_armed) values ($1, $2, $3, $4, $5)
+         on conflict (reward_id) do nothing",
+    )
+    .bind(stock.reward_id.as_str())
+    .bind(stock.total)
+    .bind(stock.low_at)
+    .bind(stock.low_armed)
+    .bind(stock.out_armed)
+    .execute(&mut *conn)
+    .await?
+    .rows_affected();
+    if let Some((fact, raise)) = told.filter(|_| set_up == 1) {
+        outbox::write(conn, &[fact], now).await?;
+        incidents::raise(conn, vec![raise], now, store).await?;
+    }
+    Ok(())
 }
 
 async fn locked(conn: &mut PgConnection, reward: &RewardId) -> Result<Option<Stock>, Stop> {

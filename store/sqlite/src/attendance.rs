@@ -29,10 +29,15 @@ impl Attendance for SqliteStore {
         limit: u32,
     ) -> Result<Vec<AttendanceView>, Error> {
         let mut query = QueryBuilder::<Sqlite>::new(
-            "select a.on_date, a.member_id, a.received_at, a.voided_at, e.actor, e.reason
-             from attendance a left join audit_entry e on e.id = a.void_id where a.programme_id = ",
+            "select a.on_date, a.member_id, a.received_at, a.voided_at, e.actor, e.reason from attendance a ",
         );
-        query.push_bind(programme.as_str());
+        // Those of one member are few, and so are those that were voided.
+        if filter.member.is_none() && filter.voided == Some(true) {
+            query.push("indexed by attendance_voided ");
+        }
+        query
+            .push("left join audit_entry e on e.id = a.void_id where a.programme_id = ")
+            .push_bind(programme.as_str());
         if let Some(from) = filter.from {
             query.push(" and a.on_date >= ").push_bind(from.to_string());
         }
@@ -180,7 +185,7 @@ async fn review(
     now: DateTime<Utc>,
 ) -> Result<i64, Fault> {
     let rows = sqlx::query(
-        "select id, rule_id, accepted_at, days_seen, review from claim
+        "select id, rule_id, accepted_at, days_seen, review from claim indexed by claim_of_member
          where member_id = ? and programme_id = ? and state = 'granted' and reversed_at is null",
     )
     .bind(member.as_str())

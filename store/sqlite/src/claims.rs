@@ -266,8 +266,12 @@ impl Claims for SqliteStore {
 }
 
 fn listing(filter: &ClaimFilter) -> QueryBuilder<Sqlite> {
-    let mut query =
-        QueryBuilder::<Sqlite>::new(concat!("select ", claim_columns!(), " from claim c where true"));
+    let mut query = QueryBuilder::<Sqlite>::new(concat!("select ", claim_columns!(), " from claim c"));
+    // Those of one member are few, and so are those that were taken back.
+    if filter.member_id.is_none() && filter.stage == Some(Stage::Reversed) {
+        query.push(" indexed by claim_reversed");
+    }
+    query.push(" where true");
     let words = [
         (" and c.programme_id = ", filter.programme_id.as_ref().map(|id| id.as_str().to_owned())),
         (" and c.rule_id = ", filter.rule_id.as_ref().map(|id| id.as_str().to_owned())),

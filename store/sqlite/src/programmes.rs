@@ -1,19 +1,21 @@
 //! Programmes with their rules, rewards and first stock.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDate, Utc};
-use forebay_domain::programme::{InUse, Programme, ProgrammeState, Reward, RewardKind, Rule, StockPlan};
-use forebay_schemas::{ProgrammeId, RewardId};
+use chrono::{DateTime, Utc};
+use forebay_domain::programme::{Programme, ProgrammeState, Reward, RewardKind, Rule, StockPlan};
+use forebay_schemas::ProgrammeId;
 use forebay_store::programmes::{judge_put, judge_state, put_by_house, put_entry, state_entry};
 use forebay_store::{By, Error, ProgrammePut, ProgrammeRecord, Programmes, Seen, StateSet};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
 use crate::error::Fault;
-use crate::rows::{Reading, json, micros, unreadable};
-use crate::{SqliteStore, audit_log};
+use crate::in_use::{first_and_last_day, in_use};
+use crate::rows::{Reading, micros, unreadable};
+use crate::store::Tools;
+use crate::{SqliteStore, audit_log, stock};
 
 /// Every programme with its rules in their order.
 pub(crate) async fn all(conn: &mut SqliteConnection) -> Result<BTreeMap<ProgrammeId, Programme>, Fault> {
@@ -90,7 +92,7 @@ fn rule(row: &SqliteRow) -> Result<Rule, Fault> {
     })
 }
 
-fn reward(row: &SqliteRow, id: &'static str) -> Result<Reward, Fault> {
+pub(crate) fn reward(row: &SqliteRow, id: &'static str) -> Result<Reward, Fault> {
     let (reward, stock) = (Reading::of("reward", row), Reading::of("stock", row));
     let kind = match (reward.get("points")?, reward.get("sku")?) {
         (Some(points), None) => RewardKind::Points { points },
@@ -155,9 +157,9 @@ impl SqliteStore {
         by: Option<&By>,
         now: DateTime<Utc>,
     ) -> Result<ProgrammePut, Error> {
-        let (programme, by) = (programme.clone(), by.cloned());
-        self.write(move |conn| {
-            Box::pin(async move { put(conn, &programme, seen, dry_run, by.as_ref(), now).await })
+        let (programme, by, tools) = (programme.clone(), by.cloned(), self.tools());
+        self.write_and_wake(move |conn| {
+            Box::pin(async move { put(conn, &programme, seen, dry_run, by.as_ref(), now, &tools).await })
         })
         .await
     }
@@ -170,9 +172,10 @@ async fn put(
     dry_run: bool,
     by: Option<&By>,
     now: DateTime<Utc>,
+    tools: &Tools,
 ) -> Result<ProgrammePut, Fault> {
     let before = records(conn, Some(&programme.id)).await?.remove(&programme.id);
-    let in_use = in_use(conn, programme).await?;
+    let in_use = in_use(conn, before.as_ref().map(|before| &before.programme), programme).await?;
     let changes = match judge_put(before.as_ref(), programme, seen, &in_use) {
         Ok(changes) => changes,
         Err(instead) => return Ok(instead),
@@ -182,7 +185,7 @@ async fn put(
         return Ok(ProgrammePut::Done { version: version - 1, changes });
     }
     if !dry_run {
-        write(conn, programme, version, now).await?;
+        write(conn, programme, version, now, tools).await?;
         if let Some(by) = by {
             let before = before.as_ref().map(|before| &before.programme);
             audit_log::note(conn, &put_entry(by, before, programme, &changes, now)).await?;
@@ -217,75 +220,12 @@ async fn set_state(
     Ok(StateSet::Done(version))
 }
 
-async fn first_and_last_day(
-    conn: &mut SqliteConnection,
-    id: &ProgrammeId,
-) -> Result<Option<(NaiveDate, NaiveDate)>, Fault> {
-    // Each from its end of the index: both in one would read all of it.
-    let row = sqlx::query(
-        "select (select min(on_date) from attendance where programme_id = ?1) as first,
-                (select max(on_date) from attendance where programme_id = ?1) as last",
-    )
-    .bind(id.as_str())
-    .fetch_one(conn)
-    .await?;
-    let row = Reading::of("attendance", &row);
-    Ok(row.parsed_if_any("first")?.zip(row.parsed_if_any("last")?))
-}
-
-/// What rests on the programme, and on the rewards that it names.
-async fn in_use(conn: &mut SqliteConnection, programme: &Programme) -> Result<InUse, Fault> {
-    let mut in_use = InUse { days: first_and_last_day(conn, &programme.id).await?, ..InUse::default() };
-    let named: BTreeSet<&RewardId> = programme.rules.iter().map(|rule| &rule.reward.id).collect();
-    let named = json(&named)?;
-    let rows = sqlx::query(
-        "select r.*, s.total, s.low_at from reward r left join stock s on s.reward_id = r.id
-         where r.id in (select value from json_each(?))",
-    )
-    .bind(&named)
-    .fetch_all(&mut *conn)
-    .await?;
-    for row in &rows {
-        let reward = reward(row, "id")?;
-        in_use.rewards.insert(reward.id.clone(), reward);
-    }
-    // One look over the claims, however many rules there are.
-    let rows = sqlx::query(
-        "select distinct programme_id = ?1 as own, rule_id, reward_id from claim
-         where state = 'granted' and reversed_at is null
-           and (programme_id = ?1 or reward_id in (select value from json_each(?2)))",
-    )
-    .bind(programme.id.as_str())
-    .bind(&named)
-    .fetch_all(&mut *conn)
-    .await?;
-    for row in &rows {
-        let row = Reading::of("claim", row);
-        if row.get("own")? {
-            in_use.claimed_rules.insert(row.parsed("rule_id")?);
-        }
-        in_use.granted_rewards.insert(row.parsed("reward_id")?);
-    }
-    let rows = sqlx::query(
-        "select distinct reward_id, programme_id from rule
-         where programme_id <> ?1 and reward_id in (select value from json_each(?2))",
-    )
-    .bind(programme.id.as_str())
-    .bind(&named)
-    .fetch_all(conn)
-    .await?;
-    for row in &rows {
-        let row = Reading::of("rule", row);
-        in_use.shared.entry(row.parsed("reward_id")?).or_default().insert(row.parsed("programme_id")?);
-    }
-    Ok(in_use)
-}
-
 async fn write(
     conn: &mut SqliteConnection,
     programme: &Programme,
     version: i64,
     now: DateTime<Utc>,
+    tools: &Tools,
 ) -> Result<(), Fault> {
     sqlx::query(
         "insert into programme (id, name, tz, day_start_min, count_mode, grace_days, starts_on, ends_on, claim_until,
@@ -319,6 +259,7 @@ async fn write(
     .await?;
     for rule in &programme.rules {
         write_reward(conn, &rule.reward).await?;
+        stock::set_up(conn, &rule.reward, now, tools).await?;
     }
     write_rules(conn, programme).await
 }
@@ -373,15 +314,5 @@ async fn write_reward(conn: &mut SqliteConnection, reward: &Reward) -> Result<()
             .execute(&mut *conn)
             .await?;
     }
-    let Some(stock) = reward.stock else { return Ok(()) };
-    // One that is there is people's to change.
-    sqlx::query(
-        "insert into stock (reward_id, total, low_at) values (?, ?, ?) on conflict (reward_id) do nothing",
-    )
-    .bind(reward.id.as_str())
-    .bind(stock.total)
-    .bind(stock.low_at)
-    .execute(conn)
-    .await?;
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound as _, Utc};
+use forebay_domain::programme::Reward;
 use forebay_domain::stock::{Change, Changed, Stock};
 use forebay_schemas::RewardId;
 use forebay_schemas::events::StockChangeKind;
@@ -35,6 +36,35 @@ struct Cause<'c> {
     by: &'c By,
     claim_id: Option<Uuid>,
     key: Option<&'c str>,
+}
+
+/// The first stock of a reward, which is told of when it begins at its threshold or with nothing.
+pub(crate) async fn set_up(
+    conn: &mut SqliteConnection,
+    reward: &Reward,
+    now: DateTime<Utc>,
+    tools: &Tools,
+) -> Result<(), Fault> {
+    let Some(mut stock) = Stock::set_up(reward) else { return Ok(()) };
+    let told = stock.told_crossing(now, tools.ids.as_ref());
+    // One that is there is people's to change.
+    let set_up = sqlx::query(
+        "insert into stock (reward_id, total, low_at, low_armed, out_armed) values (?, ?, ?, ?, ?)
+         on conflict (reward_id) do nothing",
+    )
+    .bind(stock.reward_id.as_str())
+    .bind(stock.total)
+    .bind(stock.low_at)
+    .bind(stock.low_armed)
+    .bind(stock.out_armed)
+    .execute(&mut *conn)
+    .await?
+    .rows_affected();
+    if let Some((fact, raise)) = told.filter(|_| set_up == 1) {
+        outbox::write(conn, &[fact], now).await?;
+        incidents::raise(conn, vec![raise], now, tools).await?;
+    }
+    Ok(())
 }
 
 /// What a claim took of a stock goes back as this change says; one that took nothing gives nothing.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use forebay_domain::incident::Severity;
 use forebay_domain::settlement::Answer;
 use forebay_schemas::EventType;
-use forebay_schemas::events::{ClaimState, RejectCode};
+use forebay_schemas::events::{ClaimState, RejectCode, StockChangeKind};
 use uuid::Uuid;
 
 use super::{Harness, check_in, claim, drain, later, now, programme_with_mugs, settle};
-use crate::{Handled, RewardMessage};
+use crate::{By, Handled, RewardMessage, StockMovement, Store};
 
 /// Workers that settle at once.
 const WORKERS: usize = 8;
@@ -89,4 +89,46 @@ pub async fn low_and_out_of_stock_are_told_once_each(harness: &dyn Harness) {
     let stock = store.low_stock().await.unwrap().remove(0);
     assert_eq!((stock.remaining(), stock.issued, stock.name.as_str()), (0, 4, "A mug"));
     assert!(!stock.low_armed && !stock.out_armed);
+}
+
+/// The facts of stock, and the rule and the severity of the incident that is open, if any.
+async fn told(store: &dyn Store) -> (Vec<String>, Option<(String, Severity)>) {
+    let rows = drain(store, later(3600)).await;
+    let facts = rows.into_iter().map(|row| row.kind).filter(|kind| kind.starts_with("reward.stock."));
+    let open = store.open_incidents(10).await.unwrap();
+    assert!(open.len() <= 1, "{open:?}");
+    (facts.collect(), open.first().map(|incident| (incident.raise.rule.clone(), incident.raise.severity)))
+}
+
+pub async fn a_stock_that_begins_with_nothing_is_told_once_until_it_is_filled(harness: &dyn Harness) {
+    let store = harness.store().await;
+    let out = EventType::StockOut.name().to_owned();
+    let is_out = Some(("stock_out".to_owned(), Severity::Critical));
+    store.put_programme(&programme_with_mugs(0, 2), now()).await.unwrap();
+    assert_eq!(told(store.as_ref()).await, (vec![out.clone()], is_out.clone()));
+    let mut renamed = programme_with_mugs(0, 2);
+    renamed.name = "Late autumn".into();
+    store.put_programme(&renamed, now()).await.unwrap();
+    settle(store.as_ref(), vec![check_in("c1", 1, now()), claim(1, 1, "one-day")]).await;
+    assert_eq!(told(store.as_ref()).await, (vec![], is_out.clone()), "it is told once");
+    let move_by = async |delta: i64, kind, n| {
+        let movement =
+            StockMovement { reward_id: "mug".parse().unwrap(), kind, delta, key: format!("key-{n}") };
+        let by = By { id: Uuid::from_u128(n), actor: "manager".into(), reason: "counted".into() };
+        store.move_stock(&movement, &by, now()).await.unwrap();
+    };
+    move_by(10, StockChangeKind::Receive, 1).await;
+    let changed = EventType::StockChanged.name().to_owned();
+    assert_eq!(told(store.as_ref()).await, (vec![changed.clone()], None));
+    move_by(-10, StockChangeKind::Correct, 2).await;
+    assert_eq!(told(store.as_ref()).await, (vec![changed, out], is_out), "it is told again");
+}
+
+pub async fn a_stock_that_begins_at_its_threshold_is_told_as_low(harness: &dyn Harness) {
+    let store = harness.store().await;
+    store.put_programme(&programme_with_mugs(2, 2), now()).await.unwrap();
+    let is_low = Some(("stock_low".to_owned(), Severity::Warning));
+    assert_eq!(told(store.as_ref()).await, (vec![EventType::StockLow.name().to_owned()], is_low.clone()));
+    settle(store.as_ref(), vec![check_in("c1", 1, now()), claim(1, 1, "one-day")]).await;
+    assert_eq!(told(store.as_ref()).await, (vec![], is_low));
 }

@@ -188,7 +188,7 @@ async fn a_look_over_the_books_finds_what_was_changed_by_hand() {
     }
     assert_eq!(found.rewards, ["mug"]);
     let told = format!("{:?}", found.incident().unwrap());
-    assert!(told.contains("books_differ") && !told.contains("m-1"), "members are not named: {told}");
+    assert!(told.contains("BooksDiffer") && !told.contains("m-1"), "members are not named: {told}");
     let drop = "delete from points_lot where member_id = 'm-1'";
     execute(&mut conn, drop.to_owned()).await;
     execute(
@@ -274,4 +274,29 @@ async fn a_first_day_that_meets_a_change_of_its_zone_is_told_anew() {
 
 fn by() -> By {
     By { id: uuid::Uuid::from_u128(1), actor: "a-person".to_owned(), reason: "by hand".to_owned() }
+}
+
+#[tokio::test]
+async fn lots_of_members_whom_others_hold_keep_no_place_in_a_set_that_ends() {
+    let database = Database::new().await;
+    let store = database.store();
+    store.put_programme(&Programme { points_valid_days: Some(30), ..programme() }, now()).await.unwrap();
+    settle(&store, (0..6).map(|n| paid(&format!("o-{n}"), Some(n), 10_000)).collect()).await;
+    let mut conn = database.connect().await;
+    // They end one after the other.
+    let one_by_one =
+        "update points_lot set expires_at = expires_at + substr(member_id, 3)::integer * interval '1 second'";
+    execute(&mut conn, one_by_one.to_owned()).await;
+    let mut busy = conn.begin().await.unwrap();
+    sqlx::query("select from member where id in ('m-0', 'm-1', 'm-2') for update")
+        .execute(&mut *busy)
+        .await
+        .unwrap();
+    let end = now() + Duration::from_secs(40 * 86_400);
+    assert_eq!(store.expire_points(2, end).await.unwrap(), 2);
+    assert_eq!(store.expire_points(2, end).await.unwrap(), 1);
+    assert_eq!(store.expire_points(2, end).await.unwrap(), 0, "the others are held");
+    busy.rollback().await.unwrap();
+    assert_eq!(store.expire_points(2, end).await.unwrap(), 2);
+    assert_eq!(store.expire_points(2, end).await.unwrap(), 1);
 }
