@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use forebay_schemas::events::{ClaimRequested, ClaimSettled, ClaimState, PointsKind, RejectCode};
 
-use super::points::{Desk, Share};
+use super::desk::{Desk, Share};
 use super::{Answer, Books, NewClaim, NewMovement, Settlement};
 use crate::ids::Ids;
 use crate::outbox::NewOutbox;

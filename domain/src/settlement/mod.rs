@@ -4,6 +4,7 @@
 mod books;
 mod check_ins;
 mod claims;
+mod desk;
 mod fulfilment;
 mod orders;
 mod points;

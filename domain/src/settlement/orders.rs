@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use forebay_schemas::events::{OrderPaid, OrderRefunded, PointsKind};
 
-use super::points::{Desk, Share};
+use super::desk::{Desk, Share};
 use super::{Answer, Books, NewRefund, Order, Settlement};
 use crate::ids::Ids;
 use crate::points::MOST;
