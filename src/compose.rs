@@ -30,6 +30,8 @@ use crate::exit::{CONFIGURATION, Exit, UNAVAILABLE};
 
 /// How long a call waits for its permit before its message is put off.
 const PERMIT_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How long it may take to note how a call ended, and to tell that it did.
+const CALL_END: Duration = Duration::from_secs(5);
 
 /// The name by which the fleet knows a carrier's system.
 pub(crate) fn system_key(adapter: &AdapterId) -> String {
@@ -230,7 +232,15 @@ impl System {
         let (key, terms) = (system_key(carrier.id()), system.terms());
         let breaker =
             BreakerOptions { key: key.clone(), credential: system.credential(), policy: terms.breaker };
-        let options = PacerOptions { key, terms, concurrency: system.concurrency, max_wait: PERMIT_WAIT_MAX };
+        let options = PacerOptions {
+            key,
+            terms,
+            concurrency: system.concurrency,
+            holder: self.ids.next(),
+            // A call begins within its margin, takes no longer than its time, and is told of before it ends.
+            lease: Duration::from_secs(system.timeout_s) + terms.quota.margin + CALL_END,
+            max_wait: PERMIT_WAIT_MAX,
+        };
         let pacer = Pacer::new(Arc::clone(store) as Arc<_>, options, self.metrics.clone());
         (pacer, Breaker::new(Arc::clone(store) as Arc<_>, breaker))
     }

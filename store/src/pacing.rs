@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use forebay_domain::daily::Purpose;
 use forebay_domain::limits::{LiveLimits, Terms};
 use forebay_domain::pacing::Grant;
+use uuid::Uuid;
 
 use crate::error::Error;
 
@@ -31,6 +32,21 @@ pub struct Wish<'a> {
     pub want: u32,
     /// For whom.
     pub purpose: Purpose,
+    /// Of which process's calls under way it is, where they are bounded over the fleet.
+    pub places: Option<Places>,
+}
+
+/// The calls that a process has under way at a system, and how many there may be at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Places {
+    /// The process.
+    pub holder: Uuid,
+    /// So many calls it has under way or was granted, as it knows; what it held and does not name any more is free.
+    pub held: u32,
+    /// So many there may be of all processes.
+    pub most: u32,
+    /// When a process does not ask again within this time, its calls are over, whatever became of it.
+    pub lease: Duration,
 }
 
 impl Wish<'_> {
@@ -47,6 +63,8 @@ impl Wish<'_> {
 pub enum Permits {
     /// Calls may be made as the grant says; times run from the answer.
     Granted(Grant),
+    /// As many calls are under way as there may be. Those of the asking process make room first when they end.
+    Full,
     /// One call may be made, at once: the only one of the whole fleet. Its end decides whether the system is back.
     Probe,
     /// The gate is closed, the breaker open, or the budget of the day used up.
@@ -79,7 +97,7 @@ const DAY_KEPT: &str = "what is left of the day is kept for people's requests";
 pub trait Pacing {
     /// Asks for calls under a key: one statement on the key's row, which is created when missing. It applies the
     /// gate, the breaker, the budget of the day and `domain::pacing::Rhythm::grant`, in this order, and charges what
-    /// it grants.
+    /// it grants; and grants no more than there is room for (`domain::places`). A wish for 0 only tells what is held.
     async fn permits(&self, wish: &Wish<'_>) -> Result<Permits, Error>;
 
     /// Closes the gate of `key` for everybody, for at least this long from now; a longer closing stays. Afterwards

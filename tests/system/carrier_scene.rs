@@ -8,7 +8,7 @@ use forebay_carriers::{Carrier, KNOWN, Registry, Settings, Tools};
 use forebay_domain::breaker::BreakerPolicy;
 use forebay_domain::incident::Timing;
 use forebay_domain::limits::Terms;
-use forebay_domain::{Clock, Outcome, RandomIds, SystemClock};
+use forebay_domain::{Clock, Ids as _, Outcome, RandomIds, SystemClock};
 use forebay_handlers::{Returns, Tracking};
 use forebay_outbound::{
     AllowedHost, Breaker, BreakerOptions, HttpClient, HttpOptions, Pacer, PacerOptions, TokenDesk,
@@ -80,7 +80,8 @@ impl Scene {
         let terms = Terms { quota, daily: None, adaptive: false, breaker: policy };
         let key = format!("carrier/{adapter}");
         let max_wait = Duration::from_secs(10);
-        let options = PacerOptions { key: key.clone(), terms, concurrency: 4, max_wait };
+        let (holder, lease) = (RandomIds.next(), Duration::from_secs(60));
+        let options = PacerOptions { key: key.clone(), terms, concurrency: 4, holder, lease, max_wait };
         let pacer = Pacer::new(Arc::clone(&store) as Arc<_>, options, metrics.clone());
         let options = BreakerOptions { key, credential: "one".into(), policy };
         let breaker = Breaker::new(Arc::clone(&store) as Arc<_>, options);

@@ -278,6 +278,40 @@ fn well_beside_the_others(measured: Duration) {
     assert_eq!(incidents, BTreeMap::from([("breaker/%", 1), ("budget/%", 1)]));
 }
 
+const FEW_PLACES: &str = r#"
+[carriers.ups]
+url = "SANDBOX/ups/"
+client_id = "sandbox-ups-client"
+key = "sandbox-ups-secret"
+limit = 200
+burst = 20
+concurrency = 3
+timeout_s = 2
+"#;
+
+#[test]
+fn workers_share_the_calls_under_way_and_one_that_is_killed_gives_its_places_back() {
+    const PLACES: usize = 3;
+    const LATENCY: f64 = 300.0;
+    let mut scene = Scene::new(FEW_PLACES);
+    scene.faults(&json!({ "carriers": { "ups": { "latency_ms": LATENCY } } }));
+    let parcels = 60;
+    scene.publish("ups", 0..parcels, |n| format!("7000{n:06}"));
+    scene.due("ups", parcels);
+    eventually("the carrier is asked", PATIENCE, || scene.calls("ups") >= 10);
+    scene.workers.pop().unwrap().0.kill();
+    eventually("all is tracked", PATIENCE, || scene.tracked("ups") == parcels);
+    // A call takes its latency at least: those that began within less of it were under way at once.
+    let arrivals = scene.arrivals("ups");
+    let at_once = |i: usize| arrivals[i..].iter().take_while(|at| **at < arrivals[i] + 0.9 * LATENCY).count();
+    let most = (0..arrivals.len()).map(at_once).max().unwrap_or(0);
+    eprintln!("places: {} calls, at most {most} of {PLACES} at once", arrivals.len());
+    assert!(most <= PLACES, "{most} calls at once");
+    eventually("no place is held", PATIENCE, || {
+        scene.fleet.count("select count(*) from call_place where until > clock_timestamp() and held > 0") == 0
+    });
+}
+
 #[test]
 fn workers_share_a_quota_and_two_that_are_killed_take_nothing_of_it_along() {
     quota_is_kept_and_used(Duration::from_secs(12));

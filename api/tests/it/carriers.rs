@@ -26,7 +26,7 @@ async fn shown(world: &World) -> Value {
 
 async fn permits(world: &World, version: i64, want: u32) -> Permits {
     let (terms, purpose) = (carrier().terms, Purpose::Routine);
-    let wish = Wish { key: "carrier/sweettracker", terms: &terms, version, want, purpose };
+    let wish = Wish { key: "carrier/sweettracker", terms: &terms, version, want, purpose, places: None };
     world.store.permits(&wish).await.unwrap()
 }
 

@@ -8,13 +8,14 @@ use std::time::Duration;
 use forebay_domain::daily::Purpose;
 use forebay_domain::limits::{ADAPT_MOST, Terms};
 use forebay_domain::pacing::{Grant, Share};
-use forebay_store::{Closed, Pacing, Permits, Wish};
+use forebay_store::{Closed, Pacing, Permits, Places, Wish};
 use governor::DefaultDirectRateLimiter;
 use governor::clock::Clock as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::PacerOptions;
+use super::held::{Count, Held};
 use super::permit::{NotNow, Why};
 
 /// Two statements are at least this far apart, so that callers who come one by one share them.
@@ -30,16 +31,19 @@ pub(super) const CLOSED_BELIEVED: Duration = Duration::from_secs(1);
 const CLOSED_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The longest pause between two statements while somebody waits.
 const STATEMENT_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// The longest pause after statements that found no place: one that comes free elsewhere is not told.
+const FULL_PAUSE_MAX: Duration = Duration::from_millis(100);
 /// The longest pause after statements that brought nothing, in margins of the quota: what may be granted is granted so
 /// far ahead, so that a fleet that asks once in a margin uses all of the rate.
 const BACK_OFF_MARGINS: u32 = 10;
 
 /// When a call may be made.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Slot {
     pub(super) start: Instant,
     pub(super) use_by: Instant,
     pub(super) probe: bool,
+    pub(super) held: Held,
 }
 
 /// Somebody who waits for a slot.
@@ -121,13 +125,20 @@ pub(super) struct Desk {
     /// Statements that brought nothing, one after the other.
     in_vain: u32,
     line: VecDeque<Asker>,
+    /// What this process is called among those that hold places, of how many, and how long its own are its own.
+    places: Places,
+    held: Count,
+    /// As many places are held as there may be: the next statement is worth while when one comes free.
+    full: bool,
 }
 
 impl Desk {
     pub(super) fn new(store: Arc<dyn Pacing + Send + Sync>, options: &PacerOptions, shut: Arc<Shut>) -> Self {
-        let PacerOptions { key, terms, max_wait, .. } = options.clone();
+        let PacerOptions { key, terms, max_wait, holder, lease, .. } = options.clone();
         let (smoother, line) = (smoother(&terms), VecDeque::new());
-        let (passed, in_vain) = (0, 0);
+        let (passed, in_vain, full) = (0, 0, false);
+        let most = u32::try_from(options.concurrency.max(1)).unwrap_or(u32::MAX);
+        let places = Places { holder, held: 0, most, lease };
         Self {
             store,
             key,
@@ -140,6 +151,9 @@ impl Desk {
             passed,
             in_vain,
             line,
+            places,
+            held: Count::default(),
+            full,
         }
     }
 
@@ -148,10 +162,21 @@ impl Desk {
         let mut next_statement = Instant::now();
         loop {
             if self.line.is_empty() {
-                let Some(asker) = asked.recv().await else { return };
-                self.line_up(asker);
+                tokio::select! {
+                    asker = asked.recv() => {
+                        let Some(asker) = asker else { break };
+                        self.line_up(asker);
+                    }
+                    () = self.held.fewer_than(self.places.held) => {
+                        self.give_back().await;
+                        continue;
+                    }
+                }
             }
-            sleep_until(next_statement).await;
+            tokio::select! {
+                () = sleep_until(next_statement) => {}
+                () = self.held.freed(), if self.full => {}
+            }
             self.gather(&mut asked);
             let pause = match self.let_pass() {
                 // Everybody gave up meanwhile.
@@ -164,6 +189,16 @@ impl Desk {
                 Err(wait) => wait,
             };
             next_statement = Instant::now() + pause.clamp(STATEMENT_GAP, STATEMENT_PAUSE_MAX);
+        }
+        self.give_back().await;
+    }
+
+    /// Tells the store how many places are held still, when it is told nothing else.
+    async fn give_back(&mut self) {
+        if self.places.held > self.held.held() {
+            let in_vain = self.in_vain;
+            self.ask(0).await;
+            self.in_vain = in_vain;
         }
     }
 
@@ -210,15 +245,24 @@ impl Desk {
     /// Asks for `want` permits; returns the pause before the next statement.
     async fn ask(&mut self, want: u32) -> Duration {
         let asked_at = Instant::now();
-        let Some((purpose, _)) = self.head() else { return Duration::ZERO };
-        let wish = Wish { key: &self.key, terms: &self.terms, version: self.version, want, purpose };
+        let purpose = self.head().map_or(Purpose::Routine, |(purpose, _)| purpose);
+        self.places.held = self.held.held();
+        self.full = false;
+        let (key, terms, version) = (&self.key, &self.terms, self.version);
+        let wish = Wish { key, terms, version, want, purpose, places: Some(self.places) };
         let answer = timeout(STATEMENT_TIMEOUT, self.store.permits(&wish)).await;
         match answer {
             Ok(Ok(Permits::Granted(grant))) => self.hand_out(&grant, asked_at),
             Ok(Ok(Permits::Probe)) => {
                 let (start, use_by) = (Instant::now(), asked_at + self.terms.breaker.probe);
-                self.hand_out_slot(Slot { start, use_by, probe: true });
+                self.places.held += 1;
+                self.hand_out_slot(Slot { start, use_by, probe: true, held: self.held.hold() });
                 Duration::ZERO
+            }
+            Ok(Ok(Permits::Full)) => {
+                self.full = true;
+                self.in_vain = self.in_vain.saturating_add(1);
+                self.back_off(STATEMENT_GAP, FULL_PAUSE_MAX, rand::random())
             }
             Ok(Ok(Permits::Closed(Closed { left, reason }))) => {
                 if purpose == Purpose::Routine {
@@ -254,9 +298,11 @@ impl Desk {
 
     /// Gives a slot to the first who still wants it.
     fn hand_out_slot(&mut self, slot: Slot) {
+        let mut slot = Ok(slot);
         while let Some(asker) = self.line.pop_front() {
-            if asker.reply.send(Ok(slot)).is_ok() {
-                break;
+            match asker.reply.send(slot) {
+                Ok(()) => return,
+                Err(unwanted) => slot = unwanted,
             }
         }
     }
@@ -269,10 +315,12 @@ impl Desk {
         let answered_at = Instant::now();
         self.passed = self.passed.saturating_sub(grant.count);
         self.in_vain = if grant.count == 0 { self.in_vain.saturating_add(1) } else { 0 };
+        self.places.held += grant.count;
         for k in 0..grant.count {
             let begins = grant.start_of(k);
             let use_by = asked_at + begins + self.terms.quota.margin;
-            self.hand_out_slot(Slot { start: answered_at + begins, use_by, probe: false });
+            let held = self.held.hold();
+            self.hand_out_slot(Slot { start: answered_at + begins, use_by, probe: false, held });
         }
         if self.line.is_empty() {
             return Duration::ZERO;
@@ -282,7 +330,10 @@ impl Desk {
                 self.refuse(&NotNow::paced(grant.retry_in));
                 Duration::ZERO
             }
-            0 => self.back_off(grant.retry_in, rand::random()),
+            0 => {
+                let most = self.terms.quota.margin * BACK_OFF_MARGINS;
+                self.back_off(grant.retry_in, most, rand::random())
+            }
             // Half a margin before the next slot is due: early enough to miss none, late enough to get several.
             n => (grant.start_of(n - 1) + grant.spacing).saturating_sub(self.terms.quota.margin / 2),
         }
@@ -291,8 +342,8 @@ impl Desk {
     /// How long to wait after an answer that brought nothing, when a slot may be free after `retry_in`. Every process that
     /// waits is told the same moment, and most of them come in vain: so each comes at a time of its own, half as often
     /// each time. `chance` is in 0..1.
-    fn back_off(&self, retry_in: Duration, chance: f64) -> Duration {
-        let most = (self.terms.quota.margin * BACK_OFF_MARGINS).clamp(STATEMENT_GAP, STATEMENT_PAUSE_MAX);
+    fn back_off(&self, retry_in: Duration, most: Duration, chance: f64) -> Duration {
+        let most = most.clamp(STATEMENT_GAP, STATEMENT_PAUSE_MAX);
         let doubled = retry_in.max(STATEMENT_GAP) * 2_u32.pow(self.in_vain.min(10));
         // Never before a slot may be free.
         retry_in.max(doubled.min(most).mul_f64(0.5 + chance / 2.0))

@@ -5,6 +5,7 @@
 //! its start is thrown away, because the other side would count it in the wrong window.
 
 mod desk;
+mod held;
 mod permit;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use forebay_store::{Closing, Error, Pacing};
 use forebay_telemetry::Metrics;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout_at};
+use uuid::Uuid;
 
 use desk::{Asker, CLOSED_BELIEVED, Desk, Shut};
 pub use permit::{NotNow, Permit, Why};
@@ -31,8 +33,12 @@ pub struct PacerOptions {
     pub key: String,
     /// What the system bears from all workers together, as configured; people may set it otherwise at run time.
     pub terms: Terms,
-    /// Most calls of this process that are under way at once; at least 1.
+    /// Most calls of the whole fleet that are under way at once; at least 1.
     pub concurrency: usize,
+    /// What this process is called among those that call the system.
+    pub holder: Uuid,
+    /// Longer than any call takes: then a process that does not ask any more has none under way.
+    pub lease: Duration,
     /// How long a caller waits at most before it is told to come back later.
     pub max_wait: Duration,
 }
@@ -126,7 +132,7 @@ impl Pacer {
                 let waited = begun.elapsed().as_secs_f64();
                 let key = self.0.options.key.as_str();
                 self.0.metrics.permit_wait_seconds.with_label_values(&[key]).observe(waited);
-                return Ok(Permit::new(place, slot.probe));
+                return Ok(Permit::new(place, slot.held, slot.probe));
             }
         }
         Err(paced())

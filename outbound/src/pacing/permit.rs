@@ -4,17 +4,21 @@ use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::held::Held;
+
 /// One call may be made, now. Dropped after the call, it makes room for the next.
 #[derive(Debug)]
 #[must_use = "a permit that is dropped before the call has been spent for nothing"]
 pub struct Permit {
+    // Goes before the room in this process: whoever gets that finds this one free.
+    _held: Held,
     _place: OwnedSemaphorePermit,
     probe: bool,
 }
 
 impl Permit {
-    pub(super) fn new(place: OwnedSemaphorePermit, probe: bool) -> Self {
-        Self { _place: place, probe }
+    pub(super) fn new(place: OwnedSemaphorePermit, held: Held, probe: bool) -> Self {
+        Self { _held: held, _place: place, probe }
     }
 
     /// It is the one call by which the fleet sees whether the system is back: how it ends is to be told at once.

@@ -1,5 +1,6 @@
 //! Permits in real time, against a store in memory that keeps the rule of the real ones.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,11 +10,12 @@ use forebay_domain::breaker::BreakerPolicy;
 use forebay_domain::daily::Purpose;
 use forebay_domain::limits::{LiveLimits, Terms};
 use forebay_domain::pacing::Quota;
-use forebay_domain::{Clock as _, SystemClock};
+use forebay_domain::{Clock as _, Ids as _, RandomIds, SystemClock};
 use forebay_outbound::{Pacer, PacerOptions, Why};
-use forebay_store::{Closed, Closing, Error, Pacing, Permits, Wish};
+use forebay_store::{Closed, Closing, Error, Pacing, Permits, Places, Wish};
 use forebay_telemetry::Metrics;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 #[derive(Debug, Default)]
 struct Row {
@@ -29,6 +31,8 @@ struct Row {
     /// Calls that are left of the day for what is planned.
     left: Option<u32>,
     probe: bool,
+    /// What each process holds of the places.
+    places: BTreeMap<Uuid, u32>,
 }
 
 #[derive(Debug, Default)]
@@ -57,7 +61,16 @@ impl Pacing for MemoryPacing {
         if let Some((until, reason)) = row.closed.clone().filter(|(until, _)| *until > now) {
             return Ok(Permits::Closed(Closed { left: (until - now).to_std().unwrap(), reason }));
         }
-        let (grant, tat) = wish.terms.quota.grant(row.tat, now, wish.want);
+        let Places { holder, held, most, .. } = wish.places.unwrap();
+        let others =
+            row.places.iter().filter(|(other, _)| **other != holder).map(|(_, held)| held).sum::<u32>();
+        let room = most.saturating_sub(held + others);
+        row.places.insert(holder, held);
+        if room == 0 && wish.want > 0 {
+            return Ok(Permits::Full);
+        }
+        let (grant, tat) = wish.terms.quota.grant(row.tat, now, wish.want.min(room));
+        row.places.insert(holder, held + grant.count);
         row.tat = tat;
         row.granted += grant.count;
         Ok(Permits::Granted(grant))
@@ -82,8 +95,18 @@ fn terms(quota: Quota) -> Terms {
 }
 
 fn pacer(store: &Arc<MemoryPacing>, quota: Quota, max_wait: Duration) -> Pacer {
-    let options =
-        PacerOptions { key: "carrier/test".into(), terms: terms(quota), concurrency: 500, max_wait };
+    with_places(store, 500, quota, max_wait)
+}
+
+fn with_places(store: &Arc<MemoryPacing>, concurrency: usize, quota: Quota, max_wait: Duration) -> Pacer {
+    let options = PacerOptions {
+        key: "carrier/test".into(),
+        terms: terms(quota),
+        concurrency,
+        holder: RandomIds.next(),
+        lease: Duration::from_secs(60),
+        max_wait,
+    };
     Pacer::new(Arc::clone(store) as Arc<dyn Pacing + Send + Sync>, options, Metrics::new("test"))
 }
 
@@ -237,17 +260,42 @@ async fn a_permit_that_comes_later_than_the_margin_is_not_used() {
 #[tokio::test]
 async fn no_more_calls_are_under_way_than_the_concurrency_allows() {
     let store = Arc::new(MemoryPacing::default());
-    let options = PacerOptions {
-        key: "carrier/test".into(),
-        terms: terms(quota(1000, 50)),
-        concurrency: 2,
-        max_wait: Duration::from_millis(200),
-    };
-    let pacer = Pacer::new(store, options, Metrics::new("test"));
+    let pacer = with_places(&store, 2, quota(1000, 50), Duration::from_millis(200));
     let first = pacer.permit().await.unwrap();
     let _second = pacer.permit().await.unwrap();
     assert_eq!(pacer.permit().await.unwrap_err().why, Why::Paced);
     drop(first);
+    assert!(pacer.permit().await.is_ok());
+}
+
+#[tokio::test]
+async fn calls_that_ended_make_room_for_other_workers_whether_or_not_more_are_made() {
+    let store = Arc::new(MemoryPacing::default());
+    let [one, other] =
+        [200, 10_000].map(|ms| with_places(&store, 2, quota(1000, 50), Duration::from_millis(ms)));
+    let held = [other.permit().await.unwrap(), other.permit().await.unwrap()];
+    assert_eq!(one.permit().await.unwrap_err().why, Why::Paced);
+    let (waiting, _) =
+        tokio::join!(with_places(&store, 2, quota(1000, 50), Duration::from_secs(10)).permit(), async {
+            drop(held);
+        });
+    drop(waiting.unwrap());
+    // The last word of each is that nothing is held.
+    drop((one, other));
+    let until = Instant::now() + Duration::from_secs(10);
+    while store.0.lock().unwrap().places.values().any(|held| *held > 0) {
+        assert!(Instant::now() < until, "{:?}", store.0.lock().unwrap().places);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_permit_that_nobody_took_holds_no_place() {
+    let store = Arc::new(MemoryPacing::default());
+    store.0.lock().unwrap().slow = Duration::from_millis(50);
+    let pacer = with_places(&store, 1, quota(1000, 50), Duration::from_secs(10));
+    let gave_up = tokio::time::timeout(Duration::from_millis(20), pacer.permit()).await;
+    assert!(gave_up.is_err());
     assert!(pacer.permit().await.is_ok());
 }
 

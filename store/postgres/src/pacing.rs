@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta};
 use forebay_domain::limits::{ADAPT_LEAST, ADAPT_MOST, RECOVERY_STEPS};
 use forebay_domain::pacing::{Grant, Share};
-use forebay_store::{Closed, Closing, Error, Pacing, Permits, Wish};
+use forebay_domain::places::WAITING;
+use forebay_store::{Closed, Closing, Error, Pacing, Permits, Places, Wish};
 use sqlx::Row as _;
 use sqlx::postgres::PgRow;
 
@@ -18,6 +19,16 @@ use crate::rows::{narrow, read, storable};
 /// 64 bits.
 const MOST_US: i64 = 10 * 366 * 86_400 * 1_000_000;
 
+const ANYWHERE: &str =
+    "select granted, ahead_us, share, probe, closed_us, closed_reason, day_full, live_version, live,
+    false as no_place
+    from grant_permits($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+
+const IN_PLACES: &str =
+    "select granted, ahead_us, share, probe, closed_us, closed_reason, day_full, live_version, live,
+    no_place
+    from grant_places($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
+
 #[async_trait]
 impl Pacing for PostgresStore {
     async fn permits(&self, wish: &Wish<'_>) -> Result<Permits, Error> {
@@ -25,27 +36,31 @@ impl Pacing for PostgresStore {
         let spacing_us = terms.quota.interval_us().min(MOST_US);
         let more = i64::from(terms.quota.burst.max(1)) - 1;
         let day = terms.daily.map(|daily| daily.reset.day_of(self.clock.now()));
-        let row = sqlx::query(
-            "select granted, ahead_us, share, probe, closed_us, closed_reason, day_full, live_version, live
-             from grant_permits($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-        )
-        .bind(wish.key)
-        .bind(wish.version)
-        .bind(spacing_us)
-        .bind(more.min(MOST_US / spacing_us))
-        .bind(micros(terms.quota.margin))
-        .bind(i64::from(wish.want))
-        .bind(terms.growth().0)
-        .bind(ADAPT_MOST.0)
-        .bind(day.map(|day| day.0))
-        .bind(day.map(|day| day.1))
-        .bind(terms.most_for(wish.purpose).map(i64::from))
-        .bind(terms.recovery_step_us().clamp(1, MOST_US))
-        .bind(i32::try_from(RECOVERY_STEPS).unwrap_or(i32::MAX))
-        .bind(micros(terms.breaker.probe))
-        .fetch_one(&self.pool)
-        .await
-        .map_err(store_error)?;
+        let query = sqlx::query(if wish.places.is_some() { IN_PLACES } else { ANYWHERE })
+            .bind(wish.key)
+            .bind(wish.version)
+            .bind(spacing_us)
+            .bind(more.min(MOST_US / spacing_us))
+            .bind(micros(terms.quota.margin))
+            .bind(i64::from(wish.want))
+            .bind(terms.growth().0)
+            .bind(ADAPT_MOST.0)
+            .bind(day.map(|day| day.0))
+            .bind(day.map(|day| day.1))
+            .bind(terms.most_for(wish.purpose).map(i64::from))
+            .bind(terms.recovery_step_us().clamp(1, MOST_US))
+            .bind(i32::try_from(RECOVERY_STEPS).unwrap_or(i32::MAX))
+            .bind(micros(terms.breaker.probe));
+        let query = match wish.places {
+            None => query,
+            Some(Places { holder, held, most, lease }) => query
+                .bind(holder)
+                .bind(i64::from(held))
+                .bind(i64::from(most))
+                .bind(micros(lease))
+                .bind(micros(WAITING)),
+        };
+        let row = query.fetch_one(&self.pool).await.map_err(store_error)?;
         answer(&row, wish)
     }
 
@@ -112,11 +127,15 @@ fn answer(row: &PgRow, wish: &Wish<'_>) -> Result<Permits, Error> {
     if read("gate", "probing", row.try_get("probe"))? {
         return Ok(Permits::Probe);
     }
+    let granted = number("granted")?;
+    if granted == 0 && read("call_place", "held", row.try_get("no_place"))? {
+        return Ok(Permits::Full);
+    }
     // The domain tells the times of a grant from how far ahead the row was; the database has counted it.
     let base = DateTime::UNIX_EPOCH;
     let rhythm = wish.terms.quota.rhythm(Share(number("share")?));
     let (grant, _) = rhythm.grant(base + TimeDelta::microseconds(number("ahead_us")?), base, wish.want);
-    Ok(Permits::Granted(Grant { count: narrow("gate", "tat", number("granted")?)?, ..grant }))
+    Ok(Permits::Granted(Grant { count: narrow("gate", "tat", granted)?, ..grant }))
 }
 
 fn closed(left_us: i64, reason: Option<String>) -> Closed {

@@ -9,11 +9,12 @@ use forebay_domain::breaker::FAR;
 use forebay_domain::daily::Purpose;
 use forebay_domain::limits::{ADAPT_EVERY, ADAPT_LEAST, ADAPT_MOST, LiveLimits, Terms};
 use forebay_domain::pacing::{Grant, Share};
-use forebay_store::{Closed, Closing, Error, Pacing, Permits, Wish};
+use forebay_store::{Closed, Closing, Error, Pacing, Permits, Places, Wish};
 use sqlx::SqliteConnection;
 
 use crate::SqliteStore;
 use crate::error::Fault;
+use crate::places;
 use crate::rows::{Reading, micros};
 
 /// A key's row.
@@ -194,15 +195,21 @@ struct Asked {
     want: u32,
     purpose: Purpose,
     day_full: &'static str,
+    places: Option<Places>,
 }
 
-async fn permits(conn: &mut SqliteConnection, asked: &Asked, now: DateTime<Utc>) -> Result<Permits, Fault> {
+async fn permits(
+    conn: &mut SqliteConnection,
+    asked: &Asked,
+    want: u32,
+    now: DateTime<Utc>,
+) -> Result<Permits, Fault> {
     let mut gate = load(conn, &asked.key).await?.unwrap_or_else(|| Gate::new(now));
     if gate.version != asked.version {
         let live = live(conn, &asked.key).await?;
         return Ok(Permits::Changed { version: gate.version, live });
     }
-    let granted = match gate.permits(&asked.terms, asked.purpose, asked.want, now) {
+    let granted = match gate.permits(&asked.terms, asked.purpose, want, now) {
         Granted::Closed(closed) => return Ok(Permits::Closed(closed)),
         Granted::DayFull(left) => {
             return Ok(Permits::Closed(Closed { left, reason: asked.day_full.to_owned() }));
@@ -212,6 +219,27 @@ async fn permits(conn: &mut SqliteConnection, asked: &Asked, now: DateTime<Utc>)
     };
     save(conn, &asked.key, &gate).await?;
     Ok(granted)
+}
+
+/// What is granted, and no more than there are places.
+async fn permits_in_places(
+    conn: &mut SqliteConnection,
+    asked: &Asked,
+    now: DateTime<Utc>,
+) -> Result<Permits, Fault> {
+    let Some(places) = &asked.places else { return permits(conn, asked, asked.want, now).await };
+    let (room, waited) = places::room(conn, &asked.key, places, now).await?;
+    let permits = permits(conn, asked, asked.want.min(room), now).await?;
+    let granted = match &permits {
+        Permits::Granted(grant) => Some(grant.count),
+        Permits::Probe => Some(1),
+        Permits::Full | Permits::Closed(_) | Permits::Changed { .. } => None,
+    };
+    let no_place = asked.want > room && granted == Some(room);
+    let granted = granted.unwrap_or(0);
+    let waits = no_place.then(|| waited.filter(|_| granted == 0).unwrap_or(now));
+    places::hold(conn, &asked.key, places, granted, waits, now).await?;
+    Ok(if no_place && granted == 0 { Permits::Full } else { permits })
 }
 
 async fn close(
@@ -254,10 +282,12 @@ impl Pacing for SqliteStore {
             want: wish.want,
             purpose: wish.purpose,
             day_full: wish.day_full(),
+            places: wish.places,
         };
         let clock = Arc::clone(&self.clock);
         // The clock is read when it is this job's turn: grants follow each other in time.
-        self.write(move |conn| Box::pin(async move { permits(conn, &asked, clock.now()).await })).await
+        self.write(move |conn| Box::pin(async move { permits_in_places(conn, &asked, clock.now()).await }))
+            .await
     }
 
     async fn close_gate(

@@ -10,9 +10,11 @@ use forebay_domain::limits::{LiveLimits, Terms};
 use forebay_domain::pacing::{Grant, Quota, Share};
 use forebay_domain::{Clock as _, SystemClock};
 
+use uuid::Uuid;
+
 use super::Harness;
 use super::dead_letters::by;
-use crate::{Closed, Closing, Permits, Store, Wish};
+use crate::{Closed, Closing, Permits, Places, Store, Wish};
 
 const KEY: &str = "carrier/sweettracker";
 /// So slow that the time which a test takes does not count: about 36 minutes between two calls.
@@ -37,7 +39,7 @@ pub(super) async fn ask(
     want: u32,
     purpose: Purpose,
 ) -> Permits {
-    store.permits(&Wish { key, terms, version, want, purpose }).await.unwrap()
+    store.permits(&Wish { key, terms, version, want, purpose, places: None }).await.unwrap()
 }
 
 async fn routine(store: &dyn Store, terms: &Terms, want: u32) -> Permits {
@@ -302,4 +304,116 @@ async fn starts(store: &dyn Store, quota: &Quota, want: u32, until: Instant) -> 
         }
     }
     calls
+}
+
+/// A process of which a test plays the calls.
+struct Process {
+    store: Arc<dyn Store>,
+    holder: Uuid,
+    most: u32,
+    lease: Duration,
+    held: u32,
+}
+
+impl Process {
+    fn new(store: &Arc<dyn Store>, n: u128, most: u32) -> Self {
+        let (store, lease) = (Arc::clone(store), Duration::from_secs(3600));
+        Self { store, holder: Uuid::from_u128(n), most, lease, held: 0 }
+    }
+
+    async fn ask(&mut self, want: u32) -> Permits {
+        let Self { holder, held, most, lease, .. } = *self;
+        let (terms, purpose) = (terms(FAST), Purpose::Routine);
+        let places = Some(Places { holder, held, most, lease });
+        let wish = Wish { key: KEY, terms: &terms, version: 0, want, purpose, places };
+        let permits = self.store.permits(&wish).await.unwrap();
+        self.held += count(&permits);
+        permits
+    }
+
+    /// So many calls have ended, which is told.
+    async fn end(&mut self, calls: u32) {
+        self.held -= calls;
+        assert_eq!(count(&self.ask(0).await), 0);
+    }
+}
+
+pub async fn calls_under_way_are_bounded_over_the_fleet(harness: &dyn Harness) {
+    let store = harness.store().await;
+    let (mut one, mut other) = (Process::new(&store, 1, 5), Process::new(&store, 2, 5));
+    assert_eq!(count(&one.ask(3).await), 3);
+    assert_eq!(count(&other.ask(9).await), 2);
+    assert_eq!(other.ask(1).await, Permits::Full);
+    one.end(2).await;
+    assert_eq!(count(&other.ask(9).await), 2);
+    assert_eq!((one.held, other.held), (1, 4));
+    let elsewhere = ask(store.as_ref(), "another", &terms(FAST), 0, 9, Purpose::Routine).await;
+    assert_eq!(count(&elsewhere), 9, "keys do not share");
+    // An answer that never came is granted for nothing only until the next one.
+    one.held = 0;
+    other.held = 0;
+    assert_eq!(count(&one.ask(0).await) + count(&other.ask(5).await), 5);
+}
+
+pub async fn a_process_that_is_busy_all_the_time_leaves_places_to_others(harness: &dyn Harness) {
+    let store = harness.store().await;
+    let (mut busy, mut late) = (Process::new(&store, 1, 4), Process::new(&store, 2, 4));
+    assert_eq!(count(&busy.ask(9).await), 4);
+    assert_eq!(late.ask(9).await, Permits::Full);
+    busy.held -= 1;
+    assert_eq!(busy.ask(1).await, Permits::Full, "somebody waits who has less");
+    assert_eq!(count(&late.ask(9).await), 1);
+    busy.held -= 2;
+    assert_eq!(count(&busy.ask(2).await), 1, "up to an equal share");
+    assert_eq!(count(&late.ask(9).await), 1);
+    busy.end(2).await;
+    assert_eq!(count(&late.ask(9).await), 2, "what nobody else wants");
+}
+
+pub async fn places_of_a_process_that_is_gone_come_free_when_its_lease_ends(harness: &dyn Harness) {
+    let store = harness.store().await;
+    let (mut gone, mut left) = (Process::new(&store, 1, 3), Process::new(&store, 2, 3));
+    gone.lease = Duration::from_millis(400);
+    assert_eq!(count(&gone.ask(3).await), 3);
+    let (begun, deadline) = (Instant::now(), Instant::now() + Duration::from_secs(20));
+    while count(&left.ask(3).await) == 0 {
+        assert!(Instant::now() < deadline, "its places never came free");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(left.held, 3);
+    // The lease began before the answer.
+    assert!(begun.elapsed() + Duration::from_millis(300) > gone.lease, "after {:?}", begun.elapsed());
+}
+
+pub async fn workers_at_once_keep_one_bound_of_calls_under_way(harness: &dyn Harness) {
+    const MOST: u32 = 6;
+    let store = harness.store().await;
+    let under_way = Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let workers = (1..=4_u32).map(|n| {
+        let (mut process, under_way) = (Process::new(&store, u128::from(n), MOST), Arc::clone(&under_way));
+        async move {
+            use std::sync::atomic::Ordering::SeqCst;
+            let mut served = 0;
+            for _ in 0..40 {
+                // Ended before it is told, and begun after it was granted: what is counted is never too much.
+                let ended = process.held.min(n);
+                under_way.fetch_sub(ended, SeqCst);
+                process.held -= ended;
+                let got = count(&process.ask(n).await);
+                let now = under_way.fetch_add(got, SeqCst) + got;
+                assert!(now <= MOST, "{now} calls under way");
+                served += got;
+            }
+            under_way.fetch_sub(process.held, SeqCst);
+            process.held = 0;
+            process.ask(0).await;
+            served
+        }
+    });
+    let mut asking = tokio::task::JoinSet::new();
+    workers.for_each(|worker| {
+        asking.spawn(worker);
+    });
+    let served = asking.join_all().await;
+    assert!(served.iter().all(|served| *served > 0), "{served:?}");
 }

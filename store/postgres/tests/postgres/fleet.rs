@@ -82,7 +82,7 @@ async fn processes_share_one_quota() {
             let store = database.store();
             tokio::spawn(async move {
                 let (key, purpose) = ("carrier/one", Purpose::Routine);
-                let wish = Wish { key, terms: &terms, version: 0, want: 3, purpose };
+                let wish = Wish { key, terms: &terms, version: 0, want: 3, purpose, places: None };
                 let mut granted = 0;
                 while began.elapsed() < Duration::from_secs(2) {
                     match store.permits(&wish).await.unwrap() {
