@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::burst::mix;
 use crate::cli::DevArgs;
-use crate::commands::production::{bind, stop_signal};
+use crate::commands::production::{StopSignal, bind};
 use crate::commands::{people, table};
 use crate::compose::System;
 use crate::config::{BackEndUrl, Config};
@@ -38,13 +38,14 @@ pub(crate) async fn run(mut config: Config, args: DevArgs) -> Result<(), Exit> {
     let serving = world::start_all(&system, &opened, &running, vec![key.ring]).await?;
     let operations = bind("operations.listen", system.config.operations.listen).await?;
     let operations_at = operations.local_addr()?;
+    let stop = StopSignal::listen()?;
     system.run_operations(&running, operations);
     if serving.store.programmes().await?.is_empty() {
         let now = system.clock.now();
         serving.store.put_programme(&mix::programme(now, &mix::Tag::own())?, now).await?;
     }
     people::note(&banner(&args, &system, operations_at, sandbox.as_ref(), &serving.address.to_string()));
-    stop_signal(&system).await?;
+    stop.wait(&system).await;
     running.stop().await;
     serving.broker.close().await;
     serving.store.close().await;

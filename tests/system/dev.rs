@@ -1,7 +1,7 @@
 //! `forebay dev`: ready at once, and nothing lost by kill -9.
 
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::{Process, curl, eventually, forebay, free_port, sql};
@@ -128,5 +128,16 @@ fn each_of_the_seven_carriers_systems_can_be_tried() {
         let url = format!("{}/v1/parcels/cj/{number}", dev.url);
         let (status, parcel) = curl(&["-H", &authorization, &url]);
         assert!(status == 200 && parcel.contains("6000-0000-0001"), "{number}: {parcel}");
+    }
+}
+
+#[test]
+fn who_is_told_that_it_is_ready_can_stop_it_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..3 {
+        let mut dev = start(folder.path());
+        let id = dev.process.0.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert_eq!(dev.process.0.wait().unwrap().code(), Some(0));
     }
 }
