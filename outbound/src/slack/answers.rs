@@ -142,3 +142,56 @@ fn advice(code: &str) -> &'static str {
         _ => "look the code up on Slack's page of chat.postMessage or of incoming webhooks",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_refusal_that_slack_documents_for_these_calls_says_what_to_do() {
+        let unknown = advice("no_such_code");
+        for code in [
+            "channel_not_found",
+            "not_in_channel",
+            "is_archived",
+            "channel_is_archived",
+            "invalid_auth",
+            "not_authed",
+            "token_revoked",
+            "token_expired",
+            "account_inactive",
+            "missing_scope",
+            "no_permission",
+            "not_allowed_token_type",
+            "no_service",
+            "no_team",
+            "invalid_token",
+            "action_prohibited",
+            "posting_to_general_channel_denied",
+            "restricted_action",
+            "restricted_action_read_only_channel",
+            "restricted_action_thread_only_channel",
+            "user_not_found",
+            "msg_too_long",
+            "msg_blocks_too_long",
+            "invalid_blocks",
+            "invalid_blocks_format",
+            "invalid_payload",
+            "no_text",
+            "too_many_attachments",
+            "message_not_found",
+            "cant_update_message",
+            "edit_window_closed",
+            "ekm_access_denied",
+            "enterprise_is_restricted",
+            "access_denied",
+            "org_login_required",
+            "two_factor_setup_required",
+            "deprecated_endpoint",
+            "method_deprecated",
+            "accesslimited",
+        ] {
+            assert_ne!(advice(code), unknown, "{code}");
+        }
+    }
+}

@@ -64,11 +64,12 @@ async fn a_bot_posts_then_updates_in_place_and_answers_in_the_thread() {
     let place = SlackRef { channel: "C1".into(), ts: "1.2".into() };
     assert_eq!(slack.send(&message(), None).await, Ok(Some(place.clone())));
     slack.send(&message(), Some(&place)).await.unwrap();
-    slack.reply(&message(), &place).await.unwrap();
+    slack.reply(&message(), &place, true).await.unwrap();
     let seen = seen.lock().unwrap();
     let paths: Vec<&str> = seen.iter().map(|(path, ..)| path.as_str()).collect();
     assert_eq!(paths, ["/api/chat.postMessage", "/api/chat.update", "/api/chat.postMessage"]);
     assert_eq!(seen[0].1, "Bearer xoxb-SECRET");
+    assert_eq!((&seen[0].2["reply_broadcast"], &seen[2].2["reply_broadcast"]), (&json!(null), &json!(true)));
     assert_eq!((&seen[1].2["ts"], &seen[2].2["thread_ts"]), (&json!("1.2"), &json!("1.2")));
 }
 

@@ -251,6 +251,9 @@ pub async fn a_snoozed_incident_is_told_at_the_end_of_the_silence(harness: &dyn 
     let snoozed = done(store.order_incident(open.id, order, &by(1), later(60)).await.unwrap());
     assert_eq!(the_open_one(store.as_ref()).await, snoozed);
     assert_eq!(snoozed.handling.snoozed.map(|(_, until)| until), Some(later(7_200)));
+    let due = tellings(store.as_ref(), later(60)).await;
+    assert_eq!(due, [TellIncident::of(open.id, 2)], "who wants silence is told");
+    store.told(told(&open, 2, None), later(60)).await.unwrap();
     store.raise(warning(), later(600)).await.unwrap();
     store.resolve(&["stock/mug".to_owned()], later(700)).await.unwrap();
     assert_eq!(tellings(store.as_ref(), later(7_199)).await, []);

@@ -251,7 +251,8 @@ async fn people(store: &dyn Store) {
     assert_eq!(store.discard(&of("paid-O-6"), 10, &by(101, "a test"), now()).await.unwrap(), 1);
     let incident = open_incident(store).await;
     let slack = Some(SlackRef { channel: "C0123".to_owned(), ts: "1700000000.000100".to_owned() });
-    store.told(Told { incident_id: incident, revision: 1, slack }, now()).await.unwrap();
+    let incident = store.incident(incident).await.unwrap().unwrap();
+    store.told(Told { revision: 1, slack, ..Told::of(&incident) }, now()).await.unwrap();
 }
 
 async fn open_incident(store: &dyn Store) -> Uuid {
