@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::NaiveDate;
@@ -14,15 +12,17 @@ use forebay_schemas::{MemberId, ProgrammeId};
 use forebay_store::{
     AttendanceCursor, AttendanceFilter, AttendanceView, By, DaySet, Error, ProgrammeSummary, Store,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::Api;
 use crate::callers::{EventManager, Reports};
-use crate::csv::{self, Cell};
+use crate::csv::{self, Cell, Csv};
 use crate::extract::{Asked, COMMAND_BYTES, Named, Sent};
 use crate::failure::not_found;
-use crate::page::{limit, page};
-use crate::rules::need_reason;
+use crate::openapi::Either;
+use crate::page::{Page, limit, page};
+use crate::rules::{Reason, need_reason};
 
 /// The columns of an export.
 const COLUMNS: &[&str] = &["on_date", "member_id", "received_at", "voided_at", "voided_by", "void_reason"];
@@ -53,7 +53,7 @@ fn cursor(view: &AttendanceView) -> String {
     URL_SAFE_NO_PAD.encode(format!("{} {}", view.on_date, view.member_id))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AttendanceAsk {
     /// On this day alone.
@@ -62,7 +62,9 @@ pub(crate) struct AttendanceAsk {
     to: Option<NaiveDate>,
     member: Option<MemberId>,
     voided: Option<bool>,
+    #[schemars(range(min = 1, max = CSV_LIMIT_MAX))]
     limit: Option<u32>,
+    #[schemars(with = "Option<String>")]
     cursor: Option<Place>,
 }
 
@@ -79,18 +81,18 @@ pub(crate) async fn list(
     State(api): State<Arc<Api>>,
     reports: Reports,
     Named(programme_id): Named<ProgrammeId>,
-    headers: HeaderMap,
+    csv::Wanted(csv): csv::Wanted,
     Asked(asked): Asked<AttendanceAsk>,
-) -> Result<Response, Problem> {
-    if csv::is_wanted(&headers) {
-        return export(State(api), reports, Named(programme_id), Asked(asked)).await;
+) -> Result<Either<Page<AttendanceView>, Csv>, Problem> {
+    if csv {
+        return export(State(api), reports, Named(programme_id), Asked(asked)).await.map(Either::Other);
     }
     let limit = limit(asked.limit)?;
     api.need_programme(&programme_id).await?;
     let after = asked.cursor.as_ref().map(|place| &place.0);
     let filter = asked.filter();
     let found = api.ask(api.store.attendance(&programme_id, &filter, after, limit + 1)).await?;
-    Ok(page(found, limit, |view| Some(cursor(view))))
+    Ok(Either::One(page(found, limit, |view| Some(cursor(view)))))
 }
 
 /// Everything as CSV; with a limit a page of it, whose header says where the next one begins.
@@ -99,7 +101,7 @@ pub(crate) async fn export(
     _: Reports,
     Named(programme_id): Named<ProgrammeId>,
     Asked(asked): Asked<AttendanceAsk>,
-) -> Result<Response, Problem> {
+) -> Result<Csv, Problem> {
     api.need_programme(&programme_id).await?;
     let name = format!("attendance-{programme_id}");
     let filter = asked.filter();
@@ -163,16 +165,17 @@ fn row(view: AttendanceView) -> Vec<Cell> {
     vec![on_date.into(), member_id.to_string().into(), received_at.into(), at.into(), by.into(), why.into()]
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DayAsk {
     #[serde(default)]
+    #[schemars(!default, with = "Reason")]
     reason: String,
 }
 
 /// What became of a day.
-#[derive(Debug, Serialize)]
-struct DayAnswer {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct DayAnswer {
     on_date: NaiveDate,
     member_id: MemberId,
     voided: bool,
@@ -187,7 +190,7 @@ pub(crate) async fn void(
     manager: EventManager,
     Named(day): Named<Day>,
     Sent(asked): Sent<DayAsk, COMMAND_BYTES>,
-) -> Result<Response, Problem> {
+) -> Result<Json<DayAnswer>, Problem> {
     api.set_day(day, true, manager, asked).await
 }
 
@@ -196,11 +199,11 @@ pub(crate) async fn restore(
     manager: EventManager,
     Named(day): Named<Day>,
     Sent(asked): Sent<DayAsk, COMMAND_BYTES>,
-) -> Result<Response, Problem> {
+) -> Result<Json<DayAnswer>, Problem> {
     api.set_day(day, false, manager, asked).await
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SummaryAsk {
     from: Option<NaiveDate>,
@@ -228,13 +231,13 @@ impl Api {
         void: bool,
         manager: EventManager,
         asked: DayAsk,
-    ) -> Result<Response, Problem> {
+    ) -> Result<Json<DayAnswer>, Problem> {
         need_reason(&asked.reason)?;
         let by = By { id: self.new_id(), actor: manager.key_id, reason: asked.reason };
         let set = self.store.set_day(&programme_id, &member_id, on_date, void, &by, self.clock.now());
         match self.ask(set).await? {
             DaySet::Done { needs_review } => {
-                Ok(Json(DayAnswer { on_date, member_id, voided: void, needs_review }).into_response())
+                Ok(Json(DayAnswer { on_date, member_id, voided: void, needs_review }))
             }
             DaySet::Unknown => Err(not_found("check-in")),
             DaySet::Already if void => {

@@ -8,22 +8,24 @@ use forebay_domain::erasure::{Redaction, is_erased};
 use forebay_intake::{Kind, Problem};
 use forebay_schemas::MemberId;
 use forebay_store::{BlockSet, By};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::Api;
 use crate::callers::EventManager;
 use crate::extract::{COMMAND_BYTES, Named, Sent};
-use crate::rules::{broken, need_reason};
+use crate::rules::{Reason, broken, need_reason};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BlockAsk {
     #[serde(default)]
+    #[schemars(!default, with = "Reason")]
     reason: String,
 }
 
 /// Whether a member is blocked now.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct BlockView {
     member_id: MemberId,
     blocked: bool,

@@ -12,6 +12,7 @@ use forebay_intake::{Kind, Principal, Problem, Scope};
 use forebay_schemas::MemberId;
 
 use crate::api::Api;
+use crate::openapi::Input;
 use crate::rules::broken;
 
 /// The parameter of a path that names a member.
@@ -123,6 +124,8 @@ macro_rules! callers {
             pub(crate) const ACCESS: Access = Access::of($scopes);
         }
 
+        impl Input for $name {}
+
         callers!(@extract $name $($key_id)?);
     )+};
     // People of the shop, by name.
@@ -175,6 +178,8 @@ callers! {
 #[derive(Debug)]
 pub(crate) struct IsAdmin(pub(crate) bool);
 
+impl Input for IsAdmin {}
+
 impl FromRequestParts<Arc<Api>> for IsAdmin {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Api>) -> Result<Self, Problem> {
@@ -212,6 +217,8 @@ impl MembersActor {
     }
 }
 
+impl Input for MembersActor {}
+
 impl FromRequestParts<Arc<Api>> for MembersActor {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Api>) -> Result<Self, Problem> {
@@ -226,6 +233,8 @@ impl FromRequestParts<Arc<Api>> for MembersActor {
 /// The member who calls, if it is one.
 #[derive(Debug)]
 pub(crate) struct ByMember(pub(crate) Option<MemberId>);
+
+impl Input for ByMember {}
 
 impl FromRequestParts<Arc<Api>> for ByMember {
     type Rejection = Problem;

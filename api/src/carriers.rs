@@ -3,26 +3,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::HeaderValue;
 use chrono::{DateTime, Utc};
-use forebay_domain::breaker::{Breaker, Force, Phase};
-use forebay_domain::daily::Purpose;
+use forebay_domain::breaker::{Breaker, Cause, Force, Phase};
+use forebay_domain::daily::{DayReset, Purpose};
 use forebay_domain::limits::{LiveLimits, Terms};
 use forebay_intake::{Kind, Problem};
 use forebay_schemas::AdapterId;
 use forebay_store::{By, CodeSeen, SystemView};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::api::Api;
 use crate::callers::{Operator, Reports};
+use crate::etag::{IfMatch, version};
 use crate::extract::{COMMAND_BYTES, Named, Sent};
 use crate::failure::not_found;
-use crate::page::{MOST, page};
-use crate::rules::{broken, need_reason};
+use crate::openapi::Tagged;
+use crate::page::{MOST, Page, page};
+use crate::rules::{Reason, broken, need_reason};
 
 /// Longest time for which a breaker is forced, in seconds: 30 days.
 const FORCE_MAX_S: u32 = 30 * 24 * 3600;
@@ -39,7 +40,7 @@ pub struct CarrierSystem {
 }
 
 /// A carrier's system, as people see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct CarrierView {
     id: String,
     /// Calls a second at present, while neither gate nor breaker stops them.
@@ -47,7 +48,7 @@ pub(crate) struct CarrierView {
     /// The rate is below what it will be: it comes back after a pause.
     recovering: bool,
     /// What it bears, as it is in force.
-    limits: Value,
+    limits: LimitsView,
     /// What of it people set at run time.
     set: LiveLimits,
     /// The version of what people set.
@@ -59,23 +60,73 @@ pub(crate) struct CarrierView {
     left_for_people: Option<u32>,
     day_ends_at: Option<DateTime<Utc>>,
     /// That it asked to be left alone, and until when.
-    gate: Option<Value>,
-    breaker: Value,
+    gate: Option<GateView>,
+    breaker: BreakerView,
     /// Codes of its answers that have no meaning of ours, with how often they were seen; not in the list.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unmapped_codes: Vec<CodeSeen>,
 }
 
-#[derive(Debug, Deserialize)]
+/// What a system bears, as it is in force.
+#[derive(Debug, Serialize, JsonSchema)]
+struct LimitsView {
+    limit: u32,
+    window_ms: u64,
+    burst: u32,
+    /// Calls a day, where there is a budget.
+    daily: Option<u32>,
+    /// When the other side begins a new day, and in which zone.
+    #[schemars(with = "Option<String>")]
+    day_begins: Option<DayReset>,
+    reserve_percent: Option<u8>,
+    adaptive: bool,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct GateView {
+    until: DateTime<Utc>,
+    reason: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct BreakerView {
+    state: Phase,
+    since: Option<DateTime<Utc>>,
+    until: Option<DateTime<Utc>>,
+    cause: Option<Cause>,
+    why: Option<String>,
+    /// That a person keeps it open or closed.
+    forced: Option<ForcedView>,
+}
+
+impl BreakerView {
+    /// That of a system that was never called.
+    fn closed() -> Self {
+        Self { state: Phase::Closed, since: None, until: None, cause: None, why: None, forced: None }
+    }
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ForcedView {
+    to: Phase,
+    since: DateTime<Utc>,
+    until: Option<DateTime<Utc>>,
+    actor: String,
+    reason: String,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LimitsAsk {
     #[serde(default)]
+    #[schemars(!default, with = "Reason")]
     reason: String,
     /// Those that are named are set; null goes back to what is configured.
+    #[schemars(with = "LiveLimits")]
     limits: Map<String, Value>,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Wanted {
     Open,
@@ -84,17 +135,19 @@ enum Wanted {
     Auto,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BreakerAsk {
     #[serde(default)]
+    #[schemars(!default, with = "Reason")]
     reason: String,
     state: Wanted,
     /// It ends by itself after so many seconds.
+    #[schemars(range(min = 1, max = FORCE_MAX_S))]
     for_s: Option<u32>,
 }
 
-pub(crate) async fn list(State(api): State<Arc<Api>>, _: Reports) -> Result<Response, Problem> {
+pub(crate) async fn list(State(api): State<Arc<Api>>, _: Reports) -> Result<Page<CarrierView>, Problem> {
     let views = api.ask(api.store.systems()).await?;
     let of = |system: &CarrierSystem| view(system, views.iter().find(|view| view.key == system.key));
     Ok(page(api.carriers.iter().map(of).collect(), MOST, |_| None))
@@ -104,7 +157,7 @@ pub(crate) async fn one(
     State(api): State<Arc<Api>>,
     _: Reports,
     Named(id): Named<String>,
-) -> Result<Response, Problem> {
+) -> Result<Tagged<CarrierView>, Problem> {
     let system = api.carrier(&id)?;
     api.shown(system).await
 }
@@ -113,14 +166,14 @@ pub(crate) async fn limit(
     State(api): State<Arc<Api>>,
     operator: Operator,
     Named(id): Named<String>,
-    headers: HeaderMap,
+    IfMatch(tag): IfMatch,
     Sent(asked): Sent<LimitsAsk, COMMAND_BYTES>,
-) -> Result<Response, Problem> {
+) -> Result<Tagged<CarrierView>, Problem> {
     let system = api.carrier(&id)?;
     need_reason(&asked.reason)?;
     let present = api.system(system).await?;
     let (version, live) = present.map_or((0, LiveLimits::default()), |view| (view.version, view.live));
-    if if_match(&headers)?.is_some_and(|expected| expected != version) {
+    if if_match(tag.as_ref())?.is_some_and(|expected| expected != version) {
         return Err(changed(version));
     }
     let live = merged(&live, asked.limits)?;
@@ -145,7 +198,7 @@ pub(crate) async fn breaker(
     operator: Operator,
     Named(id): Named<String>,
     Sent(asked): Sent<BreakerAsk, COMMAND_BYTES>,
-) -> Result<Response, Problem> {
+) -> Result<Tagged<CarrierView>, Problem> {
     let system = api.carrier(&id)?;
     need_reason(&asked.reason)?;
     let since = api.clock.now();
@@ -181,18 +234,17 @@ impl Api {
         Ok(views.into_iter().find(|view| view.key == system.key))
     }
 
-    async fn shown(&self, system: &CarrierSystem) -> Result<Response, Problem> {
+    async fn shown(&self, system: &CarrierSystem) -> Result<Tagged<CarrierView>, Problem> {
         let codes = self.ask(self.store.codes(&system.id)).await?;
         let view = CarrierView { unmapped_codes: codes, ..view(system, self.system(system).await?.as_ref()) };
-        let etag = format!("\"{}\"", view.version);
-        Ok(([(header::ETAG, etag)], Json(view)).into_response())
+        Ok(Tagged { version: view.version, what: view })
     }
 }
 
 /// The version that the caller goes by, if it says.
-fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
-    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let version = value.to_str().ok().and_then(|text| text.trim().trim_matches('"').parse().ok());
+fn if_match(tag: Option<&HeaderValue>) -> Result<Option<i64>, Problem> {
+    let Some(value) = tag else { return Ok(None) };
+    let version = value.to_str().ok().and_then(version);
     let detail = "If-Match must hold the ETag of an earlier answer, like \"3\".";
     version.map(Some).ok_or_else(|| Problem::new(Kind::InvalidRequest, detail))
 }
@@ -235,44 +287,43 @@ fn view(system: &CarrierSystem, known: Option<&SystemView>) -> CarrierView {
         id: system.id.to_string(),
         rate_per_s: (rate * 1000.0).round() / 1000.0,
         recovering,
-        limits: json!({
-            "limit": terms.quota.limit,
-            "window_ms": terms.quota.window.as_millis() as u64,
-            "burst": terms.quota.burst,
-            "daily": terms.daily.map(|daily| daily.most),
-            "day_begins": terms.daily.map(|daily| daily.reset),
-            "reserve_percent": terms.daily.map(|daily| daily.reserve_percent),
-            "adaptive": terms.adaptive,
-        }),
+        limits: LimitsView {
+            limit: terms.quota.limit,
+            window_ms: terms.quota.window.as_millis() as u64,
+            burst: terms.quota.burst,
+            daily: terms.daily.map(|daily| daily.most),
+            day_begins: terms.daily.map(|daily| daily.reset),
+            reserve_percent: terms.daily.map(|daily| daily.reserve_percent),
+            adaptive: terms.adaptive,
+        },
         set,
         version: known.map_or(0, |view| view.version),
         used_today: terms.daily.map(|_| day.map_or(0, |day| day.used)),
         left_today: left(Purpose::Routine),
         left_for_people: left(Purpose::Person),
         day_ends_at: day.filter(|_| terms.daily.is_some()).map(|day| day.until),
-        gate: gate.map(|(until, reason)| json!({ "until": until, "reason": reason })),
-        breaker: known
-            .map_or_else(|| json!({ "state": Phase::Closed }), |view| breaker_view(&view.breaker, view.now)),
+        gate: gate.map(|(until, reason)| GateView { until: *until, reason: reason.clone() }),
+        breaker: known.map_or_else(BreakerView::closed, |view| breaker_view(&view.breaker, view.now)),
         unmapped_codes: Vec::new(),
     }
 }
 
-fn breaker_view(breaker: &Breaker, now: DateTime<Utc>) -> Value {
+fn breaker_view(breaker: &Breaker, now: DateTime<Utc>) -> BreakerView {
     let bar = breaker.bar.as_ref();
-    json!({
-        "state": breaker.phase(now),
-        "since": bar.map(|bar| bar.since),
-        "until": bar.map(|bar| bar.until),
-        "cause": bar.map(|bar| bar.cause),
-        "why": bar.map(|bar| bar.why.as_str()),
-        "forced": breaker.forced(now).map(|force| json!({
-            "to": if force.open { Phase::Open } else { Phase::Closed },
-            "since": force.since,
-            "until": force.until,
-            "actor": force.actor,
-            "reason": force.reason,
-        })),
-    })
+    BreakerView {
+        state: breaker.phase(now),
+        since: bar.map(|bar| bar.since),
+        until: bar.map(|bar| bar.until),
+        cause: bar.map(|bar| bar.cause),
+        why: bar.map(|bar| bar.why.clone()),
+        forced: breaker.forced(now).map(|force| ForcedView {
+            to: if force.open { Phase::Open } else { Phase::Closed },
+            since: force.since,
+            until: force.until,
+            actor: force.actor.clone(),
+            reason: force.reason.clone(),
+        }),
+    }
 }
 
 fn delta(length: Duration) -> chrono::TimeDelta {

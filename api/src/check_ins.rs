@@ -3,10 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, NaiveDate, Utc};
 use forebay_domain::settlement::{Books, MemberProgress, NotCounted};
 use forebay_intake::Problem;
@@ -14,13 +11,15 @@ use forebay_schemas::events::CheckInRequested;
 use forebay_schemas::{MemberId, ProgrammeId};
 use forebay_store::MemberDays;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::Api;
 use crate::callers::MembersActor;
 use crate::extract::{Arrived, COMMAND_BYTES, Named, Sent};
 use crate::failure::not_found;
-use crate::wait::{Waiting, Wish};
+use crate::openapi::{Either, Taken};
+use crate::wait::{Waited, Waiting, Wish};
 
 /// Most days that are answered for one member in one programme.
 const DAYS_MAX: usize = 400;
@@ -44,20 +43,20 @@ const SEGMENT: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CheckInAsk {
     /// Who checks in; a member who comes with a token need not say it.
     member_id: Option<MemberId>,
 }
 
-#[derive(Debug, Serialize)]
-struct CheckInAccepted {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct CheckInAccepted {
     event_id: String,
 }
 
-#[derive(Debug, Serialize)]
-struct CheckInOutcome {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct CheckInOutcome {
     event_id: String,
     on_date: NaiveDate,
     counted: bool,
@@ -69,7 +68,7 @@ struct CheckInOutcome {
 }
 
 /// How far a member has come in a programme.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Overview {
     #[serde(flatten)]
     progress: MemberProgress,
@@ -106,7 +105,7 @@ pub(crate) async fn post(
     Named(programme_id): Named<ProgrammeId>,
     wish: Wish,
     Sent(ask): Sent<CheckInAsk, COMMAND_BYTES>,
-) -> Result<Response, Problem> {
+) -> Result<Either<Waited<CheckInOutcome>, Taken<CheckInAccepted>>, Problem> {
     let data = CheckInRequested { programme_id, member_id: actor.member(ask.member_id)? };
     let event_id = api.accept(&arrival, &data).await?;
     let location = format!(
@@ -117,10 +116,9 @@ pub(crate) async fn post(
     if let Some(waiting) = wish.begin(&api)
         && let Some(outcome) = outcome(&api, waiting, &data, arrival.at, &event_id).await
     {
-        return outcome.map(|outcome| wish.applied(Json(outcome).into_response()));
+        return outcome.map(|outcome| Either::One(wish.granted(outcome)));
     }
-    let accepted = Json(CheckInAccepted { event_id });
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], accepted).into_response())
+    Ok(Either::Other(Taken::at(location, CheckInAccepted { event_id })))
 }
 
 /// What has become of the check-in; none when it is not settled by the end of the wait.

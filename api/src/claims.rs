@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use forebay_intake::{Kind, Problem};
 use forebay_schemas::events::ClaimRequested;
 use forebay_schemas::{MemberId, ProgrammeId, RuleId};
 use forebay_store::ClaimView;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -17,10 +16,11 @@ use crate::api::Api;
 use crate::callers::{ByMember, MembersActor, Reader};
 use crate::extract::{Arrived, COMMAND_BYTES, Named, Sent};
 use crate::failure::not_found;
-use crate::idempotency;
-use crate::wait::{Waiting, Wish};
+use crate::idempotency::Key;
+use crate::openapi::{Either, Taken};
+use crate::wait::{Waited, Waiting, Wish};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClaimAsk {
     /// Who claims; a member who comes with a token need not say it.
@@ -29,8 +29,8 @@ pub(crate) struct ClaimAsk {
     claim_id: Option<Uuid>,
 }
 
-#[derive(Debug, Serialize)]
-struct ClaimAccepted {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ClaimAccepted {
     event_id: String,
     claim_id: Uuid,
 }
@@ -41,13 +41,12 @@ pub(crate) async fn post(
     actor: MembersActor,
     Named(programme_id): Named<ProgrammeId>,
     wish: Wish,
-    headers: HeaderMap,
+    Key(key): Key,
     Sent(ask): Sent<ClaimAsk, COMMAND_BYTES>,
-) -> Result<Response, Problem> {
+) -> Result<Either<Waited<ClaimView>, Taken<ClaimAccepted>>, Problem> {
     let ClaimAsk { member_id, rule_id, claim_id: given } = ask;
     let member_id = actor.member(member_id)?;
-    let key = idempotency::key(&headers)?;
-    let derived = key.map(|key| claim_id(key, &programme_id, &rule_id, &member_id));
+    let derived = key.as_deref().map(|key| claim_id(key, &programme_id, &rule_id, &member_id));
     let claim_id = given.or(derived).unwrap_or_else(|| api.new_id());
     let data = ClaimRequested { claim_id, programme_id, rule_id, member_id };
     let event_id = api.accept(&arrival, &data).await?;
@@ -55,14 +54,13 @@ pub(crate) async fn post(
         && let Some(claim) = settled(&api, waiting, claim_id).await
     {
         return if is_this(&claim, &data) {
-            Ok(wish.applied(Json(claim).into_response()))
+            Ok(Either::One(wish.granted(claim)))
         } else {
             Err(Problem::new(Kind::Conflict, "This claim_id belongs to another claim; nothing was changed."))
         };
     }
     let location = format!("/v1/claims/{claim_id}");
-    let accepted = Json(ClaimAccepted { event_id, claim_id });
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], accepted).into_response())
+    Ok(Either::Other(Taken::at(location, ClaimAccepted { event_id, claim_id })))
 }
 
 pub(crate) async fn one(

@@ -2,10 +2,13 @@
 //! for a formula. Long lists are read and sent a page at a time: memory does not grow with their number.
 
 use std::borrow::Cow;
+use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 
 use axum::body::Body;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -13,9 +16,11 @@ use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use forebay_intake::{Kind, Problem};
 use forebay_store::Error;
 use futures::stream;
+use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::api::Api;
+use crate::openapi::{Input, Operation, Output};
 
 /// Without it some spreadsheets take UTF-8 for something older.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
@@ -75,8 +80,40 @@ pub(crate) trait Rows: Send + 'static {
     fn next(&mut self) -> impl Future<Output = Result<Vec<Vec<Cell>>, Error>> + Send;
 }
 
-/// The caller would rather have CSV than JSON.
-pub(crate) fn is_wanted(headers: &HeaderMap) -> bool {
+/// Whether the caller would rather have CSV than JSON.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted(pub(crate) bool);
+
+impl FromRequestParts<Arc<Api>> for Wanted {
+    type Rejection = Infallible;
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Api>) -> Result<Self, Infallible> {
+        Ok(Self(is_wanted(&parts.headers)))
+    }
+}
+
+/// What is answered tells that there are two forms of it.
+impl Input for Wanted {}
+
+/// A list as CSV, or a page of it.
+#[derive(Debug)]
+pub(crate) struct Csv(Response);
+
+impl IntoResponse for Csv {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl Output for Csv {
+    fn tell(operation: &mut Operation<'_>) {
+        let answer = operation.answer(200, "text/csv", json!({ "type": "string" }));
+        let text = json!({ "type": "string" });
+        answer.header("Content-Disposition", "The name of the file.", text.clone());
+        answer.header("Forebay-Next-Cursor", "With a limit: pass it as `cursor` for the next page.", text);
+    }
+}
+
+fn is_wanted(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let mut types = accepted.flat_map(|value| value.split(',')).filter_map(|part| part.split(';').next());
     types.any(|name| name.trim().eq_ignore_ascii_case("text/csv"))
@@ -88,7 +125,7 @@ pub(crate) async fn download<R: Rows>(
     name: &str,
     columns: &[&str],
     mut rows: R,
-) -> Result<Response, Problem> {
+) -> Result<Csv, Problem> {
     let permit = permit(api)?;
     // The first page is read before anything is answered, so that a store that is away is told as such.
     let first = api.ask(rows.next()).await?;
@@ -106,16 +143,16 @@ pub(crate) async fn download<R: Rows>(
         }
         Ok(Some((written(None, &page), (None, rows, permit))))
     });
-    Ok((headers(name), Body::from_stream(body)).into_response())
+    Ok(Csv((headers(name), Body::from_stream(body)).into_response()))
 }
 
 /// One page of a list. The first has the column names; `next` is the cursor behind which the following one begins.
-pub(crate) fn page(name: &str, columns: Option<&[&str]>, rows: &[Vec<Cell>], next: Option<&str>) -> Response {
+pub(crate) fn page(name: &str, columns: Option<&[&str]>, rows: &[Vec<Cell>], next: Option<&str>) -> Csv {
     let mut response = (headers(name), written(columns, rows)).into_response();
     if let Some(next) = next.and_then(|next| HeaderValue::from_str(next).ok()) {
         response.headers_mut().insert(NEXT_CURSOR, next);
     }
-    response
+    Csv(response)
 }
 
 /// One of the few places for exports.

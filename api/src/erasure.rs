@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use forebay_domain::erasure::{Redaction, is_erased};
 use forebay_intake::{Kind, Problem};
 use forebay_schemas::MemberId;
-use forebay_store::By;
+use forebay_store::{By, Erasure};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::time::timeout;
 
@@ -17,15 +17,16 @@ use crate::api::Api;
 use crate::callers::Admin;
 use crate::extract::{COMMAND_BYTES, Named, Sent};
 use crate::failure::problem;
-use crate::rules::{broken, need_reason};
+use crate::rules::{Note, broken, need_reason};
 
 /// How long the store may take: it reads every dead letter.
 const STORE_DEADLINE: Duration = Duration::from_secs(120);
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EraseAsk {
     #[serde(default)]
+    #[schemars(with = "Note")]
     reason: String,
     #[serde(default)]
     dry_run: bool,
@@ -36,7 +37,7 @@ pub(crate) async fn erase(
     admin: Admin,
     Named(member): Named<MemberId>,
     Sent(asked): Sent<EraseAsk, COMMAND_BYTES>,
-) -> Result<Response, Problem> {
+) -> Result<Json<Erasure>, Problem> {
     if is_erased(&member) {
         return Err(Problem::new(Kind::Conflict, "That is what stands for members who were erased."));
     }
@@ -57,9 +58,7 @@ pub(crate) async fn erase(
         }
     });
     match timeout(STORE_DEADLINE, erasing).await {
-        Ok(Ok(erased)) => {
-            erased.map(|erasure| Json(erasure).into_response()).map_err(|error| problem(&error))
-        }
+        Ok(Ok(erased)) => erased.map(Json).map_err(|error| problem(&error)),
         Ok(Err(_)) | Err(_) => {
             let detail = "The store has not answered yet; ask again, which is safe to do.";
             Err(Problem::new(Kind::ReducedCapacity, detail))

@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, header};
 use forebay_intake::body::check_encoding;
 use forebay_intake::{Arrival, BodyLimits, Incoming, Kind, Problem};
 use forebay_schemas::Violation;
+use schemars::JsonSchema;
 use serde::de::value::SeqDeserializer;
 use serde::de::{DeserializeOwned, IntoDeserializer as _};
 use serde_path_to_error::Segment;
@@ -19,6 +20,7 @@ use tokio::time::Instant;
 
 use crate::api::Api;
 use crate::callers::{Caller, ME, MEMBER_ID};
+use crate::openapi::{Input, Operation};
 
 /// Largest command of a member, in bytes: a few ids.
 pub(crate) const COMMAND_BYTES: usize = 4 * 1024;
@@ -38,6 +40,8 @@ impl FromRequestParts<Arc<Api>> for Arrived {
         Ok(Self(parts.extensions.get().cloned().unwrap_or_else(|| api.arrival(&parts.headers))))
     }
 }
+
+impl Input for Arrived {}
 
 /// The ids in the path. For a member who calls, `me` in the place of a member's id is their own.
 #[derive(Debug)]
@@ -60,6 +64,13 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Arc<Api>> for Named<T> {
             })
         })?;
         Ok(Self(ids))
+    }
+}
+
+impl<T: JsonSchema> Input for Named<T> {
+    fn tell(operation: &mut Operation<'_>) {
+        operation.path::<T>();
+        operation.refuses(&[Kind::InvalidRequest]);
     }
 }
 
@@ -107,6 +118,13 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Arc<Api>> for Asked<T> {
     }
 }
 
+impl<T: JsonSchema> Input for Asked<T> {
+    fn tell(operation: &mut Operation<'_>) {
+        operation.query::<T>();
+        operation.refuses(&[Kind::InvalidRequest]);
+    }
+}
+
 /// A body of JSON, of so many bytes at most.
 #[derive(Debug)]
 pub(crate) struct Sent<T, const BYTES: usize>(pub(crate) T);
@@ -130,6 +148,19 @@ impl<T: DeserializeOwned, const BYTES: usize> FromRequest<Arc<Api>> for Sent<T, 
                 Err(problem)
             }
         }
+    }
+}
+
+impl<T: JsonSchema, const BYTES: usize> Input for Sent<T, BYTES> {
+    fn tell(operation: &mut Operation<'_>) {
+        operation.body::<T>(BYTES);
+        operation.refuses(&[
+            Kind::InvalidRequest,
+            Kind::RequestTimeout,
+            Kind::TooLarge,
+            Kind::UnsupportedMediaType,
+            Kind::InvalidContent,
+        ]);
     }
 }
 

@@ -4,24 +4,23 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
 use forebay_domain::settlement::{Hindrance, Reach, Shipment, Stage};
 use forebay_intake::{Kind, Problem};
 use forebay_schemas::{CarrierCode, MemberId, ProgrammeId, RewardId, RuleId, TrackingNumber};
 use forebay_store::{By, ClaimChanged, ClaimFilter, ClaimView, Error, PAGE_MAX, Store};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::api::Api;
 use crate::callers::{Admin, EventManager, Reports, Warehouse};
-use crate::csv::{self, Cell};
+use crate::csv::{self, Cell, Csv};
 use crate::extract::{Asked, COMMAND_BYTES, Named, Sent};
 use crate::failure::not_found;
-use crate::idempotency::replayed;
-use crate::page::{csv_limit, limit, page};
-use crate::rules::{broken, need_reason};
+use crate::openapi::{Either, Repeated};
+use crate::page::{Page, csv_limit, limit, page};
+use crate::rules::{Reason, broken, need_reason};
 
 const COLUMNS: &[&str] = &[
     "claim_id",
@@ -41,7 +40,7 @@ const COLUMNS: &[&str] = &[
     "review",
 ];
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClaimsAsk {
     programme: Option<ProgrammeId>,
@@ -59,6 +58,7 @@ pub(crate) struct ClaimsAsk {
     needs_review: bool,
     from: Option<DateTime<Utc>>,
     to: Option<DateTime<Utc>>,
+    #[schemars(range(min = 1, max = PAGE_MAX))]
     limit: Option<u32>,
     cursor: Option<Uuid>,
 }
@@ -84,17 +84,17 @@ impl ClaimsAsk {
 pub(crate) async fn list(
     State(api): State<Arc<Api>>,
     reports: Reports,
-    headers: HeaderMap,
+    csv::Wanted(csv): csv::Wanted,
     Asked(asked): Asked<ClaimsAsk>,
-) -> Result<Response, Problem> {
-    if csv::is_wanted(&headers) {
-        return export(State(api), reports, Asked(asked)).await;
+) -> Result<Either<Page<ClaimView>, Csv>, Problem> {
+    if csv {
+        return export(State(api), reports, Asked(asked)).await.map(Either::Other);
     }
     let limit = limit(asked.limit)?;
     let cursor = asked.cursor;
     let filter = asked.filter(&api);
     let claims = api.ask(api.store.list_claims(&filter, cursor, limit + 1)).await?;
-    Ok(page(claims, limit, |claim| Some(claim.claim_id.to_string())))
+    Ok(Either::One(page(claims, limit, |claim| Some(claim.claim_id.to_string()))))
 }
 
 /// Everything as CSV; with a limit a page of it, whose header says where the next one begins.
@@ -102,7 +102,7 @@ pub(crate) async fn export(
     State(api): State<Arc<Api>>,
     _: Reports,
     Asked(asked): Asked<ClaimsAsk>,
-) -> Result<Response, Problem> {
+) -> Result<Csv, Problem> {
     let (after, limit) = (asked.cursor, asked.limit);
     let mut rows = Exported { store: Arc::clone(&api.store), after, filter: asked.filter(&api) };
     let Some(limit) = limit else { return csv::download(&api, "claims", COLUMNS, rows).await };
@@ -154,7 +154,7 @@ fn row(claim: ClaimView) -> Vec<Cell> {
     ]
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ShipAsk {
     carrier: CarrierCode,
@@ -163,6 +163,7 @@ pub(crate) struct ShipAsk {
     #[serde(default)]
     replace: bool,
     #[serde(default)]
+    #[schemars(!default, with = "Reason")]
     reason: String,
 }
 
@@ -171,7 +172,7 @@ pub(crate) async fn ship(
     warehouse: Warehouse,
     Named(claim_id): Named<Uuid>,
     Sent(ask): Sent<ShipAsk, COMMAND_BYTES>,
-) -> Result<Response, Problem> {
+) -> Result<Repeated<Json<ClaimView>>, Problem> {
     need_reason(&ask.reason)?;
     let number = (api.numbers)(&ask.carrier, &ask.tracking_number);
     let tracking_number = number.map_err(|fault| broken("/tracking_number", fault))?;
@@ -181,10 +182,11 @@ pub(crate) async fn ship(
     answer(api.ask(changed).await?)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReverseAsk {
     #[serde(default)]
+    #[schemars(!default, with = "Reason")]
     reason: String,
     /// What it took can be given out again; otherwise it is written off. To be said of what was shipped: it may never
     /// come back.
@@ -197,7 +199,7 @@ pub(crate) async fn cancel(
     manager: EventManager,
     Named(claim_id): Named<Uuid>,
     Sent(ask): Sent<ReverseAsk, COMMAND_BYTES>,
-) -> Result<Response, Problem> {
+) -> Result<Repeated<Json<ClaimView>>, Problem> {
     take_back(&api, claim_id, manager.key_id, Reach::NotShipped, ask).await
 }
 
@@ -208,7 +210,7 @@ pub(crate) async fn reverse(
     admin: Result<Admin, Problem>,
     Named(claim_id): Named<Uuid>,
     Sent(ask): Sent<ReverseAsk, COMMAND_BYTES>,
-) -> Result<Response, Problem> {
+) -> Result<Repeated<Json<ClaimView>>, Problem> {
     let (reach, problem) = match admin {
         Ok(_) => {
             if ask.restock.is_none() && is_shipped(&api, claim_id).await? {
@@ -240,17 +242,18 @@ async fn take_back(
     actor: String,
     reach: Reach,
     ask: ReverseAsk,
-) -> Result<Response, Problem> {
+) -> Result<Repeated<Json<ClaimView>>, Problem> {
     need_reason(&ask.reason)?;
     let by = By { id: api.new_id(), actor, reason: ask.reason };
     let changed = api.store.reverse_claim(claim_id, reach, ask.restock.unwrap_or(true), &by, api.clock.now());
     answer(api.ask(changed).await?)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct KeepAsk {
     #[serde(default)]
+    #[schemars(!default, with = "Reason")]
     reason: String,
 }
 
@@ -260,21 +263,21 @@ pub(crate) async fn keep(
     manager: EventManager,
     Named(claim_id): Named<Uuid>,
     Sent(ask): Sent<KeepAsk, COMMAND_BYTES>,
-) -> Result<Response, Problem> {
+) -> Result<Repeated<Json<ClaimView>>, Problem> {
     need_reason(&ask.reason)?;
     let by = By { id: api.new_id(), actor: manager.key_id, reason: ask.reason };
     answer(api.ask(api.store.keep_claim(claim_id, &by, api.clock.now())).await?)
 }
 
-fn answer(changed: ClaimChanged) -> Result<Response, Problem> {
+fn answer(changed: ClaimChanged) -> Result<Repeated<Json<ClaimView>>, Problem> {
     match changed {
         ClaimChanged::NotThere => Err(not_found("claim, or it is not settled yet")),
         ClaimChanged::Hindered(hindrance) => {
             let detail = format!("{}; nothing was done.", said(hindrance));
             Err(Problem::new(Kind::Conflict, detail))
         }
-        ClaimChanged::Before(claim) => Ok(replayed(Json(claim).into_response())),
-        ClaimChanged::Done(claim) => Ok(Json(claim).into_response()),
+        ClaimChanged::Before(claim) => Ok(Repeated { before: true, answer: Json(*claim) }),
+        ClaimChanged::Done(claim) => Ok(Repeated { before: false, answer: Json(*claim) }),
     }
 }
 

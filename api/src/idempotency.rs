@@ -1,15 +1,64 @@
 //! The header `Idempotency-Key`.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::response::Response;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::request::Parts;
 use forebay_intake::{Kind, Problem};
+use serde_json::json;
+
+use crate::api::Api;
+use crate::openapi::{Input, Operation};
 
 /// Longest key, in characters.
 const CHARS: usize = 255;
-const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// The key that may be given.
+#[derive(Debug)]
+pub(crate) struct Key(pub(crate) Option<String>);
+
+impl FromRequestParts<Arc<Api>> for Key {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Api>) -> Result<Self, Problem> {
+        Ok(Self(key(&parts.headers)?.map(str::to_owned)))
+    }
+}
+
+impl Input for Key {
+    fn tell(operation: &mut Operation<'_>) {
+        tell(operation, false);
+    }
+}
+
+/// The key that must be given.
+#[derive(Debug)]
+pub(crate) struct NeededKey(pub(crate) String);
+
+impl FromRequestParts<Arc<Api>> for NeededKey {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Api>) -> Result<Self, Problem> {
+        let detail = "The header Idempotency-Key is missing: a key of your own by which a repeat is known.";
+        let key = key(&parts.headers)?.ok_or_else(|| Problem::new(Kind::InvalidRequest, detail))?;
+        Ok(Self(key.to_owned()))
+    }
+}
+
+impl Input for NeededKey {
+    fn tell(operation: &mut Operation<'_>) {
+        tell(operation, true);
+    }
+}
+
+fn tell(operation: &mut Operation<'_>, required: bool) {
+    let about = "A key of your own by which a repeat is known; quoted or bare.";
+    let schema = json!({ "type": "string", "pattern": format!("^[!-~]{{1,{CHARS}}}$") });
+    operation.header("Idempotency-Key", required, about, schema);
+    operation.refuses(&[Kind::InvalidRequest]);
+}
 
 /// The key, quoted (as a structured field) or bare.
-pub(crate) fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let text = value.to_str().unwrap_or_default();
     let key = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text);
@@ -18,18 +67,6 @@ pub(crate) fn key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     }
     let detail = format!("Idempotency-Key must be 1 to {CHARS} visible ASCII characters.");
     Err(Problem::new(Kind::InvalidRequest, detail))
-}
-
-/// A key that must be given.
-pub(crate) fn need_key(headers: &HeaderMap) -> Result<&str, Problem> {
-    let detail = "The header Idempotency-Key is missing: a key of your own by which a repeat is known.";
-    key(headers)?.ok_or_else(|| Problem::new(Kind::InvalidRequest, detail))
-}
-
-/// The answer that was given before.
-pub(crate) fn replayed(mut response: Response) -> Response {
-    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
-    response
 }
 
 /// The key was used before, for something else.
@@ -50,7 +87,6 @@ mod tests {
         assert_eq!(key(&headers("\"a-1\"")).unwrap(), Some("a-1"));
         assert_eq!(key(&headers("a-1")).unwrap(), Some("a-1"));
         assert_eq!(key(&HeaderMap::new()).unwrap(), None);
-        assert!(need_key(&HeaderMap::new()).is_err());
         for value in ["", "\"\"", "a b", &"x".repeat(256)] {
             assert!(key(&headers(value)).is_err(), "{value:?} was taken");
         }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
 use forebay_intake::Problem;
 use forebay_schemas::{MemberId, ProgrammeId};
-use forebay_store::BalanceView;
+use forebay_store::{BalanceView, ClaimView};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::api::Api;
@@ -15,7 +15,7 @@ use crate::callers::Reader;
 use crate::check_ins::Overview;
 use crate::extract::{Asked, Named};
 use crate::failure::not_found;
-use crate::page::{limit, page};
+use crate::page::{Page, limit, page};
 
 pub(crate) async fn days(
     State(api): State<Arc<Api>>,
@@ -35,9 +35,10 @@ pub(crate) async fn balance(
     Ok(Json(api.ask(api.store.member_balance(&member_id)).await?))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ClaimsAsk {
+    #[schemars(range(min = 1, max = crate::page::MOST))]
     limit: Option<u32>,
 }
 
@@ -46,7 +47,7 @@ pub(crate) async fn claims(
     _: Reader,
     Named(member_id): Named<MemberId>,
     Asked(asked): Asked<ClaimsAsk>,
-) -> Result<Response, Problem> {
+) -> Result<Page<ClaimView>, Problem> {
     let limit = limit(asked.limit)?;
     let claims = api.ask(api.store.member_claims(&member_id, limit + 1)).await?;
     Ok(page(claims, limit, |_| None))

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
 use chrono::{DateTime, Utc};
 use forebay_domain::daily::Purpose;
 use forebay_domain::due::Stopped;
@@ -13,35 +12,37 @@ use forebay_intake::{Kind, Problem};
 use forebay_schemas::events::ParcelStatus;
 use forebay_schemas::{AdapterId, CarrierCode, Queue, TrackingNumber};
 use forebay_store::{By, CheckAsked, ParcelFilter, ParcelView};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use uuid::Uuid;
 
 use crate::api::Api;
 use crate::callers::{Reader, Reports, Warehouse};
 use crate::extract::{Asked, COMMAND_BYTES, Named, Sent};
 use crate::failure::not_found;
-use crate::page::{limit, page};
-use crate::returns::{Wish, taken};
+use crate::openapi::Taken;
+use crate::page::{Page, limit, page};
+use crate::returns::Wish;
 use crate::rules::need_reason;
 
 /// For so long a check that a person asked for counts as under way; then another one may be asked for.
 const LEASE: Duration = Duration::from_secs(600);
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ParcelsAsk {
     carrier: Option<CarrierCode>,
     adapter: Option<AdapterId>,
     status: Option<ParcelStatus>,
     stopped: Option<Stopped>,
+    #[schemars(range(min = 1, max = crate::page::MOST))]
     limit: Option<u32>,
     cursor: Option<Uuid>,
 }
 
 /// What keeps a check waiting, as far as it can be told.
-#[derive(Debug, Serialize)]
-struct HeldUp {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct HeldUp {
     /// `queue_paused`, `carrier_paused`, `breaker_open` or `day_used_up`.
     by: &'static str,
     /// Until then at least; none when it lasts until somebody ends it.
@@ -49,11 +50,24 @@ struct HeldUp {
     why: String,
 }
 
+/// A check that was asked for.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct CheckTaken {
+    carrier: CarrierCode,
+    tracking_number: TrackingNumber,
+    adapter: String,
+    /// `asked`, or `on_its_way` when somebody had asked before.
+    check: &'static str,
+    /// How often it was checked so far.
+    checks: i64,
+    held_up: Option<HeldUp>,
+}
+
 pub(crate) async fn list(
     State(api): State<Arc<Api>>,
     _: Reports,
     Asked(asked): Asked<ParcelsAsk>,
-) -> Result<Response, Problem> {
+) -> Result<Page<ParcelView>, Problem> {
     let limit = limit(asked.limit)?;
     let ParcelsAsk { carrier, adapter, status, stopped, cursor, .. } = asked;
     let filter = ParcelFilter { carrier, adapter, status, stopped };
@@ -74,7 +88,7 @@ pub(crate) async fn check(
     warehouse: Warehouse,
     Named((carrier, number)): Named<(CarrierCode, TrackingNumber)>,
     Sent(wish): Sent<Wish, COMMAND_BYTES>,
-) -> Result<Response, Problem> {
+) -> Result<Taken<CheckTaken>, Problem> {
     need_reason(&wish.reason)?;
     // As it is before: who waits for the answer sees it by the count of its checks.
     let parcel = api.parcel(&carrier, &number).await?;
@@ -90,14 +104,8 @@ pub(crate) async fn check(
         CheckAsked::Written => "asked",
     };
     let held_up = api.held_up(&parcel.adapter).await?;
-    Ok(taken(&json!({
-        "carrier": carrier,
-        "tracking_number": number,
-        "adapter": parcel.adapter,
-        "check": check,
-        "checks": parcel.checks,
-        "held_up": held_up,
-    })))
+    let (adapter, checks) = (parcel.adapter, parcel.checks);
+    Ok(Taken::of(CheckTaken { carrier, tracking_number: number, adapter, check, checks, held_up }))
 }
 
 impl Api {

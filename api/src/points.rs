@@ -5,16 +5,14 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use forebay_domain::erasure::Redaction;
 use forebay_domain::points::MOST;
 use forebay_intake::{Kind, Problem};
 use forebay_schemas::MemberId;
 use forebay_schemas::events::SpendRequested;
-use forebay_store::{Adjusted, Adjustment, By, PointsView, SpendView};
+use forebay_store::{Adjusted, Adjustment, By, LedgerLine, PointsView, SpendView};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -22,10 +20,11 @@ use crate::api::Api;
 use crate::callers::{ByMember, EventManager, IsAdmin, MembersActor, Reader};
 use crate::extract::{Arrived, Asked, COMMAND_BYTES, Named, Sent};
 use crate::failure::not_found;
-use crate::idempotency;
-use crate::page::{limit, page};
-use crate::rules::{broken, need_reason};
-use crate::wait::{Waiting, Wish};
+use crate::idempotency::{Key, NeededKey, reused};
+use crate::openapi::{Either, Repeated, Taken};
+use crate::page::{Page, limit, page};
+use crate::rules::{Reason, broken, need_reason};
+use crate::wait::{Waited, Waiting, Wish};
 
 /// Longest reference of a spending, in characters.
 const REFERENCE_CHARS: usize = 128;
@@ -34,17 +33,19 @@ const KNOWN_WITHIN: Duration = Duration::from_millis(500);
 /// Most points, more or fewer, of one correction by who is no administrator.
 const CORRECTION_MOST: i64 = 100_000;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SpendAsk {
+    #[schemars(range(min = 1, max = MOST))]
     points: i64,
     spend_id: Option<Uuid>,
     #[serde(rename = "ref")]
+    #[schemars(length(max = REFERENCE_CHARS))]
     reference: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct SpendAccepted {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct SpendAccepted {
     event_id: String,
     spend_id: Uuid,
 }
@@ -55,9 +56,9 @@ pub(crate) async fn spend(
     actor: MembersActor,
     Named(member_id): Named<MemberId>,
     wish: Wish,
-    headers: HeaderMap,
+    Key(key): Key,
     Sent(ask): Sent<SpendAsk, COMMAND_BYTES>,
-) -> Result<Response, Problem> {
+) -> Result<Either<Waited<SpendView>, Taken<SpendAccepted>>, Problem> {
     if !(1..=MOST).contains(&ask.points) {
         return Err(broken("/points", format!("must be 1 to {MOST}")));
     }
@@ -65,15 +66,14 @@ pub(crate) async fn spend(
         return Err(broken("/ref", format!("must be {REFERENCE_CHARS} characters at most")));
     }
     // A key is its sender's own, and names one spending of each member.
-    let key = idempotency::key(&headers)?;
-    let derived = key.map(|key| named_by("spend", key, &format!("{}\n{member_id}", actor.sender())));
+    let derived = key.map(|key| named_by("spend", &key, &format!("{}\n{member_id}", actor.sender())));
     let given = ask.spend_id.or(derived);
     let otherwise = || match ask.spend_id {
         Some(_) => {
             let detail = "This spend_id belongs to another spending; nothing was changed.";
             Problem::new(Kind::Conflict, detail)
         }
-        None => idempotency::reused(),
+        None => reused(),
     };
     let spend_id = given.unwrap_or_else(|| api.new_id());
     let data = SpendRequested { spend_id, member_id, points: ask.points, reference: ask.reference };
@@ -88,15 +88,10 @@ pub(crate) async fn spend(
     if let Some(waiting) = wish.begin(&api)
         && let Some(spend) = settled(&api, waiting, spend_id).await
     {
-        return if is_of(&spend, &data) {
-            Ok(wish.applied(Json(spend).into_response()))
-        } else {
-            Err(otherwise())
-        };
+        return if is_of(&spend, &data) { Ok(Either::One(wish.granted(spend))) } else { Err(otherwise()) };
     }
     let location = format!("/v1/spends/{spend_id}");
-    let accepted = Json(SpendAccepted { event_id, spend_id });
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, location)], accepted).into_response())
+    Ok(Either::Other(Taken::at(location, SpendAccepted { event_id, spend_id })))
 }
 
 /// This was asked for, and nothing else.
@@ -138,9 +133,10 @@ pub(crate) async fn points(
     Ok(Json(api.ask(api.store.member_points(&member_id, api.clock.now())).await?))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LedgerAsk {
+    #[schemars(range(min = 1, max = crate::page::MOST))]
     limit: Option<u32>,
     cursor: Option<Uuid>,
 }
@@ -150,18 +146,29 @@ pub(crate) async fn ledger(
     _: Reader,
     Named(member_id): Named<MemberId>,
     Asked(asked): Asked<LedgerAsk>,
-) -> Result<Response, Problem> {
+) -> Result<Page<LedgerLine>, Problem> {
     let limit = limit(asked.limit)?;
     let lines = api.ask(api.store.member_ledger(&member_id, asked.cursor, limit + 1)).await?;
     Ok(page(lines, limit, |line| Some(line.txn_id.to_string())))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AdjustAsk {
+    /// Not 0; more than 100,000 either way needs the scope `admin`.
+    #[schemars(range(min = -MOST, max = MOST))]
     delta: i64,
     #[serde(default)]
+    #[schemars(!default, with = "Reason")]
     reason: String,
+}
+
+/// A correction that was made.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct PointsAdjusted {
+    txn_id: Uuid,
+    delta: i64,
+    balance_after: i64,
 }
 
 pub(crate) async fn adjust(
@@ -169,10 +176,9 @@ pub(crate) async fn adjust(
     manager: EventManager,
     IsAdmin(admin): IsAdmin,
     Named(member_id): Named<MemberId>,
-    headers: HeaderMap,
+    NeededKey(key): NeededKey,
     Sent(ask): Sent<AdjustAsk, COMMAND_BYTES>,
-) -> Result<Response, Problem> {
-    let key = idempotency::need_key(&headers)?;
+) -> Result<Repeated<Json<PointsAdjusted>>, Problem> {
     need_reason(&ask.reason)?;
     if Redaction::of([member_id.to_string()]).text(&ask.reason).is_some() {
         return Err(broken("/reason", "must not hold the member's id: the reason is kept"));
@@ -187,17 +193,16 @@ pub(crate) async fn adjust(
         return Err(Problem::new(Kind::InsufficientScope, detail));
     }
     // A key is its sender's own, whatever it is used for.
-    let key = named_by("adjust", key, &manager.key_id);
+    let key = named_by("adjust", &key, &manager.key_id);
     let adjustment = Adjustment { member_id, delta: ask.delta, key };
     let by = By { id: api.new_id(), actor: manager.key_id, reason: ask.reason };
     match api.ask(api.store.adjust_points(&adjustment, &by, api.clock.now())).await? {
         Adjusted::Done { txn_id, balance_after, before } => {
             let delta = adjustment.delta;
-            let done = json!({ "txn_id": txn_id, "delta": delta, "balance_after": balance_after });
-            let answer = Json(done).into_response();
-            Ok(if before { idempotency::replayed(answer) } else { answer })
+            let answer = Json(PointsAdjusted { txn_id, delta, balance_after });
+            Ok(Repeated { before, answer })
         }
-        Adjusted::Reused => Err(idempotency::reused()),
+        Adjusted::Reused => Err(reused()),
         Adjusted::Below { balance } => {
             let detail =
                 format!("The member has {balance} points: it can't be that many fewer; nothing was done.");

@@ -11,6 +11,7 @@ use forebay_domain::programme::Programme;
 use forebay_intake::Problem;
 use forebay_schemas::{MemberId, ProgrammeId};
 use forebay_store::{Block, ClaimView, MemberDays, MemberRecord};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::api::Api;
@@ -23,7 +24,7 @@ const PROGRAMMES_MAX: usize = 20;
 const CLAIMS: u32 = 20;
 
 /// What is known of a member.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct MemberView {
     member_id: MemberId,
     balance: i64,
@@ -39,7 +40,7 @@ pub(crate) struct MemberView {
     claims: Vec<ClaimView>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ProgrammeDays {
     programme_id: ProgrammeId,
     name: String,

@@ -4,25 +4,28 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use forebay_domain::programme::{Change, Draft, Fault, ProgrammeState, read};
+use axum::http::HeaderValue;
+use forebay_domain::programme::{Change, Draft, Fault, Programme, ProgrammeState, read};
 use forebay_intake::{Kind, Problem};
 use forebay_schemas::{ProgrammeId, Violation};
 use forebay_store::{By, ProgrammePut, ProgrammeRecord, Seen, StateSet};
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::api::Api;
 use crate::callers::{ByMember, EventManager, Reader};
+use crate::etag::{IfMatch, IfNoneMatch, version};
 use crate::extract::{Asked, COMMAND_BYTES, Named, PROGRAMME_BYTES, Sent};
 use crate::failure::not_found;
-use crate::page::{limit, page};
-use crate::rules::{check_reason, need_reason};
+use crate::openapi::{Either, Made, Tagged};
+use crate::page::{Page, limit, page};
+use crate::rules::{Note, Reason, check_reason, need_reason};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProgrammesAsk {
+    #[schemars(range(min = 1, max = crate::page::MOST))]
     limit: Option<u32>,
     cursor: Option<ProgrammeId>,
 }
@@ -32,7 +35,7 @@ pub(crate) async fn list(
     _: Reader,
     ByMember(member): ByMember,
     Asked(asked): Asked<ProgrammesAsk>,
-) -> Result<Response, Problem> {
+) -> Result<Page<Programme>, Problem> {
     let limit = limit(asked.limit)?;
     let all = api.ask(api.store.programmes()).await?;
     let after = all
@@ -48,19 +51,37 @@ pub(crate) async fn one(
     _: Reader,
     ByMember(member): ByMember,
     Named(id): Named<ProgrammeId>,
-) -> Result<Response, Problem> {
+) -> Result<Tagged<Programme>, Problem> {
     let found = api.ask(api.store.programme(&id)).await?;
     // A draft is nothing to members yet.
     let found = found.filter(|found| member.is_none() || found.programme.state != ProgrammeState::Draft);
     let ProgrammeRecord { programme, version, .. } = found.ok_or_else(|| not_found("programme"))?;
-    Ok(tagged(Json(programme).into_response(), version))
+    Ok(Tagged { version, what: programme })
 }
 
-#[derive(Debug, Deserialize)]
+/// A programme as people write it: read in a way of its own, which finds all its faults at once.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(transform = as_written)]
+pub(crate) struct Written(#[schemars(with = "Programme")] Value);
+
+/// Where nothing is said of its state it stays what it is, or is a draft; and nothing else may stand there.
+fn as_written(schema: &mut Schema) {
+    if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
+        required.retain(|field| field != "state");
+    }
+    schema.insert("additionalProperties".to_owned(), false.into());
+}
+
+/// What putting a programme comes to: a plan of a dry run, one that was not there, one that was.
+type Put = Either<Json<Planned>, Either<Made<Tagged<Programme>>, Tagged<Programme>>>;
+
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PutAsk {
     /// Why; the body is the programme.
     #[serde(default)]
+    #[schemars(with = "Note")]
     reason: String,
     /// Only say what it would change.
     #[serde(default)]
@@ -68,8 +89,8 @@ pub(crate) struct PutAsk {
 }
 
 /// What a dry run would come to.
-#[derive(Debug, Serialize)]
-struct Planned {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Planned {
     /// The version that it would have.
     version: i64,
     /// The one that is there.
@@ -82,9 +103,10 @@ pub(crate) async fn put(
     manager: EventManager,
     Named(id): Named<ProgrammeId>,
     Asked(asked): Asked<PutAsk>,
-    headers: HeaderMap,
-    Sent(sent): Sent<Value, PROGRAMME_BYTES>,
-) -> Result<Response, Problem> {
+    IfMatch(of): IfMatch,
+    IfNoneMatch(none): IfNoneMatch,
+    Sent(Written(sent)): Sent<Written, PROGRAMME_BYTES>,
+) -> Result<Put, Problem> {
     check_reason(&asked.reason)?;
     let Draft { mut programme, says_state } = read(&sent).map_err(broken)?;
     if programme.id != id {
@@ -92,7 +114,7 @@ pub(crate) async fn put(
     }
     let before = api.ask(api.store.programme(&id)).await?;
     let present = before.as_ref().map(|before| before.version);
-    let seen = seen(&headers, present, asked.dry_run)?;
+    let seen = seen(of.as_ref(), none.as_ref(), present, asked.dry_run)?;
     if let Some(before) = before.filter(|_| !says_state) {
         programme.state = before.programme.state;
     }
@@ -100,13 +122,16 @@ pub(crate) async fn put(
     let put = api.store.change_programme(&programme, seen, asked.dry_run, &by, api.clock.now());
     match api.ask(put).await? {
         ProgrammePut::Done { version, changes } if asked.dry_run => {
-            Ok(Json(Planned { version, present, changes }).into_response())
+            Ok(Either::One(Json(Planned { version, present, changes })))
         }
         ProgrammePut::Done { .. } => {
-            let status = if present.is_none() { StatusCode::CREATED } else { StatusCode::OK };
             // As it is kept: the stock of a reward that had one is not changed by this.
             let kept = api.ask(api.store.programme(&id)).await?.ok_or_else(|| not_found("programme"))?;
-            Ok(tagged((status, Json(kept.programme)).into_response(), kept.version))
+            let answer = Tagged { version: kept.version, what: kept.programme };
+            Ok(Either::Other(match present {
+                None => Either::One(Made(answer)),
+                Some(_) => Either::Other(answer),
+            }))
         }
         ProgrammePut::Stale => Err(stale()),
         ProgrammePut::Refused(faults) => {
@@ -116,11 +141,12 @@ pub(crate) async fn put(
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StateAsk {
     state: ProgrammeState,
     #[serde(default)]
+    #[schemars(!default, with = "Reason")]
     reason: String,
 }
 
@@ -129,7 +155,7 @@ pub(crate) async fn state(
     manager: EventManager,
     Named(id): Named<ProgrammeId>,
     Sent(asked): Sent<StateAsk, COMMAND_BYTES>,
-) -> Result<Response, Problem> {
+) -> Result<Tagged<Programme>, Problem> {
     need_reason(&asked.reason)?;
     let by = By { id: api.new_id(), actor: manager.key_id, reason: asked.reason };
     let set = api.store.set_programme_state(&id, asked.state, &by, api.clock.now());
@@ -137,7 +163,7 @@ pub(crate) async fn state(
         StateSet::Done(_) => {
             let found = api.ask(api.store.programme(&id)).await?;
             let ProgrammeRecord { programme, version, .. } = found.ok_or_else(|| not_found("programme"))?;
-            Ok(tagged(Json(programme).into_response(), version))
+            Ok(Tagged { version, what: programme })
         }
         StateSet::Unknown => Err(not_found("programme")),
         StateSet::Refused(why) => Err(Problem::new(Kind::Conflict, why)),
@@ -145,9 +171,14 @@ pub(crate) async fn state(
 }
 
 /// Which version the caller has seen, by what it says of it.
-fn seen(headers: &HeaderMap, present: Option<i64>, dry_run: bool) -> Result<Seen, Problem> {
-    let tag = |name| headers.get(name).map(|tag: &HeaderValue| tag.to_str().unwrap_or_default().trim());
-    match (tag(header::IF_NONE_MATCH), tag(header::IF_MATCH)) {
+fn seen(
+    of: Option<&HeaderValue>,
+    none: Option<&HeaderValue>,
+    present: Option<i64>,
+    dry_run: bool,
+) -> Result<Seen, Problem> {
+    let text = |tag: &HeaderValue| tag.to_str().unwrap_or_default().trim().to_owned();
+    match (none.map(text).as_deref(), of.map(text).as_deref()) {
         (Some("*"), None) => Ok(Seen::Nothing),
         (Some(_), _) => {
             Err(Problem::new(Kind::InvalidRequest, "If-None-Match can be * here, without If-Match."))
@@ -164,20 +195,9 @@ fn seen(headers: &HeaderMap, present: Option<i64>, dry_run: bool) -> Result<Seen
     }
 }
 
-fn version(tag: &str) -> Option<i64> {
-    tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok()
-}
-
 fn stale() -> Problem {
     let detail = "Another version is there by now; read the programme and decide again. Nothing was changed.";
     Problem::new(Kind::PreconditionFailed, detail)
-}
-
-fn tagged(mut response: Response, version: i64) -> Response {
-    if let Ok(tag) = HeaderValue::try_from(format!("\"{version}\"")) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    response
 }
 
 fn broken(faults: Vec<Fault>) -> Problem {
@@ -191,11 +211,17 @@ fn violations(faults: Vec<Fault>) -> Vec<Violation> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header;
+
     use super::*;
 
     fn seen_by(pairs: &[(header::HeaderName, &'static str)], present: Option<i64>) -> Result<Seen, Kind> {
-        let headers = pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
-        seen(&headers.collect(), present, false).map_err(|problem| problem.kind())
+        let value = |name| {
+            let found = pairs.iter().find(|(given, _)| *given == name);
+            found.map(|(_, value)| HeaderValue::from_static(value))
+        };
+        let (of, none) = (value(header::IF_MATCH), value(header::IF_NONE_MATCH));
+        seen(of.as_ref(), none.as_ref(), present, false).map_err(|problem| problem.kind())
     }
 
     #[test]

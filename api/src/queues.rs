@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
 use forebay_domain::drain::Drain;
 use forebay_domain::scale::Bound;
@@ -13,6 +12,7 @@ use forebay_intake::{Kind, Problem};
 use forebay_queue::{Broker, Depth};
 use forebay_schemas::{Queue, Topology};
 use forebay_store::{By, Pause};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::Api;
@@ -20,8 +20,8 @@ use crate::callers::{Operator, Reports};
 use crate::extract::{COMMAND_BYTES, Named, Sent};
 use crate::failure::not_found;
 use crate::lookout::Figures;
-use crate::page::{MOST, page};
-use crate::rules::{broken, need_reason};
+use crate::page::{MOST, Page, page};
+use crate::rules::{Reason, broken, need_reason};
 
 /// Longest pause that ends by itself, in seconds: 30 days.
 const PAUSE_MAX_S: u32 = 30 * 24 * 3600;
@@ -36,7 +36,7 @@ pub struct Queues {
 }
 
 /// A queue, as people see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct QueueView {
     name: String,
     /// `work`; `archive` for what waits to become a dead letter; `delay` for what comes back later.
@@ -63,8 +63,8 @@ pub(crate) struct QueueView {
     paused: Option<PauseView>,
 }
 
-#[derive(Debug, Serialize)]
-struct PauseView {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct PauseView {
     since: DateTime<Utc>,
     until: Option<DateTime<Utc>>,
     actor: String,
@@ -77,23 +77,26 @@ impl From<Pause> for PauseView {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PauseAsk {
     #[serde(default)]
+    #[schemars(!default, with = "Reason")]
     reason: String,
     /// It ends by itself after so many seconds.
+    #[schemars(range(min = 1, max = PAUSE_MAX_S))]
     for_s: Option<u32>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ResumeAsk {
     #[serde(default)]
+    #[schemars(!default, with = "Reason")]
     reason: String,
 }
 
-pub(crate) async fn list(State(api): State<Arc<Api>>, _: Reports) -> Result<Response, Problem> {
+pub(crate) async fn list(State(api): State<Arc<Api>>, _: Reports) -> Result<Page<QueueView>, Problem> {
     let views = api.views(api.queues.topology.queues()).await?;
     Ok(page(views, MOST, |_| None))
 }
@@ -102,14 +105,14 @@ pub(crate) async fn one(
     State(api): State<Arc<Api>>,
     _: Reports,
     Named(name): Named<String>,
-) -> Result<Response, Problem> {
+) -> Result<Json<QueueView>, Problem> {
     let queue = api.queue(&name)?;
     api.view(queue).await
 }
 
 /// The number of useful workers, in the shape that KEDA's metrics-api scaler reads.
-#[derive(Debug, Serialize)]
-struct ScaleView {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ScaleView {
     queue: String,
     useful_workers: u32,
     bound_by: Bound,
@@ -120,7 +123,7 @@ pub(crate) async fn scale(
     State(api): State<Arc<Api>>,
     _: Reports,
     Named(name): Named<String>,
-) -> Result<Response, Problem> {
+) -> Result<Json<ScaleView>, Problem> {
     let queue = api.queue(&name)?;
     if matches!(queue, Queue::Delay(_)) {
         let detail = "Nobody works on a delay queue; ask for the queue that its messages go back to.";
@@ -130,7 +133,7 @@ pub(crate) async fn scale(
     // A scaler that gets no number keeps what it has, or goes to its fall-back: better than a guess.
     let unknown = || Problem::new(Kind::ReducedCapacity, "How full the queue is can't be told at present.");
     let (useful_workers, bound_by) = view.useful_workers.zip(view.bound_by).ok_or_else(unknown)?;
-    Ok(Json(ScaleView { queue: view.name, useful_workers, bound_by, workers: view.workers }).into_response())
+    Ok(Json(ScaleView { queue: view.name, useful_workers, bound_by, workers: view.workers }))
 }
 
 pub(crate) async fn pause(
@@ -138,7 +141,7 @@ pub(crate) async fn pause(
     operator: Operator,
     Named(name): Named<String>,
     Sent(asked): Sent<PauseAsk, COMMAND_BYTES>,
-) -> Result<Response, Problem> {
+) -> Result<Json<QueueView>, Problem> {
     let queue = api.queue(&name)?;
     need_reason(&asked.reason)?;
     let now = api.clock.now();
@@ -163,7 +166,7 @@ pub(crate) async fn resume(
     operator: Operator,
     Named(name): Named<String>,
     Sent(asked): Sent<ResumeAsk, COMMAND_BYTES>,
-) -> Result<Response, Problem> {
+) -> Result<Json<QueueView>, Problem> {
     let queue = api.queue(&name)?;
     need_reason(&asked.reason)?;
     let by = By { id: api.new_id(), actor: operator.key_id, reason: asked.reason };
@@ -181,9 +184,9 @@ impl Api {
         known.ok_or_else(|| not_found("queue"))
     }
 
-    async fn view(&self, queue: Queue) -> Result<Response, Problem> {
+    async fn view(&self, queue: Queue) -> Result<Json<QueueView>, Problem> {
         let view = self.views(vec![queue]).await?.pop();
-        view.map(|view| Json(view).into_response()).ok_or_else(|| not_found("queue"))
+        view.map(Json).ok_or_else(|| not_found("queue"))
     }
 
     async fn views(&self, queues: Vec<Queue>) -> Result<Vec<QueueView>, Problem> {
@@ -199,7 +202,7 @@ impl Api {
 
 impl QueueView {
     fn of(queue: &Queue, figures: Figures, now: DateTime<Utc>) -> Self {
-        let Figures { depth, drain, pause, workers, useful } = figures;
+        let Figures { depth, drain, pause, workers, useful, .. } = figures;
         let (ready, unsettled, oldest_at) =
             depth.map_or((None, None, None), |depth| (Some(depth.ready), depth.unsettled, depth.oldest));
         let empty_at = match drain {

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderValue, header};
 use chrono::DateTime;
 use forebay_intake::{Kind, Problem};
 use forebay_schemas::events::StockChangeKind;
@@ -14,24 +12,28 @@ use forebay_store::{
     By, Error, PAGE_MAX, RewardView, StockAfter, StockCursor, StockEntry, StockMovement, StockOutcome,
     StockSetting, StockView, Store,
 };
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::api::Api;
 use crate::callers::{EventManager, Reader, Reports};
-use crate::csv::{self, Cell};
+use crate::csv::{self, Cell, Csv};
+use crate::etag::{IfMatch, version};
 use crate::extract::{Asked, COMMAND_BYTES, Named, Sent};
 use crate::failure::not_found;
-use crate::idempotency::{need_key, replayed, reused};
-use crate::page::{csv_limit, limit, page};
-use crate::rules::{broken, need_reason};
+use crate::idempotency::{NeededKey, reused};
+use crate::openapi::{Either, Repeated, Tagged};
+use crate::page::{Page, csv_limit, limit, page};
+use crate::rules::{Reason, broken, need_reason};
 
 /// Most that a stock may hold: so that sums stay far from the end of what a number holds.
 const MOST: i64 = 1_000_000_000_000;
 const COLUMNS: &[&str] = &["at", "kind", "delta", "left", "total", "claim_id", "actor", "reason", "id"];
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RewardsAsk {
+    #[schemars(range(min = 1, max = crate::page::MOST))]
     limit: Option<u32>,
     cursor: Option<RewardId>,
 }
@@ -40,7 +42,7 @@ pub(crate) async fn rewards(
     State(api): State<Arc<Api>>,
     _: Reader,
     Asked(asked): Asked<RewardsAsk>,
-) -> Result<Response, Problem> {
+) -> Result<Page<RewardView>, Problem> {
     let limit = limit(asked.limit)?;
     let rewards = api.ask(api.store.rewards(asked.cursor.as_ref(), limit + 1)).await?;
     Ok(page(rewards, limit, |reward| Some(reward.reward_id.clone())))
@@ -50,28 +52,33 @@ pub(crate) async fn one(
     State(api): State<Arc<Api>>,
     _: Reader,
     Named(reward_id): Named<RewardId>,
-) -> Result<Response, Problem> {
+) -> Result<Tagged<Shown>, Problem> {
     let RewardView { stock, reward_id, name, .. } = api.reward(&reward_id).await?;
     let stock = stock.ok_or_else(no_stock)?;
     let version = stock.version;
-    Ok(tagged(Json(Shown { reward_id, name, stock }).into_response(), version))
+    Ok(Tagged { version, what: Shown { reward_id, name, stock } })
 }
 
 /// A stock, as it is shown.
-#[derive(Debug, Serialize)]
-struct Shown {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "RewardStock")]
+pub(crate) struct Shown {
     reward_id: String,
     name: String,
     #[serde(flatten)]
     stock: StockView,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MoveAsk {
+    /// `receive`, `correct` or `return`.
     kind: StockChangeKind,
+    /// Not 0, and below it only for `correct`.
+    #[schemars(range(min = -MOST, max = MOST))]
     delta: i64,
     #[serde(default)]
+    #[schemars(!default, with = "Reason")]
     reason: String,
 }
 
@@ -80,10 +87,9 @@ pub(crate) async fn change(
     State(api): State<Arc<Api>>,
     manager: EventManager,
     Named(reward_id): Named<RewardId>,
-    headers: HeaderMap,
+    NeededKey(key): NeededKey,
     Sent(ask): Sent<MoveAsk, COMMAND_BYTES>,
-) -> Result<Response, Problem> {
-    let key = need_key(&headers)?.to_owned();
+) -> Result<Repeated<Tagged<StockAfter>>, Problem> {
     need_reason(&ask.reason)?;
     let MoveAsk { kind, delta, reason } = ask;
     match kind {
@@ -103,12 +109,15 @@ pub(crate) async fn change(
     answer(api.ask(api.store.move_stock(&movement, &by, api.clock.now())).await?)
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SetAsk {
+    #[schemars(range(min = 0, max = MOST))]
     total: i64,
+    #[schemars(range(min = 0, max = MOST))]
     low_at: Option<i64>,
     #[serde(default)]
+    #[schemars(!default, with = "Reason")]
     reason: String,
 }
 
@@ -117,13 +126,18 @@ pub(crate) async fn set(
     State(api): State<Arc<Api>>,
     manager: EventManager,
     Named(reward_id): Named<RewardId>,
-    headers: HeaderMap,
+    IfMatch(tag): IfMatch,
     Sent(ask): Sent<SetAsk, COMMAND_BYTES>,
-) -> Result<Response, Problem> {
-    let Some(tag) = headers.get(header::IF_MATCH) else {
+) -> Result<Repeated<Tagged<StockAfter>>, Problem> {
+    let Some(tag) = tag else {
         let detail = "Send If-Match with the ETag of the stock that you have seen.";
         return Err(Problem::new(Kind::PreconditionRequired, detail));
     };
+    // It would overwrite whatever is there, which is what the header is asked for to prevent.
+    if tag.as_bytes().trim_ascii() == b"*" {
+        let detail = "If-Match: * names no version: send the ETag of the stock that you have seen.";
+        return Err(Problem::new(Kind::PreconditionRequired, detail));
+    }
     need_reason(&ask.reason)?;
     let within = |n: i64| (0..=MOST).contains(&n);
     if !within(ask.total) {
@@ -132,23 +146,21 @@ pub(crate) async fn set(
     if !ask.low_at.is_none_or(within) {
         return Err(broken("/low_at", format!("must be 0 to {MOST}")));
     }
-    let seen =
-        tag.to_str().ok().and_then(|tag| tag.trim().strip_prefix('"')?.strip_suffix('"')?.parse().ok());
     // What is none of our tags is not the present one.
-    let version = seen.unwrap_or(-1);
+    let version = tag.to_str().ok().and_then(version).unwrap_or(-1);
     let setting = StockSetting { reward_id, total: ask.total, low_at: ask.low_at, version };
     let by = By { id: api.new_id(), actor: manager.key_id, reason: ask.reason };
     answer(api.ask(api.store.set_stock(&setting, &by, api.clock.now())).await?)
 }
 
-fn answer(outcome: StockOutcome) -> Result<Response, Problem> {
-    let shown = |after: StockAfter| {
-        let version = after.version;
-        tagged(Json(after).into_response(), version)
+fn answer(outcome: StockOutcome) -> Result<Repeated<Tagged<StockAfter>>, Problem> {
+    let shown = |after: StockAfter, before| {
+        let answer = Tagged { version: after.version, what: after };
+        Repeated { before, answer }
     };
     match outcome {
-        StockOutcome::Done(after) => Ok(shown(after)),
-        StockOutcome::Before(after) => Ok(replayed(shown(after))),
+        StockOutcome::Done(after) => Ok(shown(after, false)),
+        StockOutcome::Before(after) => Ok(shown(after, true)),
         StockOutcome::NotThere => Err(no_stock()),
         StockOutcome::KeyReused => Err(reused()),
         StockOutcome::Stale(now) => {
@@ -170,10 +182,12 @@ fn answer(outcome: StockOutcome) -> Result<Response, Problem> {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HistoryAsk {
+    #[schemars(range(min = 1, max = PAGE_MAX))]
     limit: Option<u32>,
+    #[schemars(with = "Option<String>")]
     cursor: Option<Place>,
 }
 
@@ -203,11 +217,11 @@ pub(crate) async fn history(
     State(api): State<Arc<Api>>,
     reports: Reports,
     Named(reward_id): Named<RewardId>,
-    headers: HeaderMap,
+    csv::Wanted(csv): csv::Wanted,
     Asked(asked): Asked<HistoryAsk>,
-) -> Result<Response, Problem> {
-    if csv::is_wanted(&headers) {
-        return export(State(api), reports, Named(reward_id), Asked(asked)).await;
+) -> Result<Either<Page<StockEntry>, Csv>, Problem> {
+    if csv {
+        return export(State(api), reports, Named(reward_id), Asked(asked)).await.map(Either::Other);
     }
     let limit = limit(asked.limit)?;
     let after = asked.cursor.map(|place| place.0);
@@ -216,7 +230,7 @@ pub(crate) async fn history(
         // Nothing may mean that there is no such reward.
         api.reward(&reward_id).await?;
     }
-    Ok(page(entries, limit, |entry| Some(place(StockCursor::from(entry)))))
+    Ok(Either::One(page(entries, limit, |entry| Some(place(StockCursor::from(entry))))))
 }
 
 /// Everything as CSV; with a limit a page of it, whose header says where the next one begins.
@@ -225,7 +239,7 @@ pub(crate) async fn export(
     _: Reports,
     Named(reward_id): Named<RewardId>,
     Asked(asked): Asked<HistoryAsk>,
-) -> Result<Response, Problem> {
+) -> Result<Csv, Problem> {
     api.reward(&reward_id).await?;
     let after = asked.cursor.map(|place| place.0);
     let name = format!("stock-{reward_id}");
@@ -286,13 +300,6 @@ fn no_stock() -> Problem {
 
 fn etag(version: i64) -> String {
     format!("\"{version}\"")
-}
-
-fn tagged(mut response: Response, version: i64) -> Response {
-    if let Ok(tag) = HeaderValue::try_from(etag(version)) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
-    response
 }
 
 #[cfg(test)]

@@ -4,10 +4,18 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::api::Api;
 
-pub(crate) async fn get(State(api): State<Arc<Api>>) -> Response {
-    Json(serde_json::json!({ "name": "forebay", "version": api.options.version })).into_response()
+/// The release.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Version {
+    name: &'static str,
+    version: &'static str,
+}
+
+pub(crate) async fn get(State(api): State<Arc<Api>>) -> Json<Version> {
+    Json(Version { name: "forebay", version: api.options.version })
 }

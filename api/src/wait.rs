@@ -5,15 +5,20 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use forebay_store::Error;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::api::Api;
+use crate::openapi::{Input, Operation, Output};
 
 /// Longest wait, in seconds; a longer one is cut to it.
 const MOST_SECONDS: u64 = 10;
@@ -32,6 +37,15 @@ impl FromRequestParts<Arc<Api>> for Wish {
     type Rejection = Infallible;
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Api>) -> Result<Self, Infallible> {
         Ok(Self::of(&parts.headers))
+    }
+}
+
+impl Input for Wish {
+    fn tell(operation: &mut Operation<'_>) {
+        let about = format!(
+            "`wait=2` waits so many seconds for the outcome, {MOST_SECONDS} at most; any other preference is passed over."
+        );
+        operation.header("Prefer", false, &about, json!({ "type": "string" }));
     }
 }
 
@@ -55,14 +69,38 @@ impl Wish {
         Some(Waiting { deadline, pause: FIRST_PAUSE, _place: place })
     }
 
-    /// Says in the answer that the wish was heard.
-    pub(crate) fn applied(self, mut response: Response) -> Response {
-        if self.0 > 0
-            && let Ok(value) = HeaderValue::try_from(format!("wait={}", self.0))
-        {
-            response.headers_mut().insert(HeaderName::from_static("preference-applied"), value);
+    /// The outcome that was waited for.
+    pub(crate) fn granted<T>(self, outcome: T) -> Waited<T> {
+        Waited { seconds: self.0, outcome }
+    }
+}
+
+/// An outcome, with the word that the wish was heard.
+#[derive(Debug)]
+pub(crate) struct Waited<T> {
+    seconds: u64,
+    outcome: T,
+}
+
+const APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
+impl<T: Serialize> IntoResponse for Waited<T> {
+    fn into_response(self) -> Response {
+        let mut response = Json(self.outcome).into_response();
+        if let Ok(value) = HeaderValue::try_from(format!("wait={}", self.seconds)) {
+            response.headers_mut().insert(APPLIED, value);
         }
         response
+    }
+}
+
+impl<T: JsonSchema> Output for Waited<T> {
+    fn tell(operation: &mut Operation<'_>) {
+        operation.like::<Json<T>>(|status, answer| {
+            let heard = json!({ "type": "string", "pattern": "^wait=[0-9]+$" });
+            answer.header("Preference-Applied", "That the wish to wait was heard.", heard);
+            status
+        });
     }
 }
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use forebay_intake::Problem;
 use forebay_store::fleet::{DrainOrder, WorkerQueue};
 use forebay_store::{By, WorkerView};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -16,25 +16,27 @@ use crate::api::Api;
 use crate::callers::{Operator, Reports};
 use crate::extract::{Asked, COMMAND_BYTES, Named, Sent};
 use crate::failure::not_found;
-use crate::page::{limit, page};
-use crate::rules::need_reason;
+use crate::page::{Page, limit, page};
+use crate::rules::{Reason, need_reason};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WorkersAsk {
+    #[schemars(range(min = 1, max = crate::page::MOST))]
     limit: Option<u32>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DrainAsk {
     #[serde(default)]
+    #[schemars(!default, with = "Reason")]
     reason: String,
 }
 
 /// A worker, as people see it.
-#[derive(Debug, Serialize)]
-struct View {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct WorkerShown {
     id: Uuid,
     host: String,
     version: String,
@@ -50,7 +52,7 @@ struct View {
     drain: Option<DrainOrder>,
 }
 
-impl View {
+impl WorkerShown {
     fn of(view: WorkerView, now: DateTime<Utc>) -> Self {
         let state = match &view {
             lost if lost.is_lost(now) => "lost",
@@ -77,11 +79,11 @@ pub(crate) async fn list(
     State(api): State<Arc<Api>>,
     _: Reports,
     Asked(asked): Asked<WorkersAsk>,
-) -> Result<Response, Problem> {
+) -> Result<Page<WorkerShown>, Problem> {
     let limit = limit(asked.limit)?;
     let workers = api.ask(api.store.workers(limit + 1)).await?;
     let now = api.clock.now();
-    Ok(page(workers.into_iter().map(|worker| View::of(worker, now)).collect(), limit, |_| None))
+    Ok(page(workers.into_iter().map(|worker| WorkerShown::of(worker, now)).collect(), limit, |_| None))
 }
 
 pub(crate) async fn drain(
@@ -89,11 +91,11 @@ pub(crate) async fn drain(
     operator: Operator,
     Named(id): Named<Uuid>,
     Sent(asked): Sent<DrainAsk, COMMAND_BYTES>,
-) -> Result<Response, Problem> {
+) -> Result<Json<WorkerShown>, Problem> {
     need_reason(&asked.reason)?;
     let by = By { id: api.new_id(), actor: operator.key_id, reason: asked.reason };
     let now = api.clock.now();
     let worker = api.ask(api.store.drain_worker(id, &by, now)).await?;
     let worker = worker.ok_or_else(|| not_found("worker"))?;
-    Ok(Json(View::of(worker, now)).into_response())
+    Ok(Json(WorkerShown::of(worker, now)))
 }

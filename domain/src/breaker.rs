@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// When a breaker opens, and for how long.
@@ -91,7 +92,8 @@ impl Tally {
 }
 
 /// Why a breaker is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "BreakerCause")]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// Its calls fail.
@@ -189,7 +191,8 @@ pub enum Change {
 }
 
 /// How a breaker stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "BreakerPhase")]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Calls are made.

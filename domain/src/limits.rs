@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::breaker::BreakerPolicy;
@@ -32,7 +33,7 @@ pub const ADAPT_MOST: Share = Share(16_000_000);
 pub const RECOVERY_STEPS: u32 = 5;
 
 /// What people set at run time; what is `None` is as configured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LiveLimits {
     /// Most calls in any window.

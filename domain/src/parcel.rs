@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use forebay_schemas::events::ParcelStatus;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::due::{Course, Due, Stopped};
 
 /// When something happened, as sure as the carrier says it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", content = "at", rename_all = "snake_case")]
 pub enum EventTime {
     /// An instant: the carrier gave UTC, an offset, or a zone that is implied.
@@ -48,7 +49,7 @@ impl EventTime {
 }
 
 /// One thing that happened to a parcel.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Checkpoint {
     /// When.
     pub at: EventTime,

@@ -1,11 +1,12 @@
 //! What is wrong with an event, said so that its author can mend it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::code::Code;
 
 /// One thing that is wrong, and where.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Violation {
     /// JSON pointer into the event (RFC 6901), e.g. `/data/amount_minor`.
     pub pointer: String,

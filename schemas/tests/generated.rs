@@ -22,7 +22,7 @@ fn every_schema_is_checked_in_as_the_code_has_it_and_no_other() {
     let there: BTreeSet<String> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".json"))
+        .filter(|name| name.ends_with(".schema.json"))
         .collect();
     assert_eq!(there, files.into_keys().collect());
 }

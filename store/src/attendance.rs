@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use forebay_domain::settlement::Books;
 use forebay_schemas::{MemberId, ProgrammeId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -18,7 +19,7 @@ pub struct MemberDays {
 }
 
 /// That a day was taken from a member.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Voided {
     /// When.
     pub at: DateTime<Utc>,
@@ -29,7 +30,7 @@ pub struct Voided {
 }
 
 /// A check-in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AttendanceView {
     /// The day that it counts for.
     pub on_date: NaiveDate,
@@ -86,7 +87,7 @@ pub enum DaySet {
 }
 
 /// One day of a programme.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DaySummary {
     /// The day.
     pub on_date: NaiveDate,
@@ -97,7 +98,7 @@ pub struct DaySummary {
 }
 
 /// How many members have come how far.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FunnelStep {
     /// So many days count.
     pub days: i64,
@@ -106,7 +107,7 @@ pub struct FunnelStep {
 }
 
 /// Claims of one kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClaimSum {
     /// The rule.
     pub rule_id: String,
@@ -117,7 +118,7 @@ pub struct ClaimSum {
 }
 
 /// A programme in figures.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProgrammeSummary {
     /// Check-ins that count.
     pub check_ins: i64,

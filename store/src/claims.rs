@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::settlement::{Hindrance, Reach, Shipment, Stage, Unshipped};
 use forebay_schemas::{MemberId, ProgrammeId, RewardId, RuleId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -13,7 +14,7 @@ use crate::audit_log::By;
 use crate::error::Error;
 
 /// A claim, for reading.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClaimView {
     /// The claim.
     pub claim_id: Uuid,

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_schemas::AdapterId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -11,7 +12,7 @@ use crate::error::Error;
 pub const CODES_MAX: u32 = 200;
 
 /// A code, and how often it was seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CodeSeen {
     /// Its kind and the code, e.g. `status:XY`.
     pub code: String,

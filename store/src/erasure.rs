@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use forebay_domain::dead_letter::{key, terms};
 use forebay_domain::erasure::{Redaction, candidates};
 use forebay_schemas::{Event, MemberId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -19,7 +20,7 @@ use crate::dead_letters::NewDeadLetter;
 use crate::error::Error;
 
 /// Where a member was found: rows of the books, and messages and texts that named them.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Erasure {
     /// What stands for the member in the books; none when the books did not know the member.
     pub pseudonym: Option<String>,

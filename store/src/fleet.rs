@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use forebay_domain::scale::Work;
 use forebay_schemas::Queue;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -44,7 +45,7 @@ impl WorkerState {
 }
 
 /// A queue that a worker works on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WorkerQueue {
     /// The queue.
     pub queue: String,
@@ -135,7 +136,7 @@ fn told(pause: Option<&Pause>) -> serde_json::Value {
 }
 
 /// That a worker is to take no more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DrainOrder {
     /// Since when.
     pub at: DateTime<Utc>,

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_schemas::MemberId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -10,7 +11,8 @@ use crate::audit_log::{AuditEntry, By};
 use crate::error::Error;
 
 /// That a member may neither check in nor claim.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "MemberBlock")]
 pub struct Block {
     /// Since when, where that was noted.
     pub since: Option<DateTime<Utc>>,

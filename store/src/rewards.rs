@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::settlement::{Answer, Ask};
 use forebay_schemas::MemberId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Handled;
@@ -29,7 +30,7 @@ pub struct RewardsSettled {
 }
 
 /// A member's points.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BalanceView {
     /// What the member has.
     pub balance: i64,

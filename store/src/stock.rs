@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use forebay_domain::stock::Stock;
 use forebay_schemas::RewardId;
 use forebay_schemas::events::StockChangeKind;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -12,7 +13,7 @@ use crate::audit_log::By;
 use crate::error::Error;
 
 /// A reward, for reading.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RewardView {
     /// The reward.
     pub reward_id: String,
@@ -29,7 +30,7 @@ pub struct RewardView {
 }
 
 /// The stock of a reward, for reading.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StockView {
     /// All there ever was.
     pub total: i64,
@@ -105,7 +106,7 @@ pub enum StockOutcome {
 }
 
 /// What a change left behind, the same however often it is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StockAfter {
     /// The change.
     pub change_id: Uuid,
@@ -128,7 +129,7 @@ pub struct StockAfter {
 }
 
 /// Something that happened to a stock.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StockEntry {
     /// The change, or the claim that took one.
     pub id: Uuid,

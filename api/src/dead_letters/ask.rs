@@ -1,14 +1,19 @@
 //! Which dead letters: the same conditions in a query and in a body.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
+use forebay_domain::dead_letter::replay::RATE_MAX;
 use forebay_intake::{Kind, Problem};
 use forebay_schemas::{Code, Queue};
 use forebay_store::dead_letters::Cursor;
 use forebay_store::{DeadLetterFilter, Status};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
-use crate::rules::{broken, check_reason};
+use super::export::LIMIT_MAX;
+use crate::rules::{Note, broken, check_reason};
 
 /// Longest text to search for, in bytes: AMQP's short strings hold no more.
 const TEXT_BYTES: usize = 255;
@@ -18,7 +23,7 @@ const IDS_MAX: usize = 1_000;
 pub(crate) const ASK_BYTES: usize = 64 * 1024;
 
 /// A status to look for, or all of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum StatusAsk {
     Any,
@@ -42,21 +47,29 @@ impl StatusAsk {
 
 /// The conditions, with what else stands beside them.
 macro_rules! conditions {
-    ($(#[$doc:meta])* $name:ident { $($field:ident: $kind:ty),* $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$note:meta])* $field:ident: $kind:ty),* $(,)? }) => {
         $(#[$doc])*
-        #[derive(Debug, Default, Deserialize)]
+        #[derive(Debug, Default, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields, default)]
         pub(crate) struct $name {
-            $(pub(super) $field: $kind,)*
+            $($(#[$note])* pub(super) $field: $kind,)*
             code: Option<Code>,
             queue: Option<String>,
+            #[schemars(length(max = TEXT_BYTES))]
             r#type: Option<String>,
+            #[schemars(length(max = TEXT_BYTES))]
             group: Option<String>,
+            #[schemars(length(max = TEXT_BYTES))]
             message_id: Option<String>,
+            #[schemars(length(max = TEXT_BYTES))]
             subject: Option<String>,
+            #[schemars(length(max = TEXT_BYTES))]
             order: Option<String>,
+            #[schemars(length(max = TEXT_BYTES))]
             parcel: Option<String>,
+            #[schemars(length(max = TEXT_BYTES))]
             member: Option<String>,
+            #[schemars(length(max = TEXT_BYTES))]
             text: Option<String>,
             since: Option<DateTime<Utc>>,
             until: Option<DateTime<Utc>>,
@@ -90,7 +103,13 @@ macro_rules! conditions {
 
 conditions! {
     /// The query of a list.
-    ListAsk { status: Option<StatusAsk>, limit: Option<u32>, cursor: CursorAsk }
+    ListAsk {
+        status: Option<StatusAsk>,
+        /// At most 200 of a list; of an export all, when nothing is said.
+        #[schemars(range(min = 1, max = LIMIT_MAX))]
+        limit: Option<u32>,
+        cursor: CursorAsk,
+    }
 }
 conditions! {
     /// The `filter` of a body.
@@ -109,6 +128,18 @@ impl ListAsk {
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct CursorAsk(pub(super) Option<Cursor>);
 
+impl JsonSchema for CursorAsk {
+    fn schema_name() -> Cow<'static, str> {
+        "Cursor".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "description": "As a page has given it." })
+    }
+}
+
 impl<'de> Deserialize<'de> for CursorAsk {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
@@ -117,16 +148,19 @@ impl<'de> Deserialize<'de> for CursorAsk {
 }
 
 /// Letters that something is to be done to: by their ids, by their group, by a filter, or all that are open.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LettersAsk {
+    #[schemars(length(max = IDS_MAX))]
     ids: Vec<Uuid>,
     group: Option<String>,
     filter: Option<FilterAsk>,
     all: bool,
+    #[schemars(with = "Option<Note>")]
     reason: Option<String>,
     pub(super) dry_run: bool,
     /// For a replay: letters a second.
+    #[schemars(range(min = 1, max = RATE_MAX))]
     pub(super) rate_per_s: Option<u32>,
     /// For a replay: one first, then ten, then the rest.
     pub(super) canary: Option<bool>,

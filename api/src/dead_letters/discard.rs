@@ -5,18 +5,19 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
 use forebay_intake::Problem;
 use forebay_store::By;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::ask::{ASK_BYTES, LettersAsk};
-use super::replays::dry_run;
+use super::replays::{DryRun, dry_run};
 use crate::api::Api;
 use crate::callers::Operator;
 use crate::extract::Sent;
+use crate::openapi::Either;
 use crate::rules::broken;
 
 /// Letters discarded in one transaction.
@@ -25,8 +26,8 @@ const BATCH: u32 = 500;
 const REQUEST_LETTERS: u32 = 10_000;
 const REQUEST_TIME: Duration = Duration::from_secs(5);
 
-#[derive(Debug, Serialize)]
-struct Discarded {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Discarded {
     /// The entry in the audit log.
     id: Uuid,
     discarded: u32,
@@ -38,14 +39,14 @@ pub(crate) async fn discard(
     State(api): State<Arc<Api>>,
     operator: Operator,
     Sent(mut asked): Sent<LettersAsk, ASK_BYTES>,
-) -> Result<Response, Problem> {
+) -> Result<Either<Json<DryRun>, Json<Discarded>>, Problem> {
     if asked.rate_per_s.is_some() || asked.canary.is_some() {
         return Err(broken("", "rate_per_s and canary are a replay's"));
     }
     let mut filter = asked.filter()?;
     let reason = asked.reason()?;
     if asked.dry_run {
-        return dry_run(&api, &filter).await;
+        return dry_run(&api, &filter).await.map(Either::One);
     }
     if reason.trim().is_empty() {
         return Err(broken("/reason", "is missing; say why these letters need no effect"));
@@ -63,5 +64,5 @@ pub(crate) async fn discard(
         discarded += gone;
         more = gone == BATCH;
     }
-    Ok(Json(Discarded { id: by.id, discarded, more }).into_response())
+    Ok(Either::Other(Json(Discarded { id: by.id, discarded, more })))
 }

@@ -11,6 +11,7 @@ use forebay_intake::{Kind, Problem};
 use forebay_store::dead_letters::Cursor;
 use forebay_store::{DeadLetter, DeadLetterFilter, Error};
 use futures::stream;
+use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::ask::ListAsk;
@@ -18,11 +19,29 @@ use super::read::Whole;
 use crate::api::Api;
 use crate::callers::Reports;
 use crate::extract::Asked;
+use crate::openapi::{Operation, Output};
 
 /// Letters that are held at once.
 const PAGE: u32 = 50;
 /// Most letters of one export, when a limit is asked for.
-const LIMIT_MAX: u32 = 1_000_000;
+pub(super) const LIMIT_MAX: u32 = 1_000_000;
+
+/// Lines of JSON.
+#[derive(Debug)]
+pub(crate) struct Lines(Response);
+
+impl IntoResponse for Lines {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl Output for Lines {
+    fn tell(operation: &mut Operation<'_>) {
+        let answer = operation.answer(200, "application/x-ndjson", json!({ "type": "string" }));
+        answer.header("Content-Disposition", "The name of the file.", json!({ "type": "string" }));
+    }
+}
 
 /// How far an export has come.
 struct Export {
@@ -38,7 +57,7 @@ pub(crate) async fn export(
     State(api): State<Arc<Api>>,
     _: Reports,
     Asked(asked): Asked<ListAsk>,
-) -> Result<Response, Problem> {
+) -> Result<Lines, Problem> {
     let limit = asked.limit;
     if limit.is_some_and(|limit| !(1..=LIMIT_MAX).contains(&limit)) {
         return Err(Problem::new(
@@ -71,7 +90,7 @@ pub(crate) async fn export(
         (header::CONTENT_TYPE, "application/x-ndjson"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"dead-letters.ndjson\""),
     ];
-    Ok((headers, Body::from_stream(lines)).into_response())
+    Ok(Lines((headers, Body::from_stream(lines)).into_response()))
 }
 
 impl Export {

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use forebay_intake::Problem;
-use forebay_store::DeadLetter;
+use forebay_store::{DeadLetter, DeadLetterGroup};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -17,11 +17,12 @@ use crate::api::Api;
 use crate::callers::Reports;
 use crate::extract::{Asked, Named};
 use crate::failure::not_found;
-use crate::page::{limit, page};
+use crate::page::{Page, limit, page};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GroupsAsk {
+    #[schemars(range(min = 1, max = crate::page::MOST))]
     limit: Option<u32>,
     /// Those without an open letter, too.
     #[serde(default)]
@@ -29,7 +30,8 @@ pub(crate) struct GroupsAsk {
 }
 
 /// One dead letter, whole.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DeadLetterWhole")]
 pub(crate) struct Whole {
     #[serde(flatten)]
     letter: DeadLetter,
@@ -52,7 +54,7 @@ pub(crate) async fn groups(
     State(api): State<Arc<Api>>,
     _: Reports,
     Asked(asked): Asked<GroupsAsk>,
-) -> Result<Response, Problem> {
+) -> Result<Page<DeadLetterGroup>, Problem> {
     let limit = limit(asked.limit)?;
     let groups = api.ask(api.store.dead_letter_groups(asked.all, limit + 1)).await?;
     Ok(page(groups, limit, |_| None))
@@ -62,7 +64,7 @@ pub(crate) async fn list(
     State(api): State<Arc<Api>>,
     _: Reports,
     Asked(asked): Asked<ListAsk>,
-) -> Result<Response, Problem> {
+) -> Result<Page<DeadLetter>, Problem> {
     let limit = limit(asked.limit)?;
     let after = asked.cursor.0;
     let filter = asked.filter()?;

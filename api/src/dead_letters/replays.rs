@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use forebay_domain::dead_letter::replay::{Progress, RATE_DEFAULT, RATE_MAX, Stage, State as ReplayState};
 use forebay_intake::{Kind, Problem};
 use forebay_store::{By, DeadLetter, DeadLetterCount, DeadLetterFilter, NewReplay, Replay};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -18,29 +17,32 @@ use crate::api::Api;
 use crate::callers::{Operator, Reports};
 use crate::extract::{Asked, Named, Sent};
 use crate::failure::not_found;
-use crate::page::{limit, page};
-use crate::rules::{broken, check_reason};
+use crate::openapi::{Either, Taken};
+use crate::page::{Page, limit, page};
+use crate::rules::{Note, broken, check_reason};
 
 /// Letters that a dry run shows.
 const EXAMPLES: u32 = 5;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReplaysAsk {
+    #[schemars(range(min = 1, max = crate::page::MOST))]
     limit: Option<u32>,
     cursor: Option<Uuid>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AbortAsk {
     #[serde(default)]
+    #[schemars(with = "Note")]
     reason: String,
 }
 
 /// A replay, as people see it.
-#[derive(Debug, Serialize)]
-struct ReplayView {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ReplayView {
     id: Uuid,
     state: ReplayState,
     stage: Stage,
@@ -87,8 +89,8 @@ impl From<Replay> for ReplayView {
 }
 
 /// What would be touched.
-#[derive(Debug, Serialize)]
-struct DryRun {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct DryRun {
     dry_run: bool,
     #[serde(flatten)]
     count: DeadLetterCount,
@@ -96,17 +98,17 @@ struct DryRun {
 }
 
 /// Counts the letters of a filter and shows some.
-pub(super) async fn dry_run(api: &Api, filter: &DeadLetterFilter) -> Result<Response, Problem> {
+pub(super) async fn dry_run(api: &Api, filter: &DeadLetterFilter) -> Result<Json<DryRun>, Problem> {
     let count = api.ask(api.store.count_dead_letters(filter)).await?;
     let examples = api.ask(api.store.dead_letters(filter, None, EXAMPLES)).await?;
-    Ok(Json(DryRun { dry_run: true, count, examples }).into_response())
+    Ok(Json(DryRun { dry_run: true, count, examples }))
 }
 
 pub(crate) async fn begin(
     State(api): State<Arc<Api>>,
     operator: Operator,
     Sent(mut asked): Sent<LettersAsk, ASK_BYTES>,
-) -> Result<Response, Problem> {
+) -> Result<Either<Json<DryRun>, Taken<ReplayView>>, Problem> {
     let filter = asked.filter()?;
     let rate = asked.rate_per_s.unwrap_or(RATE_DEFAULT);
     if !(1..=RATE_MAX).contains(&rate) {
@@ -114,20 +116,20 @@ pub(crate) async fn begin(
     }
     let reason = asked.reason()?;
     if asked.dry_run {
-        return dry_run(&api, &filter).await;
+        return dry_run(&api, &filter).await.map(Either::One);
     }
     let new = NewReplay { filter, rate, canary: asked.canary.unwrap_or(true) };
     let by = By { id: api.new_id(), actor: operator.key_id, reason };
     let replay = api.ask(api.store.start_replay(new, &by, api.clock.now())).await?;
     let place = format!("/v1/dead-letters/replays/{}", replay.id);
-    Ok((StatusCode::ACCEPTED, [(header::LOCATION, place)], Json(ReplayView::from(replay))).into_response())
+    Ok(Either::Other(Taken::at(place, ReplayView::from(replay))))
 }
 
 pub(crate) async fn replays(
     State(api): State<Arc<Api>>,
     _: Reports,
     Asked(asked): Asked<ReplaysAsk>,
-) -> Result<Response, Problem> {
+) -> Result<Page<ReplayView>, Problem> {
     let limit = limit(asked.limit)?;
     let replays = api.ask(api.store.replays(asked.cursor, limit + 1)).await?;
     let views = replays.into_iter().map(ReplayView::from).collect();
@@ -138,9 +140,9 @@ pub(crate) async fn replay(
     State(api): State<Arc<Api>>,
     _: Reports,
     Named(id): Named<Uuid>,
-) -> Result<Response, Problem> {
+) -> Result<Json<ReplayView>, Problem> {
     let replay = api.ask(api.store.replay(id)).await?.ok_or_else(|| not_found("replay"))?;
-    Ok(Json(ReplayView::from(replay)).into_response())
+    Ok(Json(ReplayView::from(replay)))
 }
 
 pub(crate) async fn abort(
@@ -148,7 +150,7 @@ pub(crate) async fn abort(
     operator: Operator,
     Named(id): Named<Uuid>,
     Asked(AbortAsk { reason }): Asked<AbortAsk>,
-) -> Result<Response, Problem> {
+) -> Result<Json<ReplayView>, Problem> {
     check_reason(&reason)?;
     let by = By { id: api.new_id(), actor: operator.key_id, reason };
     let aborted = api.ask(api.store.abort_replay(id, &by, api.clock.now())).await?;
@@ -158,5 +160,5 @@ pub(crate) async fn abort(
         let detail = format!("The replay has ended by itself ({}); nothing was changed.", state.as_str());
         return Err(Problem::new(Kind::Conflict, detail));
     }
-    Ok(Json(ReplayView::from(replay)).into_response())
+    Ok(Json(ReplayView::from(replay)))
 }

@@ -15,6 +15,7 @@ use forebay_intake::Problem;
 use forebay_schemas::events::{ClaimRequested, RejectCode};
 use forebay_schemas::{MemberId, ProgrammeId, RewardId, RuleId};
 use forebay_store::{ClaimView, MemberRecord, PAGE_MAX};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -29,7 +30,7 @@ const PROGRAMMES_MAX: usize = 20;
 /// How many changes of a stock are looked at for the one that emptied it.
 const CHANGES: u32 = 50;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct WhyAsk {
     programme: Option<ProgrammeId>,
@@ -37,7 +38,7 @@ pub(crate) struct WhyAsk {
 }
 
 /// Everything that stands between a member and rewards.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Why {
     member_id: MemberId,
     /// Nothing is known of the member, and nothing will be.
@@ -47,7 +48,7 @@ pub(crate) struct Why {
 }
 
 /// What would become of a claim now.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Verdict {
     programme_id: ProgrammeId,
     rule_id: RuleId,

@@ -91,15 +91,18 @@ const ROUTES: &[(&str, &str, &[Scope], Members)] = &[
     ("POST", "/v1/carriers/{id}/breaker", OPERATOR, NO),
     ("GET", "/v1/workers", REPORTS, NO),
     ("POST", "/v1/workers/{id}/drain", OPERATOR, NO),
+    ("GET", "/v1/reports/daily", REPORTS, NO),
     ("GET", "/v1/audit-log", REPORTS, NO),
     ("GET", "/v1/incidents", REPORTS, NO),
     ("GET", "/v1/incidents/{id}", REPORTS, NO),
     ("POST", "/v1/incidents/{id}/ack", OPERATOR, NO),
     ("POST", "/v1/incidents/{id}/snooze", OPERATOR, NO),
+    ("POST", "/v1/alerts/test", OPERATOR, NO),
+    ("GET", "/v1/alerts/test/{id}", OPERATOR, NO),
 ];
 
 /// Routes that need no key.
-const OPEN: &[(&str, &str)] = &[("GET", "/v1/version")];
+const OPEN: &[(&str, &str)] = &[("GET", "/openapi.json"), ("GET", "/v1/version")];
 
 /// The member whom all paths and bodies name.
 const A: &str = "m-a";

@@ -15,6 +15,7 @@ mod http;
 mod issuer_keys;
 mod member_care;
 mod members;
+mod openapi;
 mod points;
 mod programmes;
 mod provider;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Most letters a second.
@@ -19,7 +20,8 @@ const RECENT: usize = 20;
 const RECENT_FAILED_MAX: usize = 4;
 
 /// How far the canary has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ReplayStage")]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// One letter, to see what becomes of it.
@@ -31,7 +33,8 @@ pub enum Stage {
 }
 
 /// What a replay is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ReplayState")]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// It goes on by itself.

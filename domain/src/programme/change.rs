@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 use forebay_schemas::{ProgrammeId, RewardId, RuleId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -11,7 +12,8 @@ use super::faults::Fault;
 use super::{Programme, ProgrammeState, Reward};
 
 /// One thing that a change changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ProgrammeChange")]
 pub struct Change {
     /// What, e.g. `rules.five-days.days_required`.
     pub what: String,

@@ -11,15 +11,15 @@ use crate::points::GOOD_FOR_DAYS_MAX;
 /// Most rules of one programme.
 pub const RULES_MAX: usize = 100;
 /// Longest name and stock-keeping unit, in characters.
-const NAME_MAX: usize = 200;
+pub(super) const NAME_MAX: usize = 200;
 /// Most days that a rule can ask for.
-const DAYS_MAX: u32 = 366;
+pub(super) const DAYS_MAX: u32 = 366;
 /// Most missed days that can be forgiven at once.
-const GRACE_MAX: u32 = 30;
+pub(super) const GRACE_MAX: u32 = 30;
 /// Most rewards that one member can have under one rule.
-const PER_MEMBER_MAX: u32 = 1_000;
+pub(super) const PER_MEMBER_MAX: u32 = 1_000;
 /// Most points of one reward, most things in stock, most points for each 1,000 minor units.
-const AMOUNT_MAX: i64 = 1_000_000_000;
+pub(super) const AMOUNT_MAX: i64 = 1_000_000_000;
 /// The years between which a programme may lie.
 const YEARS: std::ops::RangeInclusive<i32> = 2000..=2199;
 

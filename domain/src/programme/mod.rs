@@ -10,14 +10,17 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use forebay_schemas::{ProgrammeId, RewardId, RuleId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::points::GOOD_FOR_DAYS_MAX;
 pub use change::{Change, InUse, changes, refusals};
+use faults::{AMOUNT_MAX, DAYS_MAX, GRACE_MAX, NAME_MAX, PER_MEMBER_MAX};
 pub use faults::{Fault, RULES_MAX};
 pub use reading::{Draft, read};
 
 /// How check-ins are counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CountMode {
     /// Every day counts.
@@ -27,7 +30,7 @@ pub enum CountMode {
 }
 
 /// Whether a programme takes check-ins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProgrammeState {
     /// Not yet open to members.
@@ -91,12 +94,13 @@ impl std::str::FromStr for ProgrammeState {
 }
 
 /// What a reward is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum RewardKind {
     /// Points in the member's account.
     Points {
         /// How many; above 0.
+        #[schemars(range(min = 1, max = AMOUNT_MAX))]
         points: i64,
     },
     /// A thing to be shipped.
@@ -107,21 +111,24 @@ pub enum RewardKind {
 }
 
 /// The first stock of a reward.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StockPlan {
     /// How many there are.
+    #[schemars(range(min = 0, max = AMOUNT_MAX))]
     pub total: i64,
     /// At or below how many left people are told.
     #[serde(default)]
+    #[schemars(range(min = 0, max = AMOUNT_MAX))]
     pub low_at: i64,
 }
 
 /// A reward.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reward {
     /// Its id.
     pub id: RewardId,
     /// Its name, for people.
+    #[schemars(length(min = 1, max = NAME_MAX))]
     pub name: String,
     /// What it is.
     #[serde(flatten)]
@@ -132,22 +139,25 @@ pub struct Reward {
 }
 
 /// So many check-ins earn that reward. What a rule leaves open is as the programme has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rule {
     /// Its id.
     pub id: RuleId,
     /// What is earned.
     pub reward: Reward,
     /// How many days it takes, 1 to 366.
+    #[schemars(range(min = 1, max = DAYS_MAX))]
     pub days_required: u32,
     /// How often one member may claim it; at least 1.
     #[serde(default = "once")]
+    #[schemars(range(min = 1, max = PER_MEMBER_MAX))]
     pub max_per_member: u32,
     /// How days are counted for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count_mode: Option<CountMode>,
     /// How many missed days do not break a run for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = GRACE_MAX))]
     pub grace_days: Option<u32>,
     /// The last instant at which it can be claimed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -175,21 +185,25 @@ fn once() -> u32 {
 }
 
 /// A programme.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Programme {
     /// Its id.
     pub id: ProgrammeId,
     /// Its name, for people.
+    #[schemars(length(min = 1, max = NAME_MAX))]
     pub name: String,
     /// Its time zone (IANA); fixed once there is attendance.
+    #[schemars(with = "String")]
     pub tz: Tz,
     /// Minutes after midnight at which its day begins, 0 to 719.
     #[serde(default)]
+    #[schemars(range(max = 719))]
     pub day_start_min: u32,
     /// How days are counted.
     pub count_mode: CountMode,
     /// How many missed days do not break a run.
     #[serde(default)]
+    #[schemars(range(max = GRACE_MAX))]
     pub grace_days: u32,
     /// The first day.
     pub starts_on: NaiveDate,
@@ -201,15 +215,18 @@ pub struct Programme {
     pub state: ProgrammeState,
     /// Points that a paid order earns for each 1,000 minor units; 0 for none.
     #[serde(default)]
+    #[schemars(range(min = 0, max = AMOUNT_MAX))]
     pub points_per_1000_minor: i64,
     /// How many days points are good for after the day on which they were granted; for ever when nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = GOOD_FOR_DAYS_MAX))]
     pub points_valid_days: Option<u32>,
     /// When it stopped to be active, where it was: what had been accepted by then counts, whenever it is settled. The
     /// store's to know, no part of the definition.
     #[serde(skip)]
     pub active_until: Option<DateTime<Utc>>,
     /// What can be earned.
+    #[schemars(length(max = RULES_MAX))]
     pub rules: Vec<Rule>,
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, NaiveDate, Utc};
 use forebay_schemas::events::{CheckInRequested, CheckedIn, ClaimRequested, RejectCode};
 use forebay_schemas::{MemberId, ProgrammeId, RuleId};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -60,7 +61,7 @@ pub(super) fn answer(
 }
 
 /// Why a check-in does not count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NotCounted {
     /// The programme is not running, or not on that day.
@@ -72,7 +73,7 @@ pub enum NotCounted {
 }
 
 /// How far a member has come for one rule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RuleProgress {
     /// The rule.
     pub rule_id: RuleId,
@@ -88,7 +89,7 @@ pub struct RuleProgress {
 }
 
 /// How far a member has come in a programme.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MemberProgress {
     /// Days that count.
     pub count: u32,

@@ -2,10 +2,13 @@
 //!
 //! A problem says what is wrong and how to mend it; it never repeats what was sent, and never holds a secret.
 
+use std::borrow::Cow;
+
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use forebay_schemas::{Code, Violation};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 /// The media type of a problem.
@@ -62,8 +65,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    #[cfg(test)]
-    const ALL: [Self; 18] = [
+    pub const ALL: [Self; 18] = [
         Self::InvalidEnvelope,
         Self::InvalidRequest,
         Self::InvalidKey,
@@ -107,7 +109,9 @@ impl Kind {
         }
     }
 
-    fn title(self) -> &'static str {
+    /// What it is called.
+    #[must_use]
+    pub fn title(self) -> &'static str {
         match self {
             Self::InvalidEnvelope => "Not a CloudEvent",
             Self::InvalidRequest => "The request can't be read",
@@ -171,11 +175,17 @@ pub struct Problem {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-#[derive(Serialize)]
+/// What went wrong, and how to mend it (RFC 9457).
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
 struct Rendered<'p> {
+    /// Which kind of problem; it leads to its page.
+    #[schemars(extend("format" = "uri"))]
     r#type: String,
+    /// The kind, for people.
     title: &'static str,
     status: u16,
+    /// One sentence for whoever mends it.
     detail: &'p str,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<Code>,
@@ -272,6 +282,15 @@ impl Problem {
         }
         headers.extend(self.headers);
         response
+    }
+}
+
+impl JsonSchema for Problem {
+    fn schema_name() -> Cow<'static, str> {
+        Rendered::schema_name()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Rendered::json_schema(generator)
     }
 }
 

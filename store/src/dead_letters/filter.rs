@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use forebay_domain::dead_letter::terms::{Kind, TextSearch, term};
 use forebay_schemas::Code;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
@@ -11,7 +12,7 @@ use super::letter::Status;
 use crate::audit_log::{AuditEntry, By};
 
 /// Which dead letters; an absent field is no condition, and all conditions hold at once.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeadLetterFilter {
     /// In one of these states; none named: in any.
