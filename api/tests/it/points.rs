@@ -157,6 +157,40 @@ async fn a_key_is_one_spending_of_its_sender_and_no_other() {
 }
 
 #[tokio::test]
+async fn a_spending_of_one_storefront_has_nothing_to_do_with_that_of_another() {
+    let world = world().await;
+    world.settle_all();
+    let ask = |storefront: &str, key: &str, body: &Value| {
+        let request = Request::new(world.address, "POST", "/v1/members/m-1/spends")
+            .header("Authorization", storefront)
+            .header("Content-Type", "application/json")
+            .header("Prefer", "wait=10")
+            .body(body.to_string());
+        if key.is_empty() { request } else { request.header("Idempotency-Key", key) }
+    };
+    let (one, other) = (world.token(Scope::MembersAct), world.other_storefront());
+    assert_ne!(one, other);
+    // The same key, and even the same words, are two spendings.
+    let body = json!({ "points": 20, "ref": "cart-1" });
+    let mut ids = Vec::new();
+    for storefront in [&one, &other] {
+        let spent = ask(storefront, "cart-1", &body).send().await;
+        assert_eq!(spent.status, 200, "{spent:?}");
+        assert_eq!(ask(storefront, "cart-1", &body).send().await.json(), spent.json());
+        ids.push(spent.json()["spend_id"].as_str().unwrap().to_owned());
+    }
+    assert_ne!(ids[0], ids[1]);
+    assert_eq!(balance(&world).await, 60);
+    // An id names one spending, whoever sends it: it can't be taken for another one.
+    let own = json!({ "points": 10, "ref": "cart-2", "spend_id": "01900000-0000-7000-8000-000000000001" });
+    let spent = ask(&one, "", &own).send().await;
+    assert_eq!(spent.status, 200, "{spent:?}");
+    let taken = json!({ "points": 5, "ref": "cart-3", "spend_id": own["spend_id"] });
+    ask(&other, "", &taken).send().await.problem(409);
+    assert_eq!(balance(&world).await, 50);
+}
+
+#[tokio::test]
 async fn a_transaction_is_found_in_the_ledger_and_taken_back_once() {
     let world = world().await;
     manage(&world, "/v1/members/m-1/points", Some("k"), &json!({ "delta": 7, "reason": "x" })).await;

@@ -59,6 +59,10 @@ async fn a_stock_is_set_only_by_who_has_read_it_and_never_below_what_was_given_o
     let world = World::start().await;
     let body = json!({ "total": 3, "low_at": 1, "reason": "counted" });
     send(&world, "PUT", STOCK, None, &body).await.problem(428);
+    for whatever in ["*", " * "] {
+        let any = send(&world, "PUT", STOCK, Some(("If-Match", whatever)), &body).await.problem(428);
+        assert!(any["detail"].as_str().is_some_and(|detail| detail.contains("names no version")), "{any}");
+    }
     let stale = send(&world, "PUT", STOCK, Some(("If-Match", "\"7\"")), &body).await;
     stale.problem(412);
     assert_eq!(stale.header("etag"), Some("\"0\""));
