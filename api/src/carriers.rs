@@ -129,7 +129,9 @@ pub(crate) struct LimitsAsk {
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Wanted {
+    /// Nobody calls it.
     Open,
+    /// It is called whatever happens.
     Closed,
     /// As it goes by itself.
     Auto,

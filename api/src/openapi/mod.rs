@@ -41,7 +41,7 @@ pub fn document() -> Value {
     for (path, operation) in events::operations(&mut schemas) {
         paths.entry(path).or_default().insert("post".to_owned(), operation);
     }
-    json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Forebay",
@@ -71,7 +71,35 @@ pub fn document() -> Value {
             "responses": problems(&problem),
             "schemas": schemas.named(),
         },
-    })
+    });
+    words(&mut document);
+    document
+}
+
+/// Makes an `enum` of each choice between words, which generators of clients read better; what the words mean goes into
+/// the description.
+fn words(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.values_mut().for_each(words);
+            let choice = fields.get("oneOf").and_then(Value::as_array);
+            let word =
+                |one: &Value| Some((one.get("const")?.clone(), one["description"].as_str()?.to_owned()));
+            let Some(found) = choice.and_then(|all| all.iter().map(word).collect::<Option<Vec<_>>>()) else {
+                return;
+            };
+            let mut about = fields.get("description").and_then(Value::as_str).unwrap_or_default().to_owned();
+            for (word, meaning) in &found {
+                about += &format!("\n- `{}`: {meaning}", word.as_str().unwrap_or_default());
+            }
+            fields.remove("oneOf");
+            fields.insert("type".to_owned(), "string".into());
+            fields.insert("enum".to_owned(), found.into_iter().map(|(word, _)| word).collect());
+            fields.insert("description".to_owned(), about.into());
+        }
+        Value::Array(all) => all.iter_mut().for_each(words),
+        _ => {}
+    }
 }
 
 /// What the operation of a route is.
