@@ -5,11 +5,14 @@ use std::fmt;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use opentelemetry::trace::TracerProvider as _;
+use opentelemetry::trace::{Link, SpanKind, TraceId, TracerProvider as _};
+use opentelemetry::{Context, KeyValue};
 use opentelemetry_http::HttpClient;
-use opentelemetry_otlp::{ExporterBuildError, Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
+use opentelemetry_otlp::{
+    ExporterBuildError, Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
+};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use opentelemetry_sdk::trace::{Sampler, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample};
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::filter_fn;
 
@@ -66,11 +69,13 @@ impl Traces {
             .build()?;
         let resource = Resource::builder()
             .with_service_name(options.service)
-            .with_attribute(opentelemetry::KeyValue::new("service.version", options.version))
+            .with_attribute(KeyValue::new("service.version", options.version))
             .build();
         let provider = SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
-            .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(options.sample))))
+            .with_sampler(LinkBased(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(
+                options.sample,
+            )))))
             .with_resource(resource)
             .build();
         let tracer = provider.tracer("forebay");
@@ -87,5 +92,52 @@ impl Traces {
         {
             tracing::warn!(%error, "the last spans could not be sent to the collector");
         }
+    }
+}
+
+/// Records what is linked to a recorded trace, whatever it would be for itself: a batch of many messages has no parent.
+#[derive(Debug, Clone)]
+struct LinkBased(Sampler);
+
+impl ShouldSample for LinkBased {
+    fn should_sample(
+        &self,
+        parent: Option<&Context>,
+        trace_id: TraceId,
+        name: &str,
+        kind: &SpanKind,
+        attributes: &[KeyValue],
+        links: &[Link],
+    ) -> SamplingResult {
+        let mut result = self.0.should_sample(parent, trace_id, name, kind, attributes, links);
+        if links.iter().any(|link| link.span_context.is_sampled()) {
+            result.decision = SamplingDecision::RecordAndSample;
+        }
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceState};
+
+    use super::*;
+
+    #[test]
+    fn a_batch_is_recorded_when_the_trace_of_one_of_its_messages_is() {
+        let never = LinkBased(Sampler::ParentBased(Box::new(Sampler::AlwaysOff)));
+        let link = |flags| {
+            let (trace, span) = (TraceId::from(1_u128), SpanId::from(1_u64));
+            Link::with_context(SpanContext::new(trace, span, flags, true, TraceState::default()))
+        };
+        let decide = |links: &[Link]| {
+            never
+                .should_sample(None, TraceId::from(2_u128), "process", &SpanKind::Consumer, &[], links)
+                .decision
+        };
+        let (recorded, not) = (link(TraceFlags::SAMPLED), link(TraceFlags::default()));
+        assert_eq!(decide(&[not.clone(), recorded]), SamplingDecision::RecordAndSample);
+        assert_eq!(decide(&[not]), SamplingDecision::Drop);
+        assert_eq!(decide(&[]), SamplingDecision::Drop);
     }
 }

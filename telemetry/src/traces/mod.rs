@@ -82,8 +82,9 @@ pub fn processing<'m>(
     if messages == 1 {
         context::begin(&span, origins.into_iter().next());
     } else {
-        context::begin(&span, None);
+        // Before it begins: whether it is recorded depends on its links.
         context::link(&span, origins);
+        context::begin(&span, None);
     }
     span
 }
