@@ -93,7 +93,7 @@ impl System {
     async fn say(&self, inside: &Inside, signs: Vec<ProcessSign>) -> bool {
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let (now, route) = (self.clock.now(), Route::Work(Queue::Notices));
-        let said = ProcessSigns { process: format!("{} at {host}", inside.role), said_at: now, signs };
+        let said = ProcessSigns { process: format!("{}@{host}", inside.role), said_at: now, signs };
         let event = NewOutbox::command(self.ids.next().to_string(), route.clone(), now, &said).event;
         let message = Message {
             id: event.id.clone(),

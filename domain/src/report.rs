@@ -160,6 +160,12 @@ fn against(n: i64, before: Option<i64>) -> String {
     }
 }
 
+/// Nothing came on the day nor on the one before it: nobody need hear of it. One day alone without anything is news.
+#[must_use]
+pub fn is_empty(of: &DayFigures, before: Option<&DayFigures>) -> bool {
+    [Some(of), before].into_iter().flatten().all(|figures| figures.volumes.values().all(|n| *n == 0))
+}
+
 /// The report as people are told it.
 #[must_use]
 pub fn raise(day: NaiveDate, of: &DayFigures, before: Option<&DayFigures>) -> Raise {
@@ -219,6 +225,8 @@ mod tests {
             assert!(raise.impact.contains(part), "{part} is not in {}", raise.impact);
         }
         assert!(!raise.impact.contains("r-50"));
+        let nothing = DayFigures::default();
+        assert!(is_empty(&nothing, Some(&nothing)) && !is_empty(&nothing, Some(&before)));
         assert!(lines(day(), &of, None)[0].starts_with("Returns: 12; results"));
     }
 

@@ -92,7 +92,7 @@ fn each_fault_opens_one_incident_while_it_lasts_and_ends_it_when_it_is_mended() 
     scene.delete_queue("forebay.rewards");
     let mut n = 0;
     let waiting = ["no_consumers/forebay.returns", "queue_old/forebay.returns"];
-    let accepting = ["spool_in_use/intake at %", "intake_refuses/intake at %"];
+    let accepting = ["spool_in_use/intake@%", "intake_refuses/intake@%"];
     scene.opens(&[&waiting[..], &accepting].concat(), || {
         n += 1;
         let status = scene.check_in(n);

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use forebay_domain::limits::Terms;
-use forebay_domain::report::{DayFigures, raise, span};
+use forebay_domain::report::{DayFigures, is_empty, raise, span};
 use forebay_store::report::past;
 use forebay_store::{Error, day_figures};
 
@@ -43,7 +43,9 @@ impl Jobs {
             self.store().keep_report(day, &made, now).await?;
             let figures = self.store().report(day).await?.unwrap_or(made);
             let before = self.before(day).await?;
-            self.fire(JOB, &slot, vec![], vec![raise(day, &figures, before.as_ref())], now).await?;
+            // Where there is nothing to tell, the day is only noted.
+            let told = (!is_empty(&figures, before.as_ref())).then(|| raise(day, &figures, before.as_ref()));
+            self.fire(JOB, &slot, vec![], told.into_iter().collect(), now).await?;
         }
         *seen = Some(slot);
         Ok(())

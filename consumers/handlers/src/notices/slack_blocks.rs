@@ -15,7 +15,8 @@ use super::wording::Wording;
 const HEADER_CHARS: usize = 80;
 const TEXT_CHARS: usize = 1_000;
 const TITLE_CHARS: usize = 300;
-const IMPACT_CHARS: usize = 700;
+/// As long as the report of a day.
+const IMPACT_CHARS: usize = 1_500;
 const ACTION_CHARS: usize = 500;
 const SAMPLE_CHARS: usize = 300;
 const FIELDS_MAX: usize = 8;

@@ -11,6 +11,8 @@ async fn the_day_before_is_reported_once_over_two_processes_and_after_a_restart(
     // Half past nine in Seoul, the 21st: the report is late, and made all the same.
     let scene = Scene::new().await;
     scene.store.put_programme(&programme("autumn", chrono_tz::Asia::Seoul, 10), scene.now()).await.unwrap();
+    let set = vec![conformance::check_in("c", 1, conformance::now())];
+    scene.store.settle_rewards(set, scene.now()).await.unwrap();
     let day = "2026-11-20".parse().unwrap();
     let counter = |result| scene.metrics.schedule_firings.with_label_values(&["daily-report", result]);
     let reports = async || {
@@ -34,5 +36,8 @@ async fn the_day_before_is_reported_once_over_two_processes_and_after_a_restart(
 
     scene.clock.advance(DAY);
     side_by_side!([reporting(&scene), reporting(&scene)], async { counter("fired").get() == 2 });
-    assert_eq!(reports().await.len(), 2, "the next day");
+    assert_eq!(reports().await.len(), 2, "the next day: nothing came any more");
+    scene.clock.advance(DAY);
+    side_by_side!([reporting(&scene)], async { counter("fired").get() == 3 });
+    assert_eq!(reports().await.len(), 2, "nothing on either day: it is only noted");
 }

@@ -92,7 +92,7 @@ async fn the_audit_sees_books_that_were_changed_by_hand() {
         assert!(found.examples.contains(&txn), "{found:?}");
     }
     let told = found.incident().unwrap();
-    assert_eq!(told.rule, "books_differ");
+    assert_eq!(told.rule.as_str(), "books_differ");
     assert!(!format!("{told:?}").contains("m-1"), "members are not named: {told:?}");
     let after = store.mend_books(&by(), later(1)).await.unwrap();
     assert_eq!(
