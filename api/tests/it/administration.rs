@@ -90,14 +90,21 @@ async fn an_incident_is_taken_on_and_left_in_silence_by_an_operator() {
 #[tokio::test]
 async fn a_day_is_reported_as_it_was_kept_or_counted_now() {
     let world = World::start().await;
-    let report = async |query: &str| world.get(Scope::Viewer, &format!("/v1/reports/daily{query}")).send().await;
+    let report =
+        async |query: &str| world.get(Scope::Viewer, &format!("/v1/reports/daily{query}")).send().await;
     let yesterday = report("").await.json();
-    assert_eq!((yesterday["day"].as_str(), yesterday["reported"].as_bool()), (Some("2026-11-19"), Some(false)));
+    assert_eq!(
+        (yesterday["day"].as_str(), yesterday["reported"].as_bool()),
+        (Some("2026-11-19"), Some(false))
+    );
     assert!(yesterday["lines"][0].as_str().unwrap().starts_with("Returns: 0 (+0)"), "{yesterday}");
     let kept = forebay_domain::report::DayFigures { unshipped: Some(7), ..Default::default() };
     world.store.keep_report("2026-11-19".parse().unwrap(), &kept, now()).await.unwrap();
     let reported = report("?day=2026-11-19").await.json();
-    assert_eq!((reported["reported"].as_bool(), reported["figures"]["unshipped"].as_i64()), (Some(true), Some(7)));
+    assert_eq!(
+        (reported["reported"].as_bool(), reported["figures"]["unshipped"].as_i64()),
+        (Some(true), Some(7))
+    );
     assert_eq!(report("?day=2026-11-18").await.json()["figures"]["unshipped"], Value::Null);
     report("?day=2026-11-21").await.problem(400);
 }

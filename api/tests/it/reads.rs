@@ -77,7 +77,7 @@ async fn a_return_and_its_parcel_are_read() {
         number: TrackingNumber::new("123456789012").unwrap(),
         adapter: AdapterId::new("sweettracker").unwrap(),
         traceparent: None,
-            due: Due { at: now(), by: now() },
+        due: Due { at: now(), by: now() },
     };
     let new = NewReturn {
         return_id: ReturnId::new("R-1").unwrap(),

@@ -137,7 +137,17 @@ impl World {
         let stopped = stop.clone().cancelled_owned();
         tokio::spawn(async move { api.serve(listener, stopped).await });
         let signing = SigningKey::ed25519("nobody's");
-        Self { address, broker, store, clock, member_keys, tokens, signing, _stop: stop.drop_guard(), _folder: folder }
+        Self {
+            address,
+            broker,
+            store,
+            clock,
+            member_keys,
+            tokens,
+            signing,
+            _stop: stop.drop_guard(),
+            _folder: folder,
+        }
     }
 
     pub(crate) fn token(&self, scope: Scope) -> String {
