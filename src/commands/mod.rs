@@ -57,7 +57,9 @@ pub(crate) async fn run(cli: Cli, observation: &Observation) -> Result<(), Exit>
         Command::Dlq { api, command } => dead_letters::run(&api, *command).await,
         Command::Queue { api, command } => queue::run(&api, command).await,
         Command::Alert { api, command } => alert::run(&api, file, command).await,
-        Command::Carrier { command: CarrierCommand::Plan(args), .. } => plan::run(&configured(file, observation)?, &args),
+        Command::Carrier { command: CarrierCommand::Plan(args), .. } => {
+            plan::run(&configured(file, observation)?, &args)
+        }
         Command::Carrier { api, command } => carriers::run(&api, command).await,
         Command::Worker { api, command } => worker::run(&api, command).await,
         Command::Report { api, asked } => report::run(&api, asked).await,

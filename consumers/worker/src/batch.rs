@@ -185,7 +185,8 @@ impl Bench {
             [held] => Some(held.message.id.as_str()),
             _ => None,
         };
-        let origins = batch.iter().filter_map(|held| held.message.headers.get(TRACEPARENT)).map(String::as_str);
+        let origins =
+            batch.iter().filter_map(|held| held.message.headers.get(TRACEPARENT)).map(String::as_str);
         traces::processing(&self.label, batch.len(), alone, origins)
     }
 
