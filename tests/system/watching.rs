@@ -17,11 +17,11 @@ spool_max_events = 1
 drain_late_s = 2.0
 intake_refuses_s = 1.0
 no_consumers_s = 2.0
-outbox_old_s = 4.0
+outbox_old_s = 2.0
 queue_old_s = 2.0
 schedule_missed_s = 4.0
 spool_in_use_s = 1.0
-well_for_s = 2.0
+well_for_s = 1.0
 "#;
 
 struct Scene(Fleet);
