@@ -45,6 +45,8 @@ pub struct Faults {
     pub slack_fails: bool,
     /// Slack lets each caller wait this long before it looks at the call, in milliseconds.
     pub slack_hangs_ms: u64,
+    /// Slack takes a message and then lets the caller wait this long for the answer, in milliseconds.
+    pub slack_takes_then_hangs_ms: u64,
     /// Slack refuses the token.
     pub slack_refuses_token: bool,
     /// Slack refuses every message with this error, such as `is_archived`.

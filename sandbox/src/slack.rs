@@ -60,7 +60,6 @@ async fn webhook(
     Path(hook): Path<(String, String, String)>,
     body: Bytes,
 ) -> Response {
-    world.record.slack_called();
     hang(&world).await;
     if let Some(trouble) = trouble(&world) {
         return trouble;
@@ -92,6 +91,7 @@ async fn post_message(State(world): State<Arc<World>>, headers: HeaderMap, body:
     }
     let ts = world.slack_stamp();
     world.record.posted(entry(&message, SLACK_CHANNEL.to_owned(), ts.clone()), body.len());
+    pause(Duration::from_millis(world.switches.get().slack_takes_then_hangs_ms)).await;
     Json(json!({
         "ok": true, "channel": SLACK_CHANNEL, "ts": ts, "message": { "type": "message", "text": message["text"] },
     }))
@@ -129,7 +129,6 @@ async fn auth_test(State(world): State<Arc<World>>, headers: HeaderMap) -> Respo
 
 /// The message that a bot method was called with, when everything about it is right.
 fn asked(world: &World, headers: &HeaderMap, body: &[u8]) -> Result<Value, Box<Response>> {
-    world.record.slack_called();
     if let Some(trouble) = trouble(world) {
         return Err(Box::new(trouble));
     }
@@ -171,8 +170,9 @@ fn token_error(world: &World, headers: &HeaderMap) -> Option<&'static str> {
     (!good).then_some("invalid_auth")
 }
 
-/// Before anything is kept of the call.
+/// Counts the call, and waits before anything is kept of it.
 async fn hang(world: &World) {
+    world.record.slack_called();
     pause(Duration::from_millis(world.switches.get().slack_hangs_ms)).await;
 }
 

@@ -14,7 +14,7 @@ use crate::support::{curl, eventually};
 
 const KILLS: usize = 50;
 const PATIENCE: Duration = Duration::from_secs(90);
-/// How long Slack takes; a kill comes at any moment of that.
+/// How long Slack waits before it takes a message, and again before it answers; a kill comes at any moment of both.
 const SLACK_MS: usize = 400;
 
 /// The texts of the messages that Slack keeps.
@@ -30,7 +30,7 @@ fn texts(fleet: &Fleet) -> Vec<String> {
 #[ignore = "three to five minutes: fifty workers are killed"]
 fn workers_killed_while_sending_leave_nothing_untold_and_send_at_most_one_message_more_a_kill() {
     let fleet = Fleet::prepared();
-    let faults = format!(r#"{{"slack_hangs_ms":{SLACK_MS}}}"#);
+    let faults = format!(r#"{{"slack_hangs_ms":{SLACK_MS},"slack_takes_then_hangs_ms":{SLACK_MS}}}"#);
     let (status, _) = curl(&[
         "-d",
         &faults,
@@ -73,8 +73,8 @@ fn workers_killed_while_sending_leave_nothing_untold_and_send_at_most_one_messag
         fleet.count("with gone as (delete from telling_pace returning 1) select count(*) from gone");
         runtime.block_on(store.raise(vec![raise], SystemClock.now())).unwrap();
         eventually("Slack is called", PATIENCE, || calls() > before);
-        // Spread over the call, and over what comes after it.
-        std::thread::sleep(Duration::from_millis(((n * 37) % (2 * SLACK_MS)) as u64));
+        // Spread over the call, before Slack has it and after, and over what comes after that.
+        std::thread::sleep(Duration::from_millis(((n * 37) % (5 * SLACK_MS / 2)) as u64));
         worker.kill();
         worker = fleet.start(&format!("work-{}", n + 1), &["work"]);
     }

@@ -2,6 +2,7 @@
 
 use forebay_domain::incident::{AlertRule, Raise, Severity};
 use forebay_intake::Scope;
+use forebay_store::SinkAnswer;
 use serde_json::{Value, json};
 
 use crate::http::{Answer, Request};
@@ -85,6 +86,31 @@ async fn an_incident_is_taken_on_and_left_in_silence_by_an_operator() {
     let log = world.get(Scope::Admin, "/v1/audit-log").send().await.json();
     let actions: Vec<_> = log["items"].as_array().unwrap().iter().map(|e| e["action"].clone()).collect();
     assert_eq!(actions, ["incidents.snooze", "incidents.ack"]);
+}
+
+#[tokio::test]
+async fn a_test_of_alerts_is_asked_for_and_its_answers_are_read_once_they_are_there() {
+    let world = World::start().await;
+    let refused = post(&world, "/v1/alerts/test", &json!({ "rule": "no_such_rule" })).await;
+    assert_eq!(refused.status, 422);
+    let asked = post(&world, "/v1/alerts/test", &json!({ "rule": "stock_out" })).await.json();
+    assert_eq!(asked["answers"], json!(null));
+    let id: uuid::Uuid = asked["id"].as_str().unwrap().parse().unwrap();
+    let answer = SinkAnswer { sink: "slack".into(), taken: true, said: "taken".into() };
+    world.store.answer_alert_test(id, &[answer]).await.unwrap();
+    let answered = world.get(Scope::Admin, &format!("/v1/alerts/test/{id}")).send().await.json();
+    assert_eq!(answered["answers"][0]["taken"], true, "{answered}");
+}
+
+#[tokio::test]
+async fn what_an_open_incident_silences_says_so() {
+    let world = World::start().await;
+    let of = |fingerprint: &str, rule| Raise { rule, ..raise(fingerprint) };
+    world.store.raise(vec![of("broker", AlertRule::BrokerDown)], now()).await.unwrap();
+    world.store.raise(vec![of("outbox", AlertRule::OutboxOld)], now()).await.unwrap();
+    let list = world.get(Scope::Admin, "/v1/incidents?rule=outbox_old").send().await.json();
+    let broker = world.store.silencing_incidents().await.unwrap().remove(0).id;
+    assert_eq!(list["items"][0]["silenced_by"]["id"], json!(broker), "{list}");
 }
 
 #[tokio::test]

@@ -105,3 +105,45 @@ impl BrokerWatch {
         raised
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use forebay_domain::incident::Timing;
+    use forebay_domain::{Clock as _, ManualClock, RandomIds};
+    use forebay_sqlite::Db;
+    use forebay_store::Lifecycle as _;
+    use forebay_store::conformance::now;
+    use forebay_store_sqlite::SqliteStore;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_broker_that_takes_nothing_for_a_while_is_an_incident_until_it_takes_something() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::open(folder.path().join("store.db")).await.unwrap();
+        let clock = Arc::new(ManualClock::at(now()));
+        let store = SqliteStore::new(db, Arc::new(RandomIds), Arc::clone(&clock) as _, Timing::default());
+        store.migrate().await.unwrap();
+        let store: &dyn Store = &store;
+        let watch = BrokerWatch::default();
+        let away = [Err(PublishError::Unavailable("gone".into())), Err(PublishError::Unknown)];
+        let open = async || store.silencing_incidents().await.unwrap().len();
+        watch.saw(store, &away, clock.now()).await.unwrap();
+        clock.advance(Duration::from_secs(14));
+        watch.saw(store, &away, clock.now()).await.unwrap();
+        watch.waits(store, Duration::from_secs(60), clock.now()).await.unwrap();
+        assert_eq!(open().await, 0, "not for so short a time");
+        clock.advance(Duration::from_secs(2));
+        watch.waits(store, Duration::from_secs(1), clock.now()).await.unwrap();
+        assert_eq!(open().await, 0, "another relay publishes");
+        watch.waits(store, Duration::from_secs(60), clock.now()).await.unwrap();
+        watch.waits(store, Duration::from_secs(62), clock.now()).await.unwrap();
+        assert_eq!(open().await, 1);
+        watch.saw(store, &[Err(PublishError::Refused)], clock.now()).await.unwrap();
+        assert_eq!(open().await, 1, "a full queue tells nothing");
+        watch.saw(store, &[Ok(())], clock.now()).await.unwrap();
+        assert_eq!(open().await, 0);
+    }
+}
