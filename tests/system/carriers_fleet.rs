@@ -295,7 +295,7 @@ fn workers_share_the_calls_under_way_and_one_that_is_killed_gives_its_places_bac
     const LATENCY: u32 = 300;
     let mut scene = Scene::new(FEW_PLACES);
     scene.faults(&json!({ "carriers": { "ups": { "latency_ms": LATENCY } } }));
-    let parcels = 60;
+    let parcels = 40;
     scene.publish("ups", 0..parcels, |n| format!("7000{n:06}"));
     scene.due("ups", parcels);
     eventually("the carrier is asked", PATIENCE, || scene.calls("ups") >= 10);
