@@ -106,8 +106,6 @@ impl DayReports for SqliteStore {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
     use forebay_domain::incident::Timing;
     use forebay_domain::{RandomIds, SystemClock};
     use forebay_sqlite::Db;
