@@ -25,6 +25,9 @@ const LEASE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Most checkpoints that are answered for one parcel.
 const CHECKPOINTS_MAX: i64 = 200;
 
+/// By when it is to be asked about, the parcel, its carrier and number, and the trace that it belongs to.
+type Taken = (DateTime<Utc>, Uuid, String, String, Option<String>);
+
 impl PostgresStore {
     async fn plan_once(
         &self,
@@ -35,7 +38,7 @@ impl PostgresStore {
         until: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<u32, Stop> {
-        let mut taken: Vec<(DateTime<Utc>, Uuid, String, String, Option<String>)> = sqlx::query_as(
+        let mut taken: Vec<Taken> = sqlx::query_as(
             "with due as (
                  select id from parcel
                  where adapter = $1 and next_check_at <= $2 and (check_until is null or check_until <= $2)
