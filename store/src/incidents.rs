@@ -19,6 +19,8 @@ pub struct Told {
     pub incident_id: Uuid,
     /// The revision that was told.
     pub revision: i64,
+    /// When this telling was due, as who told it read it.
+    pub due_at: Option<DateTime<Utc>>,
     /// The Slack message that can be updated in place, when there is one.
     pub slack: Option<SlackRef>,
     /// What it said.
@@ -36,6 +38,7 @@ impl Told {
         Self {
             incident_id: incident.id,
             revision: incident.revision,
+            due_at: incident.tell_due_at,
             slack: None,
             said: Said::of(incident),
             heard: true,
@@ -130,7 +133,8 @@ pub trait Incidents {
 
     /// Notes a telling: `told_at`, `told_revision` (never lower than before), what it said, whether people heard it, the
     /// Slack message, and that none is on its way, unless a newer one was planned meanwhile (its due time lies after
-    /// `now`). Mails that follow are outbox rows of the same transaction.
+    /// `now`, or the incident has changed and it is not `due_at`). What came meanwhile and is planned by nobody is
+    /// planned now (`domain::incident::overtaken`). Mails that follow are outbox rows of the same transaction.
     async fn told(&self, told: Told, now: DateTime<Utc>) -> Result<(), Error>;
 
     /// Open incidents of the rules that silence others (`domain::incident::INHIBITIONS`).

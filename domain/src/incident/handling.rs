@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Incident, Timing};
+use super::{Change, Incident, Timing, may_be_silenced};
 
 /// Who did something, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,13 +96,14 @@ const TELLING_LOST: TimeDelta = TimeDelta::hours(4);
 const REPEATED_EVERY: TimeDelta = TimeDelta::days(1);
 
 /// Whether an open incident has to be told again: nobody took it on, nobody wants silence, none is on its way, and
-/// people heard of it long ago. The first time is after `Timing::repeat_every`; then it is told once a day.
+/// people heard of it long ago. The first time is after `Timing::repeat_every`; then it is told once a day. So is what
+/// was silenced and is not on its way: a process that does not know of silence may have ended its cause.
 #[must_use]
 pub fn repeat_due(incident: &Incident, now: DateTime<Utc>, timing: &Timing) -> bool {
     let planned = incident.tell_due_at.filter(|due| !is_lost(*due, now));
-    let Some(heard_at) = incident.heard_at.or(incident.told_at).or(incident.tell_due_at) else {
-        return false;
-    };
+    let silenced = may_be_silenced(&incident.raise.rule).then_some(incident.last_seen);
+    let heard_at = incident.heard_at.or(incident.told_at).or(incident.tell_due_at).or(silenced);
+    let Some(heard_at) = heard_at else { return false };
     let again = TimeDelta::from_std(timing.repeat_every).unwrap_or(TimeDelta::MAX);
     let first = heard_at - incident.first_seen < again;
     let wait = if first { again } else { again.max(REPEATED_EVERY) };

@@ -17,7 +17,7 @@ use uuid::Uuid;
 pub use self::about::About;
 pub use self::handling::{Handled, Handling, Order, handled, repeat_due};
 pub use self::inhibition::{hush, may_be_silenced, outlived, silenced_by_rules, silencer, silencing_rules};
-pub use self::news::{Why, why_told};
+pub use self::news::{Why, overtaken, why_told};
 pub use self::pace::{
     HELD_BACK, HeldBack, Pace, TELLINGS_MAX, TELLINGS_WITHIN, held_back, rules_told, summed_up,
 };

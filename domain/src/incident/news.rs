@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{FLAPPING_FROM, Incident, Timing, is_report, repeat_due};
+use super::{FLAPPING_FROM, FLAPS_WITHIN, Incident, Timing, is_report, repeat_due};
 
 /// So many times as many occurrences as people heard of are news.
 const GROWN: i64 = 10;
@@ -116,6 +116,25 @@ pub fn why_told(incident: &Incident, asked: i64, now: DateTime<Utc>, timing: &Ti
             }
         }
     }
+}
+
+/// When people are told what came while a telling was under way: `incident` is as it stands when that one is noted. An
+/// end and what is worse can't wait. `None` when they know all of it, or another telling is planned.
+#[must_use]
+pub fn overtaken(incident: &Incident, now: DateTime<Utc>, timing: &Timing) -> Option<DateTime<Utc>> {
+    let known = incident.told_revision >= incident.revision;
+    if known || incident.tell_due_at.is_some() || is_report(&incident.raise.rule) {
+        return None;
+    }
+    let worse = incident.told.severity.is_some_and(|told| told < incident.raise.severity);
+    let at = match incident.resolved_at {
+        Some(ended) if incident.is_flapping() => now.max(ended + FLAPS_WITHIN),
+        Some(_) => now,
+        None if worse => now,
+        None if incident.handling.is_acknowledged() => return None,
+        None => now + timing.update_every,
+    };
+    Some(incident.handling.heard_at(at))
 }
 
 fn change(incident: &Incident, acknowledged: bool) -> Why {

@@ -271,6 +271,45 @@ fn people_hear_of_what_is_of_note_and_read_the_rest_where_it_stands() {
     assert!(!Why::Grown.is_for_all() && !Why::Updated.is_of_note());
 }
 
+#[test]
+fn what_came_while_people_were_told_is_told_at_once_when_it_is_an_end_or_worse_and_else_with_its_distance() {
+    let timing = Timing::default();
+    let at = |incident: &Incident| overtaken(incident, later(40), &timing);
+    let sent = heard(Severity::Warning);
+    assert_eq!(at(&sent), None, "people know all of it");
+    let ended = Incident { revision: 2, resolved_at: Some(later(35)), ..sent.clone() };
+    assert_eq!((at(&ended), why(&ended, later(40))), (Some(later(40)), Some(Why::Resolved)));
+    let flapping = Incident { flaps: FLAPPING_FROM, ..ended.clone() };
+    assert_eq!(at(&flapping), Some(later(35) + FLAPS_WITHIN), "when it stayed away");
+    let planned = Incident { tell_due_at: Some(later(36)), ..ended };
+    assert_eq!(at(&planned), None, "its telling is on its way");
+    let mut more = Incident { revision: 2, ..sent };
+    assert_eq!(at(&more), Some(later(40) + timing.update_every));
+    let mut acked = more.clone();
+    acked.handling.acknowledged = Some(Handled { at: later(36), by: "ops".into() });
+    assert_eq!(at(&acked), None, "somebody took it on");
+    more.raise.severity = Severity::Critical;
+    assert_eq!((at(&more), why(&more, later(40))), (Some(later(40)), Some(Why::Worse)));
+    let order = Order::Snooze { until: later(900) };
+    let silent = handled(more.clone(), order, "ops", later(36)).unwrap().incident;
+    assert_eq!(at(&Incident { tell_due_at: None, ..silent }), Some(later(900)), "somebody wants silence");
+    more.raise.rule = AlertRule::StockDigest.as_str().to_owned();
+    assert_eq!(at(&more), None, "a report is told once");
+}
+
+#[test]
+fn what_was_silenced_and_is_planned_by_nobody_is_told_after_all() {
+    let timing = Timing::default();
+    let silenced = Incident { tell_due_at: None, ..of(1, AlertRule::NoConsumers, None) };
+    assert!(!repeat_due(&silenced, later(4 * 3_600 - 1), &timing));
+    assert!(repeat_due(&silenced, later(4 * 3_600), &timing));
+    assert_eq!(why(&silenced, later(4 * 3_600)), Some(Why::Opened));
+    let acked = handled(silenced.clone(), Order::Acknowledge, "ops", later(60)).unwrap().incident;
+    assert!(!repeat_due(&acked, later(4 * 3_600), &timing), "somebody knows of it");
+    let counted = Incident { tell_due_at: None, ..of(2, AlertRule::StockOut, None) };
+    assert!(!repeat_due(&counted, later(90_000), &timing), "the summary told of it");
+}
+
 fn of(n: u128, rule: AlertRule, about: Option<About>) -> Incident {
     let raise = Raise { rule, about, fingerprint: format!("{rule}/{n}"), ..raise(Severity::Warning) };
     raised(None, &raise, now(), Uuid::from_u128(n), &Timing::default()).incident

@@ -211,7 +211,7 @@ async fn write(
     Ok(outbox::write(conn, &tellings, now).await?)
 }
 
-fn telling(
+pub(crate) fn telling(
     incident: &Incident,
     due_at: DateTime<Utc>,
     now: DateTime<Utc>,

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use forebay_domain::NewOutbox;
-use forebay_domain::incident::{HELD_BACK, Incident, Severity, silencing_rules};
-use forebay_schemas::events::TellIncident;
+use forebay_domain::incident::{HELD_BACK, Incident, Severity, overtaken, silencing_rules};
+use forebay_schemas::events::{MailOne, TellIncident};
 use forebay_schemas::{Queue, Route};
 use forebay_store::incidents::test_entry;
 use forebay_store::{By, Error, SinkAnswer, Told};
@@ -11,7 +11,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::error::{Stop, store_error};
-use crate::incidents::incident;
+use crate::incidents::{incident, telling};
 use crate::rows::read;
 use crate::{PostgresStore, audit_log, outbox};
 
@@ -47,15 +47,16 @@ pub(crate) async fn told(
     store: &PostgresStore,
 ) -> Result<(), Stop> {
     let (channel, ts) = told.slack.as_ref().map(|slack| (&slack.channel, &slack.ts)).unzip();
-    sqlx::query(
+    let row = sqlx::query(
         "update incident set told_at = $3, told_revision = greatest(told_revision, $2),
              slack_channel = coalesce($4, slack_channel), slack_ts = coalesce($5, slack_ts),
-             tell_due_at = case when tell_due_at > $3 then tell_due_at end,
+             tell_due_at = case when tell_due_at > $3 or (revision > $2 and tell_due_at is distinct from $11)
+                 then tell_due_at end,
              resolved_at = case when rule = $6 then coalesce(resolved_at, $3) else resolved_at end,
              told_count = $7, told_severity = $8, told_flaps = $9,
              heard_at = case when $10 then $3 else heard_at end,
              heard_count = case when $10 then $7 else heard_count end
-         where id = $1",
+         where id = $1 returning *",
     )
     .bind(told.incident_id)
     .bind(told.revision)
@@ -67,20 +68,26 @@ pub(crate) async fn told(
     .bind(told.said.severity.map(Severity::as_str))
     .bind(told.said.flaps)
     .bind(told.heard)
-    .execute(&mut *conn)
+    .bind(told.due_at)
+    .fetch_optional(&mut *conn)
     .await?;
-    let mails: Vec<NewOutbox> = told
-        .mails
-        .iter()
-        .map(|mail| {
-            let telling = TellIncident {
-                mail: Some(mail.clone()),
-                ..TellIncident::of(told.incident_id, told.revision)
-            };
-            NewOutbox::command(store.ids.next().to_string(), Route::Work(Queue::Notices), now, &telling)
-        })
-        .collect();
-    Ok(outbox::write(conn, &mails, now).await?)
+    let incident = row.as_ref().map(incident).transpose()?;
+    let mail = |mail: &MailOne| {
+        let telling =
+            TellIncident { mail: Some(mail.clone()), ..TellIncident::of(told.incident_id, told.revision) };
+        NewOutbox::command(store.ids.next().to_string(), Route::Work(Queue::Notices), now, &telling)
+    };
+    let mut rows: Vec<NewOutbox> = told.mails.iter().map(mail).collect();
+    let missed = incident.and_then(|known| overtaken(&known, now, &store.timing).map(|at| (known, at)));
+    if let Some((incident, due_at)) = missed {
+        sqlx::query("update incident set tell_due_at = $2 where id = $1")
+            .bind(incident.id)
+            .bind(due_at)
+            .execute(&mut *conn)
+            .await?;
+        rows.push(telling(&incident, due_at, now, store));
+    }
+    Ok(outbox::write(conn, &rows, now).await?)
 }
 
 pub(crate) async fn hush(pool: &PgPool, id: Uuid, now: DateTime<Utc>) -> Result<(), Error> {

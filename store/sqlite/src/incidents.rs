@@ -206,7 +206,12 @@ async fn write(
     outbox::write(conn, &tellings, now).await
 }
 
-fn telling(incident: &Incident, due_at: DateTime<Utc>, now: DateTime<Utc>, tools: &Tools) -> NewOutbox {
+pub(crate) fn telling(
+    incident: &Incident,
+    due_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+    tools: &Tools,
+) -> NewOutbox {
     let telling = TellIncident::of(incident.id, incident.revision);
     let id = tools.ids.next().to_string();
     NewOutbox { due_at, ..NewOutbox::command(id, Route::Work(Queue::Notices), now, &telling) }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use forebay_domain::NewOutbox;
-use forebay_domain::incident::{HELD_BACK, Incident, Severity, silencing_rules};
+use forebay_domain::incident::{HELD_BACK, Incident, Severity, overtaken, silencing_rules};
 use forebay_schemas::events::TellIncident;
 use forebay_schemas::{Queue, Route};
 use forebay_store::incidents::test_entry;
@@ -11,7 +11,7 @@ use sqlx::{SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
 use crate::error::Fault;
-use crate::incidents::incident;
+use crate::incidents::{incident, telling};
 use crate::rows::{json, micros, unreadable};
 use crate::store::Tools;
 use crate::{audit_log, outbox};
@@ -38,15 +38,16 @@ pub(crate) async fn told(
     tools: &Tools,
 ) -> Result<(), Fault> {
     let (channel, ts) = told.slack.map(|slack| (slack.channel, slack.ts)).unzip();
-    sqlx::query(
+    let row = sqlx::query(
         "update incident set told_at = ?3, told_revision = max(told_revision, ?2),
              slack_channel = coalesce(?4, slack_channel), slack_ts = coalesce(?5, slack_ts),
-             tell_due_at = case when tell_due_at > ?3 then tell_due_at end,
+             tell_due_at = case when tell_due_at > ?3 or (revision > ?2 and tell_due_at is not ?11)
+                 then tell_due_at end,
              resolved_at = case when rule = ?6 then coalesce(resolved_at, ?3) else resolved_at end,
              told_count = ?7, told_severity = ?8, told_flaps = ?9,
              heard_at = case when ?10 then ?3 else heard_at end,
              heard_count = case when ?10 then ?7 else heard_count end
-         where id = ?1",
+         where id = ?1 returning *",
     )
     .bind(told.incident_id)
     .bind(told.revision)
@@ -58,14 +59,25 @@ pub(crate) async fn told(
     .bind(told.said.severity.map(Severity::as_str))
     .bind(told.said.flaps)
     .bind(told.heard)
-    .execute(&mut *conn)
+    .bind(told.due_at.map(micros))
+    .fetch_optional(&mut *conn)
     .await?;
+    let incident = row.as_ref().map(incident).transpose()?;
     let mail = |mail| {
         let telling = TellIncident { mail: Some(mail), ..TellIncident::of(told.incident_id, told.revision) };
         NewOutbox::command(tools.ids.next().to_string(), Route::Work(Queue::Notices), now, &telling)
     };
-    let mails: Vec<NewOutbox> = told.mails.into_iter().map(mail).collect();
-    outbox::write(conn, &mails, now).await
+    let mut rows: Vec<NewOutbox> = told.mails.into_iter().map(mail).collect();
+    let missed = incident.and_then(|known| overtaken(&known, now, &tools.timing).map(|at| (known, at)));
+    if let Some((incident, due_at)) = missed {
+        sqlx::query("update incident set tell_due_at = ? where id = ?")
+            .bind(micros(due_at))
+            .bind(incident.id)
+            .execute(&mut *conn)
+            .await?;
+        rows.push(telling(&incident, due_at, now, tools));
+    }
+    outbox::write(conn, &rows, now).await
 }
 
 pub(crate) async fn hush(conn: &mut SqliteConnection, id: Uuid, now: DateTime<Utc>) -> Result<(), Fault> {

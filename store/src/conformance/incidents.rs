@@ -146,6 +146,30 @@ pub async fn a_telling_that_was_planned_meanwhile_stays(harness: &dyn Harness) {
     );
 }
 
+pub async fn what_came_while_people_were_told_is_planned_when_that_is_noted(harness: &dyn Harness) {
+    let store = harness.store().await;
+    let other = raise("stock/cup", Severity::Warning);
+    store.raise(vec![raise("stock/mug", Severity::Warning), other], now()).await.unwrap();
+    drain(store.as_ref(), later(GROUP_WAIT_S)).await;
+    let open = store.open_incidents(10).await.unwrap();
+    let read = |of: &str| open.iter().find(|incident| incident.raise.fingerprint == of).unwrap();
+    let (mug, cup) = (read("stock/mug"), read("stock/cup"));
+    store.resolve(&["stock/mug".to_owned()], later(32)).await.unwrap();
+    store.raise(vec![raise("stock/cup", Severity::Critical)], later(32)).await.unwrap();
+    assert_eq!(tellings(store.as_ref(), later(1_000)).await, [], "each is being told");
+    store.told(told(mug, 1, None), later(33)).await.unwrap();
+    assert_eq!(tellings(store.as_ref(), later(33)).await, [TellIncident::of(mug.id, 2)], "its end");
+    store.told(told(cup, 1, None), later(34)).await.unwrap();
+    assert_eq!(tellings(store.as_ref(), later(34)).await, [TellIncident::of(cup.id, 2)], "it got worse");
+    let worse = the_open_one(store.as_ref()).await;
+    assert_eq!(worse.tell_due_at, Some(later(34)));
+    // While that is told it ends, which plans a telling: noting the older one leaves it alone.
+    store.resolve(&["stock/cup".to_owned()], later(35)).await.unwrap();
+    store.told(told(&worse, 2, None), later(36)).await.unwrap();
+    assert_eq!(store.incident(cup.id).await.unwrap().unwrap().tell_due_at, Some(later(35)));
+    assert_eq!(tellings(store.as_ref(), later(1_000)).await, [TellIncident::of(cup.id, 3)], "once");
+}
+
 pub async fn a_resolved_incident_is_told_only_to_those_who_heard_of_it(harness: &dyn Harness) {
     let store = harness.store().await;
     store

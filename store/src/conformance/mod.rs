@@ -159,6 +159,7 @@ macro_rules! store_conformance_tests {
                 workers_at_once_open_one_incident,
                 an_update_waits_for_its_distance_to_the_last_telling,
                 a_telling_that_was_planned_meanwhile_stays,
+                what_came_while_people_were_told_is_planned_when_that_is_noted,
                 a_resolved_incident_is_told_only_to_those_who_heard_of_it,
                 what_comes_back_is_a_new_incident,
                 open_incidents_come_newest_first,
