@@ -1,16 +1,16 @@
-//! Jobs of the clock: collecting returns, the daily looks at stock and claims (`shelves.rs`), repeating what is still open, sending results
-//! that stay away.
+//! Jobs of the clock: collecting returns, the daily looks at stock and claims (`shelves.rs`), repeating what is still open
+//! (`repeats.rs`), sending results that stay away.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Tz;
-use forebay_domain::incident::{Raise, Timing, repeat_due};
+use forebay_domain::incident::{Raise, Timing};
 use forebay_domain::{Clock, NewOutbox};
-use forebay_schemas::events::{CollectReturns, SendResult, TellIncident};
+use forebay_schemas::events::{CollectReturns, SendResult};
 use forebay_schemas::{Queue, ReturnId, Route};
-use forebay_store::{Error, Firing, Overdue, PAGE_MAX, PATIENCE, Store, within};
+use forebay_store::{Error, Firing, Overdue, PATIENCE, Store, within};
 use forebay_telemetry::{Check, Health, Metrics};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -165,20 +165,6 @@ impl Jobs {
         }
         look.done = page.len() < OVERDUE_PAGE as usize;
         look.after = page.into_iter().last();
-        Ok(())
-    }
-
-    /// Tells again what has been open and untold for long; each telling of it once, whoever fires it.
-    async fn repeat_open(&self, now: DateTime<Utc>) -> Result<(), Error> {
-        for incident in self.store.open_incidents(PAGE_MAX).await? {
-            let due = repeat_due(&incident, now, &self.options.timing);
-            let Some(told_at) = incident.told_at.or(incident.tell_due_at).filter(|_| due) else { continue };
-            let slot = format!("{}/{}", incident.id, told_at.timestamp_micros());
-            let command = TellIncident::of(incident.id, incident.revision);
-            let id = Uuid::new_v5(&incident.id, slot.as_bytes()).to_string();
-            let row = NewOutbox::command(id, Route::Work(Queue::Notices), now, &command);
-            self.fire("incident-repeat", &slot, vec![row], vec![], now).await?;
-        }
         Ok(())
     }
 

@@ -8,6 +8,7 @@ mod daily;
 pub mod figures;
 pub mod jobs;
 pub mod planner;
+mod repeats;
 pub mod replayer;
 mod shelves;
 pub mod watch;
