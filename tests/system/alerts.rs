@@ -294,6 +294,32 @@ async fn a_slack_that_refuses_is_told_by_mail_alone_and_its_end_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_test_that_is_taken_ends_the_incident_of_the_refusal() {
+    let refusing = Faults {
+        slack_refuses_token: true,
+        mail_rejects_only: Some("b@shop.example".into()),
+        ..Faults::default()
+    };
+    let scene = Scene::new(true, &["a@shop.example", "b@shop.example"]).await;
+    scene.sandbox.set_faults(refusing);
+    scene.raise("mug", AlertRule::StockLow, Severity::Warning, 1).await;
+    scene.later(30);
+    scene.deliver().await;
+    let refused = ["slack/refused", "mail/1/refused"];
+    for refused in refused {
+        assert!(scene.open(refused).await.is_some(), "{refused}");
+    }
+    scene.sandbox.set_faults(Faults::default());
+    let id = Uuid::from_u128(1);
+    scene.store.ask_alert_test(id, "stock_out", &scene.by(), scene.now()).await.unwrap();
+    scene.deliver().await;
+    for refused in refused {
+        assert!(scene.open(refused).await.is_none(), "{refused}");
+    }
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refused_recipient_costs_the_others_nothing_and_slack_alone_tells_of_it() {
     let scene = Scene::new(true, &["a@shop.example", "gone@shop.example", "grey@shop.example"]).await;
     scene.sandbox.set_faults(Faults {
@@ -345,6 +371,26 @@ async fn what_neither_slack_nor_mail_takes_is_tried_until_one_does() {
     scene.later(5);
     scene.deliver().await;
     assert_eq!(scene.posts().iter().filter(|post| post.text.contains("mug")).count(), 1);
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slack_that_is_back_before_the_mail_server_tells_it_once() {
+    let scene = Scene::new(true, &["a@shop.example", "b@shop.example"]).await;
+    scene.sandbox.set_faults(Faults { slack_fails: true, mail_refuses: true, ..Faults::default() });
+    scene.raise("mug", AlertRule::StockLow, Severity::Warning, 1).await;
+    scene.later(30);
+    let outcomes = scene.deliver().await;
+    assert!(
+        matches!(outcomes[..], [Outcome::Done, Outcome::Retry { .. }, Outcome::Retry { .. }]),
+        "{outcomes:?}"
+    );
+    scene.sandbox.set_faults(Faults { mail_refuses: true, ..Faults::default() });
+    scene.later(5);
+    scene.deliver().await;
+    scene.later(30);
+    scene.deliver().await;
+    assert_eq!((scene.posts().len(), scene.mailed().len()), (1, 0));
     scene.end().await;
 }
 

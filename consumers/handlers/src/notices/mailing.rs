@@ -3,7 +3,7 @@
 
 use forebay_domain::Outcome;
 use forebay_domain::incident::{AlertRule, Incident, Raise, Severity, Why};
-use forebay_outbound::MailError;
+use forebay_outbound::{MailError, Slack};
 use forebay_schemas::Code;
 use forebay_schemas::events::MailOne;
 use forebay_store::Told;
@@ -49,12 +49,16 @@ impl Notices {
         match mailer.send_to(place, &text).await {
             Ok(()) => {
                 self.count("mail", "ok");
-                let now = self.clock.now();
-                self.store.resolve(&[of_recipient(mail.to)], now).await.map_err(answers::failure)?;
+                self.recipient_takes(mail.to).await?;
                 Ok(Outcome::Done)
             }
             Err(error @ MailError::Transient(_)) => {
                 self.count("mail", "failed");
+                // Slack may be back long before the mail server is. One of the mails asks it: it needs one message.
+                if mail.instead && mail.to == 0 && self.slack_for(incident).is_some() {
+                    tracing::warn!(incident = %incident.id, %error, "a mail instead of Slack was not taken");
+                    return self.back_to_slack(incident, why).await;
+                }
                 Ok(Outcome::retry(Code::OutsideUnavailable, error.to_string()))
             }
             Err(MailError::Permanent { code, advice }) => {
@@ -68,17 +72,21 @@ impl Notices {
 
     /// Slack did not take it, nor does the mail server: Slack once more, until it does.
     async fn back_to_slack(&self, incident: &Incident, why: Why) -> Result<Outcome, Failure> {
-        let slack =
-            self.sinks.slack.as_ref().filter(|_| incident.raise.rule != AlertRule::SlackRefused.as_str());
-        let Some(slack) = slack else { return Ok(Outcome::Done) };
+        let Some(slack) = self.slack_for(incident) else { return Ok(Outcome::Done) };
         match self.to_slack(slack, incident, why).await {
             Ok(reference) => {
+                self.slack_takes().await?;
                 let told = Told { slack: reference.or_else(|| incident.slack.clone()), ..Told::of(incident) };
                 self.store.told(told, self.clock.now()).await.map_err(answers::failure)?;
                 Ok(Outcome::Done)
             }
             Err(error) => Ok(Outcome::retry(Code::OutsideUnavailable, error.to_string())),
         }
+    }
+
+    /// Slack, unless it is the incident's cause.
+    pub(super) fn slack_for(&self, incident: &Incident) -> Option<&Slack> {
+        self.sinks.slack.as_ref().filter(|_| incident.raise.rule != AlertRule::SlackRefused.as_str())
     }
 
     async fn mail_refused(&self, to: u32, of: usize, code: &str, advice: &str) -> Result<(), Failure> {
@@ -110,6 +118,10 @@ impl Notices {
             count: 1,
         };
         self.store.raise(vec![raise], self.clock.now()).await.map_err(answers::failure)
+    }
+
+    pub(super) async fn recipient_takes(&self, to: u32) -> Result<(), Failure> {
+        self.store.resolve(&[of_recipient(to)], self.clock.now()).await.map_err(answers::failure)
     }
 
     pub(super) async fn slack_takes(&self) -> Result<(), Failure> {

@@ -128,9 +128,7 @@ impl Notices {
     /// Slack first; mail when Slack does not take it or is not there.
     async fn send(&self, incident: &Incident, why: Why) -> Result<Result<Told, Outcome>, Failure> {
         let mut told = Told { slack: incident.slack.clone(), heard: why.is_of_note(), ..Told::of(incident) };
-        let slack =
-            self.sinks.slack.as_ref().filter(|_| incident.raise.rule != AlertRule::SlackRefused.as_str());
-        let Some(slack) = slack else {
+        let Some(slack) = self.slack_for(incident) else {
             told.mails = self.mails(incident, why, false);
             return Ok(Ok(told));
         };

@@ -14,7 +14,7 @@ use crate::answers;
 
 impl Notices {
     /// Sends the test to each sink and notes what each answered. A test is not tried again: its answer is what is asked
-    /// for.
+    /// for. A sink that takes it ends the incident of its refusal.
     pub(super) async fn test(&self, id: Uuid, rule: &str) -> Result<Outcome, Failure> {
         let rule = RULES.iter().find(|of| of.name == rule);
         let example = self.example(id, rule);
@@ -23,20 +23,26 @@ impl Notices {
             let message = slack_blocks::message(&example, Why::Opened, &self.wording);
             let answer = slack.send(&message, None).await;
             told.push(match answer {
-                Ok(_) => taken("slack".to_owned()),
+                Ok(_) => {
+                    self.slack_takes().await?;
+                    taken("slack".to_owned())
+                }
                 Err(error) => refused("slack".to_owned(), error.to_string()),
             });
         }
         if let Some(mailer) = &self.sinks.mail {
             let mail = mail_text::mail(&example, Why::Opened, &id.to_string(), &self.wording);
             let sent = join_all((0..mailer.recipients()).map(|to| mailer.send_to(to, &mail))).await;
-            told.extend(sent.into_iter().enumerate().map(|(to, answer)| {
-                let sink = format!("mail {}", to + 1);
-                match answer {
-                    Ok(()) => taken(sink),
+            for (to, answer) in (0u32..).zip(sent) {
+                let sink = format!("mail {}", u64::from(to) + 1);
+                told.push(match answer {
+                    Ok(()) => {
+                        self.recipient_takes(to).await?;
+                        taken(sink)
+                    }
                     Err(error) => refused(sink, error.to_string()),
-                }
-            }));
+                });
+            }
         }
         self.store.answer_alert_test(id, &told).await.map_err(answers::failure)?;
         Ok(Outcome::Done)
