@@ -160,10 +160,13 @@ fn against(n: i64, before: Option<i64>) -> String {
     }
 }
 
-/// Nothing came on the day nor on the one before it: nobody need hear of it. One day alone without anything is news.
+/// Nothing came on the day nor on the one before it, and nothing waits for somebody: nobody need hear of it. One day
+/// alone without anything is news.
 #[must_use]
 pub fn is_empty(of: &DayFigures, before: Option<&DayFigures>) -> bool {
-    [Some(of), before].into_iter().flatten().all(|figures| figures.volumes.values().all(|n| *n == 0))
+    let waits = [of.dead_open, of.unshipped].into_iter().flatten().any(|n| n > 0);
+    let came = |figures: &DayFigures| figures.volumes.values().any(|n| *n > 0);
+    !waits && !came(of) && !before.is_some_and(came)
 }
 
 /// The report as people are told it.
@@ -227,6 +230,9 @@ mod tests {
         assert!(!raise.impact.contains("r-50"));
         let nothing = DayFigures::default();
         assert!(is_empty(&nothing, Some(&nothing)) && !is_empty(&nothing, Some(&before)));
+        let waits = |dead_open, unshipped| DayFigures { dead_open, unshipped, ..DayFigures::default() };
+        assert!(is_empty(&waits(Some(0), Some(0)), None));
+        assert!(!is_empty(&waits(Some(2), Some(0)), None) && !is_empty(&waits(Some(0), Some(1)), None));
         assert!(lines(day(), &of, None)[0].starts_with("Returns: 12; results"));
     }
 

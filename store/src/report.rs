@@ -1,5 +1,7 @@
 //! The report of a day: counted from what came in, kept as it was when it was first made.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 use forebay_domain::daily::Purpose;
@@ -7,14 +9,17 @@ use forebay_domain::limits::Terms;
 use forebay_domain::report::{DayFigures, QuotaDay, StockDay};
 
 use crate::error::Error;
-use crate::{PAGE_MAX, Store};
+use crate::{Store, within};
+
+/// For so long it is waited for the count of parcels.
+const PARCELS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What came in on a day.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DayCounts {
     /// Counts: what (`volume` or `attendance`), the word, how many.
     pub counts: Vec<(String, String, i64)>,
-    /// The stocks, and what was given out of them; at most [`PAGE_MAX`].
+    /// The stocks, and what was given out of them; at most [`PAGE_MAX`](crate::PAGE_MAX).
     pub stock: Vec<StockDay>,
 }
 
@@ -28,6 +33,12 @@ pub trait DayReports {
         until: DateTime<Utc>,
         lately: DateTime<Utc>,
     ) -> Result<DayCounts, Error>;
+
+    /// Parcels by status. It reads the whole of an index.
+    async fn parcels_by_status(&self) -> Result<Vec<(String, i64)>, Error>;
+
+    /// Dead letters that wait for somebody, all of them.
+    async fn open_dead_letters(&self) -> Result<i64, Error>;
 
     /// Keeps the report of a day, unless there is one.
     async fn keep_report(
@@ -52,10 +63,8 @@ pub async fn day_figures(
     now: DateTime<Utc>,
 ) -> Result<DayFigures, Error> {
     let mut figures = past(store, span).await?;
-    figures.parcels = Some(store.counts().await?.parcels.into_iter().collect());
     figures.unshipped = Some(store.unshipped(now).await?.iter().map(|of| of.count).sum());
-    let groups = store.dead_letter_groups(false, PAGE_MAX).await?;
-    figures.dead_open = Some(groups.iter().map(|of| of.open).sum());
+    figures.dead_open = Some(store.open_dead_letters().await?);
     let views = store.systems().await?;
     let spent = systems.iter().filter_map(|(key, terms)| {
         let view = views.iter().find(|view| view.key == *key)?;
@@ -63,6 +72,9 @@ pub async fn day_figures(
         Some(QuotaDay { system: key.clone(), used: view.day?.used, most })
     });
     figures.quotas = spent.collect();
+    // There may be more than can be counted in time: the rest is told all the same.
+    let parcels = within(PARCELS_PATIENCE, store.parcels_by_status()).await.ok();
+    figures.parcels = parcels.map(|parcels| parcels.into_iter().collect());
     Ok(figures)
 }
 

@@ -32,16 +32,17 @@ pub fn of_outbox(due: u64, age: Duration, limits: &Limits) -> Sight {
 pub struct Renewal {
     /// Whose it is, e.g. `carrier/fedex`.
     pub system: String,
-    /// Somebody set out to fetch a new one at this time and has not brought it.
-    pub sought_at: DateTime<Utc>,
+    /// Somebody set out to fetch a new one, has time for that until then, and has not brought it.
+    pub sought_until: DateTime<Utc>,
     /// Until when the old one is good, if there is one.
     pub good_until: Option<DateTime<Utc>>,
 }
 
-/// What a token says that was to be renewed.
+/// What a token says that was to be renewed. Who has time still is told of as well when that lasts: where many wait for
+/// a token, one after the other sets out to fetch it, and time is never up.
 #[must_use]
 pub fn of_renewal(renewal: &Renewal, limits: &Limits, now: DateTime<Utc>) -> Sight {
-    let Renewal { system, sought_at, good_until } = renewal;
+    let Renewal { system, sought_until, good_until } = renewal;
     let left = good_until.and_then(|until| (until - now).to_std().ok());
     let (severity, title) = match left {
         Some(left) => {
@@ -57,7 +58,7 @@ pub fn of_renewal(renewal: &Renewal, limits: &Limits, now: DateTime<Utc>) -> Sig
         title,
         impact: "Without a token it is not asked; its messages wait and lose no attempt.".to_owned(),
         action: "Are client_id and key of its section right? forebay config check".to_owned(),
-        sample: format!("sought since {}", sought_at.format("%Y-%m-%d %H:%M:%S UTC")),
+        sample: format!("who sought it last has until {}", sought_until.format("%Y-%m-%d %H:%M:%S UTC")),
         count: 1,
     };
     Sight::bad(raise).after(seconds(limits.token_not_renewed_s))

@@ -12,13 +12,13 @@ mod queues;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::incident::{AlertRule, Raise};
+use crate::incident::{AlertRule, Raise, Severity};
 
 pub use self::back_ends::{Credential, Renewal, of_credential, of_outbox, of_renewal};
 pub use self::limits::Limits;
-pub use self::processes::{Condition, Sign, Task, of_sign, of_task};
+pub use self::processes::{Condition, Heard, Sign, Task, of_sign, of_task};
 pub use self::queues::{QueueSeen, of_queue, unseen};
 
 /// The rules of this family, by name: their incidents are opened and ended by looks alone.
@@ -35,6 +35,8 @@ pub const WATCHED: &[AlertRule] = &[
     AlertRule::TokenNotRenewed,
 ];
 
+/// The words of an incident that lasts are not older than that.
+const REFRESHED_EVERY: TimeDelta = TimeDelta::minutes(5);
 /// From this share of a threshold on downwards a thing is well again.
 const WELL_BELOW: f64 = 0.8;
 
@@ -93,11 +95,24 @@ impl Sight {
     }
 }
 
+/// An open incident, as far as a look goes by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenOne {
+    /// Its fingerprint.
+    pub fingerprint: String,
+    /// How bad it was at its worst.
+    pub severity: Severity,
+    /// Since when its words are what they are.
+    pub last_seen: DateTime<Utc>,
+}
+
 /// What a look leads to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Verdicts {
-    /// Incidents to open.
+    /// Incidents to open, and those that got worse.
     pub raises: Vec<Raise>,
+    /// Open incidents that go on: what they say is to be what is so now. Nobody is told for that.
+    pub refreshes: Vec<Raise>,
     /// Fingerprints of incidents that are over.
     pub resolves: Vec<String>,
 }
@@ -111,19 +126,19 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// Judges a look. `open` are the fingerprints of the open incidents of all that this look was to find; what is not
-    /// there any more is well.
+    /// Judges a look. `open` are the open incidents of all that this look was to find; what is not there any more is
+    /// well.
     pub fn judge(
         &mut self,
         sights: Vec<Sight>,
-        open: &[String],
+        open: &[OpenOne],
         well_for: Duration,
         now: DateTime<Utc>,
     ) -> Verdicts {
         let gone: Vec<Sight> = open
             .iter()
-            .filter(|fingerprint| !sights.iter().any(|sight| sight.fingerprint == **fingerprint))
-            .map(|fingerprint| Sight::well(fingerprint.clone()))
+            .filter(|open| !sights.iter().any(|sight| sight.fingerprint == open.fingerprint))
+            .map(|open| Sight::well(open.fingerprint.clone()))
             .collect();
         let mut verdicts = Verdicts::default();
         let mut since = BTreeMap::new();
@@ -141,10 +156,16 @@ impl Watcher {
             let begun = before.filter(|(was, at)| *was == bad && *at <= now).map_or(now, |(_, at)| at);
             let lasts = (now - begun).to_std().unwrap_or_default();
             since.insert(sight.fingerprint.clone(), (bad, begun));
-            let is_open = open.contains(&sight.fingerprint);
-            match sight.state {
-                State::Bad(raise) if !is_open && lasts >= sight.after => verdicts.raises.push(*raise),
-                State::Well if is_open && lasts >= well_for => verdicts.resolves.push(sight.fingerprint),
+            let open = open.iter().find(|open| open.fingerprint == sight.fingerprint);
+            match (sight.state, open) {
+                (State::Bad(raise), None) if lasts >= sight.after => verdicts.raises.push(*raise),
+                (State::Bad(raise), Some(open)) if raise.severity > open.severity => {
+                    verdicts.raises.push(*raise);
+                }
+                (State::Bad(raise), Some(open)) if now - open.last_seen >= REFRESHED_EVERY => {
+                    verdicts.refreshes.push(*raise);
+                }
+                (State::Well, Some(_)) if lasts >= well_for => verdicts.resolves.push(sight.fingerprint),
                 _ => {}
             }
         }

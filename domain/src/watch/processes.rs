@@ -61,10 +61,19 @@ pub struct Sign {
     pub subject: String,
     /// Since when.
     pub since: DateTime<Utc>,
-    /// The last time that it told.
+    /// The last time that it told, by its own clock.
     pub seen_at: DateTime<Utc>,
     /// More, in words and figures.
     pub detail: String,
+}
+
+/// A sign as it was heard.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// What was told.
+    pub sign: Sign,
+    /// When it came, by our clock: that of its process may be wrong.
+    pub heard_at: DateTime<Utc>,
 }
 
 /// A sign that is not renewed for so long is over, or its process is.
@@ -72,12 +81,12 @@ const STALE: Duration = Duration::from_secs(45);
 
 /// What a sign says.
 #[must_use]
-pub fn of_sign(sign: &Sign, limits: &Limits, now: DateTime<Utc>) -> Sight {
-    let Sign { process, condition, subject, since, seen_at, detail } = sign;
+pub fn of_sign(heard: &Heard, limits: &Limits, now: DateTime<Utc>) -> Sight {
+    let Sign { process, condition, subject, since, seen_at, detail } = &heard.sign;
     let rule = condition.rule();
     let of = if subject.is_empty() { process.clone() } else { format!("{process}/{subject}") };
     let fingerprint = format!("{rule}/{of}");
-    if (now - *seen_at).to_std().is_ok_and(|silent| silent > STALE) {
+    if (now - heard.heard_at).to_std().is_ok_and(|silent| silent > STALE) {
         return Sight::well(fingerprint);
     }
     let lasts = (*seen_at - *since).to_std().unwrap_or_default();

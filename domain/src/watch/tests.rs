@@ -76,6 +76,10 @@ fn messages_without_a_worker_and_a_backlog_that_grows_are_told() {
     assert_eq!(told(&QueueSeen { ready: 100, ..late }).0, [], "kept filled, and worked off in 10 s");
 }
 
+fn open(fingerprint: &str, s: i64) -> OpenOne {
+    OpenOne { fingerprint: fingerprint.to_owned(), severity: Severity::Critical, last_seen: at(s) }
+}
+
 fn bad(fingerprint: &str, after: Duration) -> Sight {
     let seen = QueueSeen { workers: 0, ..queue() };
     let [_, sight, _] = of_queue(&seen, &LIMITS);
@@ -86,8 +90,8 @@ fn bad(fingerprint: &str, after: Duration) -> Sight {
 #[test]
 fn what_lasts_is_opened_once_and_ended_once_when_it_is_well_for_a_while() {
     let mut watcher = Watcher::default();
-    let open = ["q".to_owned()];
-    let mut look = |sight: Sight, open: &[String], s: i64| {
+    let open = [open("q", 60)];
+    let mut look = |sight: Sight, open: &[OpenOne], s: i64| {
         let verdicts = watcher.judge(vec![sight], open, MINUTE, at(s));
         (verdicts.raises.len(), verdicts.resolves.len())
     };
@@ -106,9 +110,35 @@ fn what_lasts_is_opened_once_and_ended_once_when_it_is_well_for_a_while() {
 #[test]
 fn what_another_process_opened_and_is_not_there_any_more_ends() {
     let mut watcher = Watcher::default();
-    let open = ["gone".to_owned()];
+    let open = [open("gone", 0)];
     assert_eq!(watcher.judge(vec![], &open, MINUTE, at(0)), Verdicts::default());
-    assert_eq!(watcher.judge(vec![], &open, MINUTE, at(60)).resolves, open);
+    assert_eq!(watcher.judge(vec![], &open, MINUTE, at(60)).resolves, ["gone"]);
+}
+
+#[test]
+fn what_is_open_and_gets_worse_is_told_and_what_goes_on_says_what_is_so_now() {
+    let mut watcher = Watcher::default();
+    let warned = [OpenOne { severity: Severity::Warning, ..open("q", 0) }];
+    let worse = watcher.judge(vec![bad("q", MINUTE)], &warned, MINUTE, at(5));
+    assert_eq!((worse.raises.len(), worse.refreshes.len()), (1, 0), "people know of it: it need not last");
+    let told = [open("q", 5)];
+    assert_eq!(watcher.judge(vec![bad("q", MINUTE)], &told, MINUTE, at(300)), Verdicts::default());
+    let goes_on = watcher.judge(vec![bad("q", MINUTE)], &told, MINUTE, at(305));
+    assert_eq!((goes_on.raises.len(), goes_on.refreshes.len(), goes_on.resolves.len()), (0, 1, 0));
+}
+
+#[test]
+fn a_token_is_missed_though_somebody_always_has_time_to_bring_it() {
+    let mut watcher = Watcher::default();
+    let mut told = 0;
+    // Each has 15 s, and is followed at once by the next.
+    for s in (0..=120).step_by(5) {
+        let sought_until = at(s + 15);
+        let renewal = Renewal { system: "carrier/fedex".into(), sought_until, good_until: None };
+        let verdicts = watcher.judge(vec![of_renewal(&renewal, &LIMITS, at(s))], &[], MINUTE, at(s));
+        told += verdicts.raises.len();
+    }
+    assert_eq!(told, 1);
 }
 
 #[test]
@@ -129,24 +159,28 @@ fn a_sign_tells_while_it_is_renewed() {
         seen_at: at(seen_s),
         detail: String::new(),
     };
-    let state = |seen_s, now_s| of_sign(&sign(seen_s), &LIMITS, at(now_s)).state;
-    assert_eq!(state(30, 31), State::Unclear);
-    assert!(matches!(state(60, 61), State::Bad(_)));
-    assert_eq!(state(60, 120), State::Well, "nothing was heard for a minute");
+    let state = |seen_s, heard_s, now_s| {
+        let heard = Heard { sign: sign(seen_s), heard_at: at(heard_s) };
+        of_sign(&heard, &LIMITS, at(now_s)).state
+    };
+    assert_eq!(state(30, 30, 31), State::Unclear);
+    assert!(matches!(state(60, 60, 61), State::Bad(_)));
+    assert_eq!(state(60, 60, 120), State::Well, "nothing was heard for a minute");
+    assert!(matches!(state(60, 660, 661), State::Bad(_)), "its clock is ten minutes behind");
 }
 
 #[test]
 fn tokens_credentials_tasks_and_the_outbox_tell_by_time() {
     let renewal = |left_s: i64| Renewal {
         system: "carrier/fedex".into(),
-        sought_at: at(0),
+        sought_until: at(0),
         good_until: Some(at(left_s)),
     };
     let severity = |sight: Sight| match sight.state {
         State::Bad(raise) => Some(raise.severity),
         _ => None,
     };
-    use crate::incident::Severity::{Critical, Warning};
+    use Severity::{Critical, Warning};
     assert_eq!(severity(of_renewal(&renewal(60), &LIMITS, at(1))), Some(Warning));
     assert_eq!(severity(of_renewal(&renewal(-60), &LIMITS, at(1))), Some(Critical));
     let key = |days: i64| Credential { name: "k".into(), ends_at: at(days * 86_400) };

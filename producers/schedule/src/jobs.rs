@@ -43,13 +43,13 @@ const OVERDUE_UNTIL: TimeDelta = TimeDelta::days(7);
 const OVERDUE_PAGE: u32 = 100;
 
 /// How often the clock is looked at.
-const TICK: Duration = Duration::from_secs(1);
+pub(crate) const TICK: Duration = Duration::from_secs(1);
 
 /// Fires jobs.
 #[derive(Debug, Clone)]
 pub struct Jobs {
     store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<dyn Clock>,
     metrics: Metrics,
     health: Health,
     options: JobsOptions,
@@ -61,7 +61,6 @@ pub struct Jobs {
 struct Seen {
     collection: Option<String>,
     shelves: shelves::Seen,
-    report: Option<String>,
     overdue: OverdueLook,
 }
 
@@ -94,8 +93,13 @@ impl Jobs {
         &self.options
     }
 
-    /// Fires jobs until `stop`. A slot that was missed while nobody ran is fired late, once.
+    /// Fires jobs until `stop`. A slot that was missed while nobody ran is fired late, once. The report of the day may
+    /// take long, and holds up none of the others.
     pub async fn run(&self, stop: CancellationToken) {
+        tokio::join!(self.run_clock(&stop), self.run_reports(&stop));
+    }
+
+    async fn run_clock(&self, stop: &CancellationToken) {
         let mut seen = Seen::default();
         let mut repeat_after = self.clock.now();
         while !stop.is_cancelled() {
@@ -134,8 +138,7 @@ impl Jobs {
                 seen.collection = Some(slot);
             }
         }
-        self.look_at_shelves(&mut seen.shelves, now).await?;
-        self.report_day(&mut seen.report, now).await
+        self.look_at_shelves(&mut seen.shelves, now).await
     }
 
     async fn collect(&self, slot: &str, now: DateTime<Utc>) -> Result<(), Error> {

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 /// What the schedule does again and again, as the metrics name it; who does not see it done raises an alert.
 const TASKS: [&str; 3] = ["clock", "planner", "replayer"];
-/// An opening is one within so long a time, whoever sees it.
+/// An opening, or that it got worse, is one within so long a time, whoever sees it.
 const OPENING_S: i64 = 30;
 /// Signs that are older are not read.
 const SIGNS_FOR: TimeDelta = TimeDelta::minutes(10);
@@ -107,12 +107,14 @@ impl Watch {
         let well_for = Duration::try_from_secs_f64(limits.well_for_s).unwrap_or_default();
         let verdicts = watcher.judge(sights, &open, well_for, now);
         for raise in verdicts.raises {
-            let slot = format!("{}/{}", raise.fingerprint, now.timestamp().div_euclid(OPENING_S));
+            let (severity, at) = (raise.severity.as_str(), now.timestamp().div_euclid(OPENING_S));
+            let slot = format!("{}/{severity}/{at}", raise.fingerprint);
             let firing = Firing { job: "watch", slot, outbox: vec![], raises: vec![raise] };
             let fired = store.fire_once(firing, now).await?;
             let result = if fired { "fired" } else { "elsewhere" };
             self.metrics.schedule_firings.with_label_values(&["watch", result]).inc();
         }
+        store.refresh(&verdicts.refreshes, now).await?;
         if !verdicts.resolves.is_empty() {
             store.resolve(&verdicts.resolves, now).await?;
         }
@@ -133,8 +135,8 @@ impl Watch {
         sights.push(of_outbox(lag.due, age, limits));
         sights.extend(own.credentials.iter().map(|credential| of_credential(credential, limits, now)));
         let signs = store.signs(now - SIGNS_FOR).await?;
-        sights.extend(signs.iter().map(|sign| of_sign(sign, limits, now)));
-        let mut renewals = store.not_renewed(now - SOUGHT_FOR, now).await?;
+        sights.extend(signs.iter().map(|heard| of_sign(heard, limits, now)));
+        let mut renewals = store.not_renewed(now - SOUGHT_FOR).await?;
         // One system may have had several credentials.
         renewals.dedup_by(|a, b| a.system == b.system);
         sights.extend(renewals.iter().map(|renewal| of_renewal(renewal, limits, now)));

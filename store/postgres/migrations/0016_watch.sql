@@ -6,7 +6,9 @@ create table process_sign (
     condition text collate "C" not null,
     subject text collate "C" not null,
     since timestamptz not null,
+    -- By its own clock, and by the store's.
     seen_at timestamptz not null,
+    heard_at timestamptz not null,
     detail text not null,
     primary key (process, condition, subject)
 ) with (fillfactor = 50);
@@ -25,10 +27,3 @@ create table day_report (
 );
 
 create index incident_open on incident (rule, severity, fingerprint) where resolved_at is null;
-
--- What came in on a day. Rows come in the order of these times, so that a summary of their pages finds them.
-create index attendance_received on attendance using brin (received_at) with (pages_per_range = 32, autosummarize = on);
-create index shop_order_booked on shop_order using brin (booked_at) with (pages_per_range = 32, autosummarize = on);
-create index refund_booked on refund using brin (booked_at) with (pages_per_range = 32, autosummarize = on);
-create index spend_settled on spend using brin (settled_at) with (pages_per_range = 32, autosummarize = on);
-create index return_order_reported on return_order (reported_at) where reported_at is not null;

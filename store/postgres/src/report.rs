@@ -66,6 +66,20 @@ impl DayReports for PostgresStore {
         Ok(DayCounts { counts, stock: stock.collect() })
     }
 
+    async fn parcels_by_status(&self) -> Result<Vec<(String, i64)>, Error> {
+        sqlx::query_as("select status, count(*) from parcel group by status order by status")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(store_error)
+    }
+
+    async fn open_dead_letters(&self) -> Result<i64, Error> {
+        sqlx::query_scalar("select cast(coalesce(sum(open), 0) as bigint) from dead_letter_group")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(store_error)
+    }
+
     async fn keep_report(
         &self,
         day: NaiveDate,

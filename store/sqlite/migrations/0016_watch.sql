@@ -6,7 +6,9 @@ create table process_sign (
     condition text not null,
     subject text not null,
     since integer not null,
+    -- By its own clock, and by the store's.
     seen_at integer not null,
+    heard_at integer not null,
     detail text not null,
     primary key (process, condition, subject)
 ) strict, without rowid;
@@ -25,10 +27,3 @@ create table day_report (
 ) strict, without rowid;
 
 create index incident_open on incident (rule, severity, fingerprint) where resolved_at is null;
-
--- What came in on a day.
-create index attendance_received on attendance (received_at);
-create index shop_order_booked on shop_order (booked_at);
-create index refund_booked on refund (booked_at);
-create index spend_settled on spend (settled_at);
-create index return_order_reported on return_order (reported_at) where reported_at is not null;

@@ -32,6 +32,11 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("rest", include_str!("../migrations/0017_rest.sql")),
     ("places", include_str!("../migrations/0018_places.sql")),
     ("traces", include_str!("../migrations/0019_traces.sql")),
+    ("attendance received", include_str!("../migrations/0020_attendance_received.sql")),
+    ("shop order booked", include_str!("../migrations/0021_shop_order_booked.sql")),
+    ("refund booked", include_str!("../migrations/0022_refund_booked.sql")),
+    ("spend settled", include_str!("../migrations/0023_spend_settled.sql")),
+    ("return order reported", include_str!("../migrations/0024_return_order_reported.sql")),
 ];
 
 #[async_trait]

@@ -70,6 +70,18 @@ impl DayReports for SqliteStore {
         Ok(DayCounts { counts, stock: stock.collect() })
     }
 
+    async fn parcels_by_status(&self) -> Result<Vec<(String, i64)>, Error> {
+        let statement = "select status, count(*) from parcel group by status order by status";
+        let parcels = sqlx::query_as(statement).fetch_all(self.db.read()).await.map_err(Fault::from)?;
+        Ok(parcels)
+    }
+
+    async fn open_dead_letters(&self) -> Result<i64, Error> {
+        let statement = "select cast(coalesce(sum(open), 0) as integer) from dead_letter_group";
+        let open = sqlx::query_scalar(statement).fetch_one(self.db.read()).await.map_err(Fault::from)?;
+        Ok(open)
+    }
+
     async fn keep_report(
         &self,
         day: NaiveDate,

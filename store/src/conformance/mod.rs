@@ -373,8 +373,10 @@ macro_rules! store_conformance_tests {
             ]
             watch: [
                 a_process_is_known_by_what_it_said_last,
+                a_sign_is_as_old_as_it_is_here_whatever_its_process_takes_the_time_for,
                 a_task_is_known_by_when_it_was_last_done,
                 open_incidents_are_found_by_their_rules,
+                the_words_of_what_is_open_are_made_new_and_nothing_is_told,
                 a_token_that_was_sought_and_not_brought_is_told_of,
             ]
             wishes: [

@@ -32,6 +32,9 @@ pub async fn a_day_is_counted_from_its_first_instant_to_the_next_days(harness: &
         (figures.attendance.values().sum::<i64>(), volume("dead_letters"), figures.dead_open),
         (2, 2, Some(2))
     );
+    let parcels: i64 = figures.parcels.iter().flat_map(|parcels| parcels.values()).sum();
+    let counted: i64 = store.counts().await.unwrap().parcels.iter().map(|(_, n)| n).sum();
+    assert_eq!((parcels, figures.parcels.is_some()), (counted, true));
     let given: i64 = figures.stock.iter().map(|stock| stock.given).sum();
     let lately: i64 = figures.stock.iter().map(|stock| stock.given_lately).sum();
     assert_eq!((given, figures.stock.is_empty()), (lately, false), "{figures:?}");

@@ -124,6 +124,32 @@ async fn what_lasts_is_opened_once_and_ended_once_over_two_processes() {
 }
 
 #[tokio::test]
+async fn credentials_that_end_soon_and_then_have_ended_are_one_incident_that_got_worse() {
+    let scene = Scene::new().await;
+    let key = Credential { name: "carriers.aftership.key".into(), ends_at: scene.now() + DAY };
+    let (watch, mut watcher) = (scene.watch(&[key]), Watcher::default());
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        watch.look(&mut watcher).await.unwrap();
+        let mut open = scene.incidents(true).await;
+        // Nobody relays the notices, which is told as well.
+        open.retain(|incident| incident.raise.rule == "credentials_expire");
+        let Incident { revision, raise, .. } = &open[0];
+        seen.push((open.len(), *revision, raise.severity, raise.title.clone()));
+        scene.clock.advance(DAY / 2 + MINUTE);
+    }
+    let one =
+        |revision, severity, title: &str| (1, revision, severity, format!("carriers.aftership.key {title}"));
+    let told = [
+        one(1, Severity::Warning, "ends in 1 d 0 h"),
+        one(1, Severity::Warning, "ends in 11 h 59 min"),
+        one(2, Severity::Critical, "has ended"),
+        one(2, Severity::Critical, "has ended"),
+    ];
+    assert_eq!(seen, told);
+}
+
+#[tokio::test]
 async fn a_schedule_that_stopped_is_told_by_who_watches_it_from_outside() {
     let scene = Scene::new().await;
     scene.done();
