@@ -6,6 +6,11 @@ CREATE TABLE _queue_migrations (
     checksum BLOB NOT NULL,
     execution_time BIGINT NOT NULL
 );
+CREATE TABLE alert_test (
+    id blob not null primary key check (length(id) = 16),
+    asked_at integer not null,
+    answers text
+) strict, without rowid;
 CREATE TABLE attendance (
     programme_id text not null,
     member_id text not null,
@@ -25,6 +30,17 @@ CREATE TABLE audit_entry (
     count integer not null,
     before text not null,
     after text not null
+) strict, without rowid;
+CREATE TABLE call_place (
+    key text not null,
+    holder blob not null check (length(holder) = 16),
+    held integer not null,
+    -- Then its calls are over, whatever became of it.
+    until integer not null,
+    -- Since when it finds no place; it counts as waiting until then.
+    waits_since integer,
+    waits_until integer,
+    primary key (key, holder)
 ) strict, without rowid;
 CREATE TABLE checkpoint (
     position integer primary key,
@@ -60,6 +76,11 @@ CREATE TABLE collection (
     cursor text,
     moved_at integer not null
 ) strict;
+CREATE TABLE day_report (
+    day text not null primary key,
+    figures text not null,
+    made_at integer not null
+) strict, without rowid;
 CREATE TABLE dead_letter (
     row integer primary key,
     id blob not null unique check (length(id) = 16),
@@ -163,7 +184,7 @@ CREATE TABLE incident (
     tell_due_at integer,
     slack_channel text,
     slack_ts text
-, acked_at integer, acked_by text, snoozed_at integer, snoozed_by text, snoozed_until integer, flaps integer not null default 0) strict, without rowid;
+, acked_at integer, acked_by text, snoozed_at integer, snoozed_by text, snoozed_until integer, flaps integer not null default 0, about text, told_count integer not null default 0, told_severity text, told_flaps integer not null default 0, heard_at integer, heard_count integer not null default 0) strict, without rowid;
 CREATE TABLE "ledger_entry" (
     txn_id blob not null references "ledger_txn",
     account text not null,
@@ -237,7 +258,7 @@ CREATE TABLE parcel (
     next_check_at integer,
     check_until integer,
     checks integer not null default 0,
-    registered_at integer not null, check_by integer, stopped text check (stopped in ('finished', 'never_used', 'silent', 'refused')), eta integer, pushed_at integer, asked_until integer, look_again integer not null default 0, subscribed_until integer,
+    registered_at integer not null, check_by integer, stopped text check (stopped in ('finished', 'never_used', 'silent', 'refused')), eta integer, pushed_at integer, asked_until integer, look_again integer not null default 0, subscribed_until integer, twin integer not null default 0, traceparent text,
     unique (carrier, tracking_number)
 ) strict, without rowid;
 CREATE TABLE paused_queue (
@@ -256,6 +277,17 @@ CREATE TABLE points_lot (
     usable_from integer not null,
     expires_at integer,
     warned_at integer
+) strict, without rowid;
+CREATE TABLE process_sign (
+    process text not null,
+    condition text not null,
+    subject text not null,
+    since integer not null,
+    -- By its own clock, and by the store's.
+    seen_at integer not null,
+    heard_at integer not null,
+    detail text not null,
+    primary key (process, condition, subject)
 ) strict, without rowid;
 CREATE TABLE programme (
     id text not null primary key,
@@ -422,6 +454,10 @@ CREATE TABLE store_migrations (
     checksum BLOB NOT NULL,
     execution_time BIGINT NOT NULL
 );
+CREATE TABLE task_done (
+    name text not null primary key,
+    done_at integer not null
+) strict, without rowid;
 CREATE TABLE telling_pace (
     rule text not null primary key,
     planned text not null
@@ -449,14 +485,19 @@ CREATE TABLE worker (
     check ((drain_at is null) = (drain_actor is null) and (drain_at is null) = (drain_reason is null))
 ) strict, without rowid;
 CREATE INDEX attendance_by_day on attendance (programme_id, on_date, member_id);
+CREATE INDEX attendance_received on attendance (received_at);
+CREATE INDEX attendance_voided on attendance (programme_id, on_date, member_id) where voided_at is not null;
 CREATE INDEX audit_entry_newest on audit_entry (at desc, id desc);
 CREATE INDEX claim_granted on claim (reward_id, settled_at desc, id desc)
     where state = 'granted' and fulfilled_at is null and reversed_at is null;
 CREATE INDEX claim_in_review on claim (settled_at desc, id desc) where review_at is not null and reversed_at is null;
 CREATE INDEX claim_newest on claim (settled_at desc, id desc);
 CREATE INDEX claim_of_member on claim (member_id, settled_at desc, id desc);
-CREATE UNIQUE INDEX claim_one_live on claim (member_id, programme_id, rule_id, slot)
+CREATE UNIQUE INDEX claim_one_live on claim (programme_id, rule_id, member_id, slot)
     where state = 'granted' and reversed_at is null;
+CREATE INDEX claim_reversed on claim (settled_at desc, id desc) where reversed_at is not null;
+CREATE INDEX claim_shipped on claim (reward_id, settled_at desc, id desc)
+    where state = 'granted' and fulfilled_at is not null and reversed_at is null;
 CREATE INDEX dead_letter_closed on dead_letter (closed_at) where closed_at is not null;
 CREATE INDEX dead_letter_kept on dead_letter (first_dead_at) where status = 'open';
 CREATE INDEX dead_letter_newest on dead_letter (status, dead_at desc, id desc);
@@ -468,6 +509,8 @@ CREATE INDEX dead_letter_term_of_letter on dead_letter_term (letter);
 CREATE INDEX incident_ended on incident (fingerprint, resolved_at desc) where resolved_at is not null;
 CREATE INDEX incident_newest on incident (first_seen desc, id desc);
 CREATE UNIQUE INDEX incident_one_open on incident (fingerprint) where resolved_at is null;
+CREATE INDEX incident_open on incident (rule, severity, fingerprint) where resolved_at is null;
+CREATE INDEX incident_open_rule on incident (rule) where resolved_at is null;
 CREATE INDEX ledger_entry_of_account on ledger_entry (account);
 CREATE UNIQUE INDEX ledger_txn_reversed_once on ledger_txn (reverses) where reverses is not null;
 CREATE INDEX lot_use_of_lot on lot_use (lot_id);
@@ -476,6 +519,7 @@ CREATE INDEX outbox_due on outbox (due_at, id);
 CREATE INDEX parcel_due on parcel (adapter, check_by, next_check_at) where next_check_at is not null;
 CREATE INDEX parcel_number on parcel (carrier, upper(replace(tracking_number, '-', '')));
 CREATE INDEX parcel_of_status on parcel (status, id);
+CREATE UNIQUE INDEX parcel_one_a_number on parcel (carrier, upper(replace(tracking_number, '-', ''))) where not twin;
 CREATE INDEX parcel_outstanding on parcel (adapter, check_until) where check_until is not null;
 CREATE INDEX parcel_stopped on parcel (stopped, id) where stopped is not null;
 CREATE INDEX points_lot_ending on points_lot (expires_at, id) where remaining > 0 and expires_at is not null;
@@ -485,13 +529,17 @@ CREATE INDEX points_lot_untold on points_lot (expires_at, id)
 CREATE INDEX queue_message_due ON queue_message (queue, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX queue_message_ready ON queue_message (queue, id) WHERE due_at IS NULL;
 CREATE INDEX queue_message_tier ON queue_message (tier, due_at) WHERE tier IS NOT NULL;
+CREATE INDEX refund_booked on refund (booked_at);
 CREATE INDEX replay_due on replay (due_at) where state = 'running';
 CREATE INDEX replay_newest on replay (created_at desc, id desc);
 CREATE INDEX return_order_newest on return_order (registered_at desc, id desc);
 CREATE INDEX return_order_of_order on return_order (order_id);
 CREATE INDEX return_order_of_parcel on return_order (parcel_id) where parcel_id is not null;
 CREATE INDEX return_order_open on return_order (state, registered_at desc, id desc) where state <> 'reported';
+CREATE INDEX return_order_reported on return_order (reported_at) where reported_at is not null;
+CREATE INDEX shop_order_booked on shop_order (booked_at);
 CREATE INDEX spend_of_member on spend (member_id);
+CREATE INDEX spend_settled on spend (settled_at);
 CREATE INDEX stock_change_of_reward on stock_change (reward_id, at desc, id desc);
 CREATE INDEX worker_seen on worker (seen_at);
 CREATE TRIGGER ledger_entry_no_delete before delete on ledger_entry
@@ -565,8 +613,8 @@ insert into "inbox" ("row", "consumer", "source", "id", "digest", "handled_at") 
 insert into "inbox" ("row", "consumer", "source", "id", "digest", "handled_at") values (10, 'returns', '/shops/main', 'return-R-3', X'3867290328DA39AC69182C1692AB2640CCBF5B138E22BEF8D0247E218F765E53', 1795143600000000);
 insert into "inbox" ("row", "consumer", "source", "id", "digest", "handled_at") values (11, 'tracking', '/forebay', 'check-1', X'0707070707070707070707070707070707070707070707070707070707070707', 1795143600000000);
 insert into "inbox" ("row", "consumer", "source", "id", "digest", "handled_at") values (12, 'results', '/forebay', 'result-R-3', X'0707070707070707070707070707070707070707070707070707070707070707', 1795143600000000);
-insert into "incident" ("id", "fingerprint", "rule", "severity", "title", "impact", "action", "sample", "count", "revision", "first_seen", "last_seen", "resolved_at", "told_at", "told_revision", "tell_due_at", "slack_channel", "slack_ts", "acked_at", "acked_by", "snoozed_at", "snoozed_by", "snoozed_until", "flaps") values (X'2188187812AA579787BE6A324367DED4', 'dead_letters/0982cd89d5993b13', 'dead_letters', 'warning', 'Dead letters in forebay.rewards: rejected', 'order.paid.v1: without effect, kept whole in the archive.', 'forebay dlq list --group 0982cd89d5993b13', 'the store refused: "a rule" of 17', 2, 1, 1795143600000000, 1795143600000000, NULL, 1795143600000000, 1, 1795143630000000, 'C0123', '1700000000.000100', NULL, NULL, NULL, NULL, NULL, 0);
-insert into "incident" ("id", "fingerprint", "rule", "severity", "title", "impact", "action", "sample", "count", "revision", "first_seen", "last_seen", "resolved_at", "told_at", "told_revision", "tell_due_at", "slack_channel", "slack_ts", "acked_at", "acked_by", "snoozed_at", "snoozed_by", "snoozed_until", "flaps") values (X'42E2327887A952E1921F5C98D4F71E6A', 'stock/mug', 'stock_low', 'warning', 'A mug: 2 of 3 left', 'Claims go on until the last one is given out; nothing is oversold.', 'forebay stock adjust mug --kind receive --by N --reason ''…''', '1 of 3 given out, told at 2 left', 1, 1, 1795143600000000, 1795143600000000, NULL, NULL, 0, 1795143630000000, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0);
+insert into "incident" ("id", "fingerprint", "rule", "severity", "title", "impact", "action", "sample", "count", "revision", "first_seen", "last_seen", "resolved_at", "told_at", "told_revision", "tell_due_at", "slack_channel", "slack_ts", "acked_at", "acked_by", "snoozed_at", "snoozed_by", "snoozed_until", "flaps", "about", "told_count", "told_severity", "told_flaps", "heard_at", "heard_count") values (X'2188187812AA579787BE6A324367DED4', 'dead_letters/0982cd89d5993b13', 'dead_letters', 'warning', 'Dead letters in forebay.rewards: rejected', 'order.paid.v1: without effect, kept whole in the archive.', 'forebay dlq list --group 0982cd89d5993b13', 'the store refused: "a rule" of 17', 2, 1, 1795143600000000, 1795143600000000, NULL, 1795143600000000, 1, 1795143630000000, 'C0123', '1700000000.000100', NULL, NULL, NULL, NULL, NULL, 0, NULL, 2, 'warning', 0, 1795143600000000, 2);
+insert into "incident" ("id", "fingerprint", "rule", "severity", "title", "impact", "action", "sample", "count", "revision", "first_seen", "last_seen", "resolved_at", "told_at", "told_revision", "tell_due_at", "slack_channel", "slack_ts", "acked_at", "acked_by", "snoozed_at", "snoozed_by", "snoozed_until", "flaps", "about", "told_count", "told_severity", "told_flaps", "heard_at", "heard_count") values (X'42E2327887A952E1921F5C98D4F71E6A', 'stock/mug', 'stock_low', 'warning', 'A mug: 2 of 3 left', 'Claims go on until the last one is given out; nothing is oversold.', 'forebay stock adjust mug --kind receive --by N --reason ''…''', '1 of 3 given out, told at 2 left', 1, 1, 1795143600000000, 1795143600000000, NULL, NULL, 0, 1795143630000000, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, 0, NULL, 0, NULL, 0);
 insert into "ledger_entry" ("txn_id", "account", "amount", "balance_after") values (X'192D75E773235F53838AD2C65AEDF2DB', 'm:m-1', -40, 560);
 insert into "ledger_entry" ("txn_id", "account", "amount", "balance_after") values (X'192D75E773235F53838AD2C65AEDF2DB', 'sys:clawback', 40, NULL);
 insert into "ledger_entry" ("txn_id", "account", "amount", "balance_after") values (X'6B927B40A6CA5597A240D70E506279E5', 'm:m-1', 100, 600);
@@ -589,8 +637,8 @@ insert into "outbox" ("id", "route", "event_id", "kind", "traceparent", "headers
 insert into "outbox" ("id", "route", "event_id", "kind", "traceparent", "headers", "body", "created_at", "due_at") values (8, 'fact:points.changed.v1', 'f06d9e41-e0cf-5054-ab4e-d6537d332b94', 'points.changed.v1', NULL, NULL, cast('{"specversion":"1.0","id":"f06d9e41-e0cf-5054-ab4e-d6537d332b94","source":"/forebay","type":"points.changed.v1","subject":"member/m-1","time":"2026-11-20T03:00:00.000000Z","recordedtime":"2026-11-20T03:00:00.000000Z","datacontenttype":"application/json","data":{"member_id":"m-1","txn_id":"6b927b40-a6ca-5597-a240-d70e506279e5","kind":"earn","delta":100,"balance_after":600}}' as blob), 1795143600000000, 1795143600000000);
 insert into "outbox" ("id", "route", "event_id", "kind", "traceparent", "headers", "body", "created_at", "due_at") values (9, 'fact:points.changed.v1', '31a31f81-0c94-5431-806f-6cbd041a9400', 'points.changed.v1', NULL, NULL, cast('{"specversion":"1.0","id":"31a31f81-0c94-5431-806f-6cbd041a9400","source":"/forebay","type":"points.changed.v1","subject":"member/m-1","time":"2026-11-20T03:00:00.000000Z","recordedtime":"2026-11-20T03:00:00.000000Z","datacontenttype":"application/json","data":{"member_id":"m-1","txn_id":"192d75e7-7323-5f53-838a-d2c65aedf2db","kind":"refund","delta":-40,"balance_after":560}}' as blob), 1795143600000000, 1795143600000000);
 insert into "outbox" ("id", "route", "event_id", "kind", "traceparent", "headers", "body", "created_at", "due_at") values (10, 'work:forebay.notices', 'cc7198a4-963b-5434-b5a2-f1179af41089', 'incident.changed.v1', NULL, NULL, cast('{"specversion":"1.0","id":"cc7198a4-963b-5434-b5a2-f1179af41089","source":"/forebay","type":"incident.changed.v1","subject":"incident/42e23278-87a9-52e1-921f-5c98d4f71e6a","time":"2026-11-20T03:00:00.000000Z","recordedtime":"2026-11-20T03:00:00.000000Z","datacontenttype":"application/json","data":{"incident_id":"42e23278-87a9-52e1-921f-5c98d4f71e6a","revision":1}}' as blob), 1795143600000000, 1795143630000000);
-insert into "outbox" ("id", "route", "event_id", "kind", "traceparent", "headers", "body", "created_at", "due_at") values (11, 'work:forebay.tracking.sweettracker', 'cfc0b0d2-211a-5698-9fb5-5995f65d5b4a', 'parcel.check.due.v1', NULL, NULL, cast('{"specversion":"1.0","id":"cfc0b0d2-211a-5698-9fb5-5995f65d5b4a","source":"/forebay","type":"parcel.check.due.v1","subject":"adapter/sweettracker","time":"2026-11-20T03:00:00.000000Z","recordedtime":"2026-11-20T03:00:00.000000Z","datacontenttype":"application/json","data":{"adapter":"sweettracker","parcels":[{"parcel_id":"30b30ae3-2219-5580-bf71-b51a106dbda7","carrier":"cj","tracking_number":"600000000001"}]}}' as blob), 1795143600000000, 1795143600000000);
-insert into "outbox" ("id", "route", "event_id", "kind", "traceparent", "headers", "body", "created_at", "due_at") values (12, 'work:forebay.tracking.sweettracker', '5a5515c2-f83f-57c7-b06f-6c88112043c4', 'parcel.check.due.v1', NULL, NULL, cast('{"specversion":"1.0","id":"5a5515c2-f83f-57c7-b06f-6c88112043c4","source":"/forebay","type":"parcel.check.due.v1","subject":"adapter/sweettracker","time":"2026-11-20T03:00:00.000000Z","recordedtime":"2026-11-20T03:00:00.000000Z","datacontenttype":"application/json","data":{"adapter":"sweettracker","parcels":[{"parcel_id":"799d0249-9b92-5fb4-9071-4f7464339570","carrier":"cj","tracking_number":"600000000002"}]}}' as blob), 1795143600000000, 1795143600000000);
+insert into "outbox" ("id", "route", "event_id", "kind", "traceparent", "headers", "body", "created_at", "due_at") values (11, 'work:forebay.tracking.sweettracker', 'cfc0b0d2-211a-5698-9fb5-5995f65d5b4a', 'parcel.check.due.v1', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', NULL, cast('{"specversion":"1.0","id":"cfc0b0d2-211a-5698-9fb5-5995f65d5b4a","source":"/forebay","type":"parcel.check.due.v1","subject":"adapter/sweettracker","time":"2026-11-20T03:00:00.000000Z","recordedtime":"2026-11-20T03:00:00.000000Z","traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01","datacontenttype":"application/json","data":{"adapter":"sweettracker","parcels":[{"parcel_id":"30b30ae3-2219-5580-bf71-b51a106dbda7","carrier":"cj","tracking_number":"600000000001"}]}}' as blob), 1795143600000000, 1795143600000000);
+insert into "outbox" ("id", "route", "event_id", "kind", "traceparent", "headers", "body", "created_at", "due_at") values (12, 'work:forebay.tracking.sweettracker', '5a5515c2-f83f-57c7-b06f-6c88112043c4', 'parcel.check.due.v1', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', NULL, cast('{"specversion":"1.0","id":"5a5515c2-f83f-57c7-b06f-6c88112043c4","source":"/forebay","type":"parcel.check.due.v1","subject":"adapter/sweettracker","time":"2026-11-20T03:00:00.000000Z","recordedtime":"2026-11-20T03:00:00.000000Z","traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01","datacontenttype":"application/json","data":{"adapter":"sweettracker","parcels":[{"parcel_id":"799d0249-9b92-5fb4-9071-4f7464339570","carrier":"cj","tracking_number":"600000000002"}]}}' as blob), 1795143600000000, 1795143600000000);
 insert into "outbox" ("id", "route", "event_id", "kind", "traceparent", "headers", "body", "created_at", "due_at") values (13, 'fact:parcel.status.changed.v1', '7bb1de22-657c-5d32-b7af-dc13a2795c81', 'parcel.status.changed.v1', NULL, NULL, cast('{"specversion":"1.0","id":"7bb1de22-657c-5d32-b7af-dc13a2795c81","source":"/forebay","type":"parcel.status.changed.v1","subject":"parcel/cj/600000000001","time":"2026-11-20T03:00:00.000000Z","recordedtime":"2026-11-20T03:00:00.000000Z","datacontenttype":"application/json","data":{"parcel_id":"30b30ae3-2219-5580-bf71-b51a106dbda7","carrier":"cj","tracking_number":"600000000001","status":"picked_up","status_at":"2026-11-20T03:00:00Z"}}' as blob), 1795143600000000, 1795143600000000);
 insert into "outbox" ("id", "route", "event_id", "kind", "traceparent", "headers", "body", "created_at", "due_at") values (14, 'fact:return.picked_up.v1', '7f689338-1cc4-59cb-bfbb-7d4faad9d261', 'return.picked_up.v1', NULL, NULL, cast('{"specversion":"1.0","id":"7f689338-1cc4-59cb-bfbb-7d4faad9d261","source":"/forebay","type":"return.picked_up.v1","subject":"return/R-1","time":"2026-11-20T03:00:00.000000Z","recordedtime":"2026-11-20T03:00:00.000000Z","datacontenttype":"application/json","data":{"return_id":"R-1","order_id":"O-R-1","carrier":"cj","tracking_number":"600000000001","picked_up_at":"2026-11-20T03:00:00Z"}}' as blob), 1795143600000000, 1795143600000000);
 insert into "outbox" ("id", "route", "event_id", "kind", "traceparent", "headers", "body", "created_at", "due_at") values (15, 'work:forebay.results', '51fdcd1c-1e9d-5290-9a6e-efe3676f5699', 'return.result.due.v1', NULL, NULL, cast('{"specversion":"1.0","id":"51fdcd1c-1e9d-5290-9a6e-efe3676f5699","source":"/forebay","type":"return.result.due.v1","subject":"return/R-1","time":"2026-11-20T03:00:00.000000Z","recordedtime":"2026-11-20T03:00:00.000000Z","datacontenttype":"application/json","data":{"return_id":"R-1"}}' as blob), 1795143600000000, 1795143600000000);
@@ -599,8 +647,8 @@ insert into "outbox" ("id", "route", "event_id", "kind", "traceparent", "headers
 insert into "outbox" ("id", "route", "event_id", "kind", "traceparent", "headers", "body", "created_at", "due_at") values (18, 'work:forebay.returns', 'collect-1', 'return.collection.due.v1', NULL, NULL, cast('{"specversion":"1.0","id":"collect-1","source":"/forebay","type":"return.collection.due.v1","subject":"returns","time":"2026-11-20T03:00:00.000000Z","recordedtime":"2026-11-20T03:00:00.000000Z","datacontenttype":"application/json","data":{"because_of":"schedule"}}' as blob), 1795143600000000, 1795143600000000);
 insert into "outbox" ("id", "route", "event_id", "kind", "traceparent", "headers", "body", "created_at", "due_at") values (19, 'work:forebay.notices', 'c6536474-a2e8-546b-ba70-3beebd2ffa6e', 'incident.changed.v1', NULL, NULL, cast('{"specversion":"1.0","id":"c6536474-a2e8-546b-ba70-3beebd2ffa6e","source":"/forebay","type":"incident.changed.v1","subject":"incident/21881878-12aa-5797-87be-6a324367ded4","time":"2026-11-20T03:00:00.000000Z","recordedtime":"2026-11-20T03:00:00.000000Z","datacontenttype":"application/json","data":{"incident_id":"21881878-12aa-5797-87be-6a324367ded4","revision":1}}' as blob), 1795143600000000, 1795143630000000);
 insert into "outbox" ("id", "route", "event_id", "kind", "traceparent", "headers", "body", "created_at", "due_at") values (20, 'work:forebay.rewards', 'paid-O-8', 'order.paid.v1', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', '{"forebay-letter":"b45685f2-dd9a-5fe2-9c2d-67c8c8727f9d","forebay-replay":"1"}', cast('{"specversion":"1.0","id":"paid-O-8","source":"/shops/main","type":"order.paid.v1","subject":"order/O-8","time":"2026-11-20T03:00:00.000000Z","recordedtime":"2026-11-20T03:00:00.000000Z","traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01","datacontenttype":"application/json","data":{"order_id":"O-8","member_id":"m-8","currency":"KRW","amount_minor":10000,"paid_at":"2026-11-20T03:00:00Z"}}' as blob), 1795143600000000, 1795143600000000);
-insert into "parcel" ("id", "carrier", "tracking_number", "adapter", "status", "status_at", "picked_up_at", "news_at", "entered", "next_check_at", "check_until", "checks", "registered_at", "check_by", "stopped", "eta", "pushed_at", "asked_until", "look_again", "subscribed_until") values (X'30B30AE322195580BF71B51A106DBDA7', 'cj', '600000000001', 'sweettracker', 'picked_up', 1795143600000000, 1795143600000000, 1795143600000000, '["picked_up"]', 1795155402000000, NULL, 1, 1795143600000000, 1795162602000000, NULL, NULL, NULL, NULL, 0, NULL);
-insert into "parcel" ("id", "carrier", "tracking_number", "adapter", "status", "status_at", "picked_up_at", "news_at", "entered", "next_check_at", "check_until", "checks", "registered_at", "check_by", "stopped", "eta", "pushed_at", "asked_until", "look_again", "subscribed_until") values (X'799D02499B925FB490714F7464339570', 'cj', '600000000002', 'sweettracker', 'unknown', NULL, NULL, 1795143600000000, '[]', 1795143600000000, 1795144200000000, 0, 1795143600000000, 1795143600000000, NULL, NULL, NULL, NULL, 0, NULL);
+insert into "parcel" ("id", "carrier", "tracking_number", "adapter", "status", "status_at", "picked_up_at", "news_at", "entered", "next_check_at", "check_until", "checks", "registered_at", "check_by", "stopped", "eta", "pushed_at", "asked_until", "look_again", "subscribed_until", "twin", "traceparent") values (X'30B30AE322195580BF71B51A106DBDA7', 'cj', '600000000001', 'sweettracker', 'picked_up', 1795143600000000, 1795143600000000, 1795143600000000, '["picked_up"]', 1795155402000000, NULL, 1, 1795143600000000, 1795162602000000, NULL, NULL, NULL, NULL, 0, NULL, 0, '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01');
+insert into "parcel" ("id", "carrier", "tracking_number", "adapter", "status", "status_at", "picked_up_at", "news_at", "entered", "next_check_at", "check_until", "checks", "registered_at", "check_by", "stopped", "eta", "pushed_at", "asked_until", "look_again", "subscribed_until", "twin", "traceparent") values (X'799D02499B925FB490714F7464339570', 'cj', '600000000002', 'sweettracker', 'unknown', NULL, NULL, 1795143600000000, '[]', 1795143600000000, 1795144200000000, 0, 1795143600000000, 1795143600000000, NULL, NULL, NULL, NULL, 0, NULL, 0, '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01');
 insert into "points_lot" ("id", "member_id", "txn_id", "granted", "remaining", "usable_from", "expires_at", "warned_at") values (X'4402045D581052AC9B745483DA9E2B17', 'm-1', X'6B927B40A6CA5597A240D70E506279E5', 100, 60, 1795143600000000, NULL, NULL);
 insert into "points_lot" ("id", "member_id", "txn_id", "granted", "remaining", "usable_from", "expires_at", "warned_at") values (X'AAA0671855695371BBA953574DBEE8AA', 'm-1', X'C7EA612FBBEE59DE9731D481BB13788E', 500, 500, 1795143600000000, NULL, NULL);
 insert into "programme" ("id", "name", "tz", "day_start_min", "count_mode", "grace_days", "starts_on", "ends_on", "claim_until", "state", "points_per_1000_minor", "changed_at", "points_valid_days", "version", "active_until") values ('autumn', 'Autumn', 'Asia/Seoul', 0, 'total', 0, '2026-11-01', '2026-11-30', 4102358400000000, 'active', 10, 1795143600000000, NULL, 1, NULL);
@@ -646,5 +694,15 @@ insert into "store_migrations" ("version", "description", "installed_on", "succe
 insert into "store_migrations" ("version", "description", "installed_on", "success", "checksum", "execution_time") values (12, 'blocks', '2026-11-20 03:00:00', 1, X'7D493FAAC435EAF2D6C3DEDE862298DD351CA77D1504C28A2C0EE0DD85D049675DC54DD7D011D6F3DC6FB79DFFFE198A', 0);
 insert into "store_migrations" ("version", "description", "installed_on", "success", "checksum", "execution_time") values (13, 'parcels', '2026-11-20 03:00:00', 1, X'6615F6FB7ACE49B3291B96DA7729F84262B17725D66804F0B9420C1515DD354A5CC3213079C28894B26A4411C3E00B02', 0);
 insert into "store_migrations" ("version", "description", "installed_on", "success", "checksum", "execution_time") values (14, 'incidents', '2026-11-20 03:00:00', 1, X'3F1C3685FAC253D5D1BB62BDD5C9B48F0CB5786C37E567747B22758834310FC8D10C8543DBB006EC8E28A5BFE7F313FD', 0);
+insert into "store_migrations" ("version", "description", "installed_on", "success", "checksum", "execution_time") values (15, 'tellings', '2026-11-20 03:00:00', 1, X'D9ED5C22D6AFD608C5877D84A3836171E0C1CDB71E1478708D61C441A70F8D656965E7147B60522920367F747784BB13', 0);
+insert into "store_migrations" ("version", "description", "installed_on", "success", "checksum", "execution_time") values (16, 'watch', '2026-11-20 03:00:00', 1, X'494F5E9A4D799BCC4AB083F958510AABBDB10FB811E7C2D3CFE60507935A8E8115E26F2EE59C9AC72AA786BAA08B4264', 0);
+insert into "store_migrations" ("version", "description", "installed_on", "success", "checksum", "execution_time") values (17, 'rest', '2026-11-20 03:00:00', 1, X'F3D9D36DDF60BCF00FA1733E28EAADA88E2688FF7176C0C484739BC1F22A261F0C20715167FA3A752F1A84A13DEC78BD', 0);
+insert into "store_migrations" ("version", "description", "installed_on", "success", "checksum", "execution_time") values (18, 'places', '2026-11-20 03:00:00', 1, X'4CD13A067F53E9DD975A7B9119DB056770793476D85BBCA4BCB61C2159B4F02759D30EE2DAAE79C7E062D866335BE732', 0);
+insert into "store_migrations" ("version", "description", "installed_on", "success", "checksum", "execution_time") values (19, 'traces', '2026-11-20 03:00:00', 1, X'D9A27C0692B54FBC3A9B072E37144491C2113E76528A2AF7627C3B8EDA02F777F2C8902FE7EC1934CEB8304A3E9F0CDD', 0);
+insert into "store_migrations" ("version", "description", "installed_on", "success", "checksum", "execution_time") values (20, 'attendance received', '2026-11-20 03:00:00', 1, X'FD4B88BE5F31075EE3A4FE4161AEDD5BE3BB1767682B805C54F2BE96521027BEE484EF44D0B7BB9D903203ED66FDB041', 0);
+insert into "store_migrations" ("version", "description", "installed_on", "success", "checksum", "execution_time") values (21, 'shop order booked', '2026-11-20 03:00:00', 1, X'CF5C6EA4D600FE35BE702BCC8030D9E9BFC3753C047184193C62E8610C7FBDAB79F786A4257ACF6145AFD0DB4ED8C137', 0);
+insert into "store_migrations" ("version", "description", "installed_on", "success", "checksum", "execution_time") values (22, 'refund booked', '2026-11-20 03:00:00', 1, X'3949B40A36E41A7F0BB5AEF14A2B4531C12EDAAC4E2D6A4BEAD69A98A16F7CB5F336BE8368C675B0B40B6A55390D06CB', 0);
+insert into "store_migrations" ("version", "description", "installed_on", "success", "checksum", "execution_time") values (23, 'spend settled', '2026-11-20 03:00:00', 1, X'9F1658DBEC9021F2DB39661FFEB23C26DB9B23B426F96F87396B4042E04F20521AB98C22E8DA2D86B177EE0F32A2BBFE', 0);
+insert into "store_migrations" ("version", "description", "installed_on", "success", "checksum", "execution_time") values (24, 'return order reported', '2026-11-20 03:00:00', 1, X'B865D8499B0A6EB7FAC7109D467E14FE6C05C4ED1BDDBD4C50ABC43E13C93FB38725A1339327F8DF324E4DF0F5188055', 0);
 insert into "telling_pace" ("rule", "planned") values ('dead_letters', '["2026-11-20T03:00:30Z"]');
 insert into "telling_pace" ("rule", "planned") values ('stock_low', '["2026-11-20T03:00:30Z"]');
