@@ -164,12 +164,23 @@ impl Scene {
         self.count("select count(*) from claim")
     }
 
-    /// What people were told of the reward in Slack: the message as it stands, and how often it was updated.
+    /// What people were told of the reward in the channel: the message as it stands, and how often it was updated.
     fn told(&self) -> Vec<(String, u64)> {
+        let posts = self.posts().into_iter().filter(|post| post["thread_ts"].is_null());
+        posts.map(|p| (p["text"].as_str().unwrap().to_owned(), p["updates"].as_u64().unwrap())).collect()
+    }
+
+    /// What they were told in its thread.
+    fn replies(&self) -> Vec<String> {
+        let posts = self.posts().into_iter().filter(|post| !post["thread_ts"].is_null());
+        posts.map(|post| post["text"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Everything that Slack took and that names the reward.
+    fn posts(&self) -> Vec<Value> {
         let slack = self.fleet.saw("slack").unwrap();
         let of_it = |post: &&Value| post["text"].as_str().is_some_and(|text| text.contains("Hot points"));
-        let posts = slack["items"].as_array().unwrap().iter().filter(of_it);
-        posts.map(|p| (p["text"].as_str().unwrap().to_owned(), p["updates"].as_u64().unwrap())).collect()
+        slack["items"].as_array().unwrap().iter().filter(of_it).cloned().collect()
     }
 
     /// Claims of these members over 64 connections, side by side with what is done meanwhile.
@@ -336,6 +347,9 @@ fn low_and_then_out(embedded: bool, claims: usize) -> Scene {
     scene.claim(first..claims, || {});
     scene.prove();
     assert_eq!(scene.told()[0].1, 1, "told as low, then as out");
+    eventually("the thread says that it got worse", PATIENCE, || scene.replies().len() == 1);
+    let replies = scene.replies();
+    assert!(replies[0].contains("It got worse"), "{replies:?}");
     scene
 }
 

@@ -192,8 +192,10 @@ impl Subscription {
                     stall.alive(Instant::now());
                     self.well();
                     if source.bytes() + self.held_on_retired().1 > self.held_bytes {
+                        let end = stop(intake).await;
+                        // Only now: whoever reads the figure may rely on it that nothing more comes.
                         self.stats.filled();
-                        return stop(intake).await;
+                        return end;
                     }
                 }
                 () = &mut unwanted => {

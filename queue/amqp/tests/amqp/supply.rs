@@ -111,7 +111,9 @@ async fn a_consumer_stops_fetching_at_its_bound_of_bytes_and_goes_on_when_half_i
         }
     }
     assert_eq!(id_set(&all), first.into_iter().chain(second).collect());
-    assert!(all.iter().all(|delivery| !delivery.redelivered), "nothing was given back for it");
+    // A quorum queue withholds what is on its way when consuming stops, and counts it as delivered. It comes first the next
+    // time, so that this happens to none again and again.
+    assert!(all.iter().all(|delivery| delivery.delivery_count <= 1), "given back more than once");
     broker.close().await;
     vhost.remove().await;
 }
