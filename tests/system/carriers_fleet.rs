@@ -153,7 +153,10 @@ fn fullest_second(arrivals: &[f64]) -> usize {
     (0..arrivals.len()).map(within).max().unwrap_or(0)
 }
 
-fn quota_is_kept_and_used(measured: Duration) {
+/// `least` is the share of the rate that is used at least. Beside other tests the processors are not the workers' alone,
+/// so that the promised share is asked for in the long run only; if killed workers took their part along, half would be
+/// left.
+fn quota_is_kept_and_used(measured: Duration, least: f64) {
     let mut scene = Scene::new("");
     scene.limit("sweettracker", &json!({ "limit": 50, "burst": 2, "window_ms": 1000 }));
     let parcels = (STEADY * (measured.as_secs_f64() + 20.0)) as usize;
@@ -179,7 +182,7 @@ fn quota_is_kept_and_used(measured: Duration) {
         used * 100.0
     );
     assert!(fullest <= 50, "{fullest} calls arrived within a second");
-    assert!(used >= 0.95, "only {:.1} % of the rate was used", used * 100.0);
+    assert!(used >= least, "only {:.1} % of the rate was used", used * 100.0);
 }
 
 const CARRIERS: &str = r#"
@@ -211,7 +214,8 @@ burst = 5
 timeout_s = 20
 "#;
 
-fn well_beside_the_others(measured: Duration) {
+/// `least` is the share of its pace alone that the well one keeps at least: as above, the promised one in the long run.
+fn well_beside_the_others(measured: Duration, least: f64) {
     let scene = Scene::new(CARRIERS);
     scene.limit("sweettracker", &json!({ "limit": 22, "burst": 2, "window_ms": 1000 }));
     let rate = 20.0 / 1.1;
@@ -247,7 +251,7 @@ fn well_beside_the_others(measured: Duration) {
          down got {calls} calls in {measured:?}, {probes} of them probes",
         beside / alone * 100.0
     );
-    assert!(beside >= 0.95 * alone, "{beside:.2} a second, {alone:.2} alone");
+    assert!(beside >= least * alone, "{beside:.2} a second, {alone:.2} alone");
     assert!(calls.abs_diff(probes) <= 1, "{calls} calls, {probes} probes");
     // Pauses of 2, 4, 8 ... seconds.
     assert!(
@@ -316,22 +320,22 @@ fn workers_share_the_calls_under_way_and_one_that_is_killed_gives_its_places_bac
 
 #[test]
 fn workers_share_a_quota_and_two_that_are_killed_take_nothing_of_it_along() {
-    quota_is_kept_and_used(Duration::from_secs(12));
+    quota_is_kept_and_used(Duration::from_secs(12), 0.75);
 }
 
 #[test]
 fn a_carrier_that_is_well_does_not_feel_those_that_are_not() {
-    well_beside_the_others(Duration::from_secs(10));
+    well_beside_the_others(Duration::from_secs(10), 0.75);
 }
 
 #[test]
 #[ignore = "takes a minute; see the top of the file"]
 fn workers_share_a_quota_for_a_minute() {
-    quota_is_kept_and_used(Duration::from_secs(60));
+    quota_is_kept_and_used(Duration::from_secs(60), 0.95);
 }
 
 #[test]
 #[ignore = "takes some minutes; see the top of the file"]
 fn a_carrier_that_is_well_does_not_feel_those_that_are_not_for_a_minute() {
-    well_beside_the_others(Duration::from_secs(60));
+    well_beside_the_others(Duration::from_secs(60), 0.95);
 }
