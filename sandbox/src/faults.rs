@@ -59,6 +59,8 @@ pub struct Faults {
     pub mail_rejects_only: Option<String>,
     /// The mail server answers 451 to this recipient.
     pub mail_refuses_only: Option<String>,
+    /// The mail server keeps silent to each recipient for so long, in milliseconds, or until the switch is off.
+    pub mail_hangs_ms: u64,
 }
 
 impl Faults {

@@ -14,6 +14,7 @@ mod http;
 mod kept;
 mod mail;
 mod options;
+mod pages;
 mod pushes;
 mod record;
 mod record_carriers;

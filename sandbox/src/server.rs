@@ -18,7 +18,7 @@ use crate::options::Options;
 use crate::pushes::Push;
 use crate::record::Record;
 use crate::world::World;
-use crate::{carriers, control, control_carriers, http, pushes, shop, slack, smtp};
+use crate::{carriers, control, control_carriers, http, pages, pushes, shop, slack, smtp};
 
 const BODY_BYTES: usize = 1024 * 1024;
 
@@ -179,6 +179,7 @@ fn routes(world: Arc<World>) -> Router {
         .merge(slack::routes())
         .merge(control::routes())
         .merge(control_carriers::routes())
+        .merge(pages::routes())
         .layer(DefaultBodyLimit::max(BODY_BYTES))
         .with_state(world)
 }

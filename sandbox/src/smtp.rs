@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::http::ACCEPT_PAUSE;
 use crate::mail::Mail;
@@ -21,6 +21,8 @@ const RECIPIENTS: usize = 100;
 /// How long a client may be silent, and how long it may stay.
 const IDLE: Duration = Duration::from_secs(60);
 const SESSION: Duration = Duration::from_secs(600);
+/// How often one that hangs looks whether it may go on.
+const HANG_LOOK: Duration = Duration::from_millis(20);
 
 pub(crate) async fn serve(listener: TcpListener, world: Arc<World>) {
     let places = Arc::new(Semaphore::new(SESSIONS));
@@ -86,6 +88,7 @@ impl<'w, R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Session<'w, R, W> {
                     self.reply(answer).await?;
                 }
                 "RCPT" => {
+                    self.hang().await;
                     let answer = self.recipient(rest);
                     self.reply(answer).await?;
                 }
@@ -126,6 +129,14 @@ impl<'w, R: AsyncBufRead + Unpin, W: AsyncWrite + Unpin> Session<'w, R, W> {
                 self.from = Some(from.to_owned());
                 "250 ok"
             }
+        }
+    }
+
+    /// Keeps silent while the switch says so.
+    async fn hang(&self) {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(self.world.switches.get().mail_hangs_ms) {
+            tokio::time::sleep(HANG_LOOK).await;
         }
     }
 

@@ -73,6 +73,8 @@ fn banner(
     if let Some(sandbox) = sandbox {
         rows.push(vec!["sandbox".to_owned(), format!("{}/_control/record", sandbox.http_url())]);
         rows.push(vec!["sandbox mail".to_owned(), sandbox.smtp_addr().to_string()]);
+        let base = sandbox.http_url();
+        rows.push(vec!["what people read".to_owned(), format!("{base}/slack and {base}/mail, in a browser")]);
         for (id, carrier) in system.config.carriers.configured() {
             let Some(token) = carrier.hook_token.get() else { continue };
             let hook = format!("http://{address}/hooks/carriers/{id}/{}", token.expose_secret());

@@ -54,6 +54,7 @@ fn banner(sandbox: &Sandbox) -> String {
         vec!["shop".to_owned(), format!("{base}/shop/returns, {base}/shop/return-results")],
         vec!["slack".to_owned(), format!("{base}/slack/api/")],
         vec!["mail".to_owned(), sandbox.smtp_addr().to_string()],
+        vec!["what people read".to_owned(), format!("{base}/slack and {base}/mail, in a browser")],
     ];
     let carriers =
         CarrierName::ALL.map(|name| vec![format!("carriers.{name}.url"), format!("{base}/{name}/")]);

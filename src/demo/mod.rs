@@ -20,6 +20,7 @@ use crate::burst::mix::{self, Burst, Recipe, Tag};
 use crate::burst::straight;
 use crate::burst::watch::{Expected, Watch};
 use crate::cli::DemoArgs;
+use crate::commands::people;
 use crate::compose::System;
 use crate::config::{BackEndUrl, Config};
 use crate::exit::{Exit, FAILED};
@@ -53,6 +54,8 @@ pub(crate) async fn run(args: DemoArgs) -> Result<(), Exit> {
             "the store is not empty, and the demo's sums are over the whole store; give it an empty database";
         return Err(Exit::new(FAILED, text));
     }
+    let base = sandbox.http_url();
+    people::note(&format!("what people read, while this runs: {base}/slack and {base}/mail, in a browser"));
     let report = burst(&args, &system, &serving, &sandbox, &key).await;
     running.stop().await;
     serving.broker.close().await;
@@ -119,7 +122,7 @@ async fn burst(
 /// Waits for a file, so that a test can tamper with the evidence before it is looked at.
 async fn hold_until(path: &Path, data: &str, sandbox: &Sandbox) {
     let text = format!("holding for {} data={data} sandbox={}", path.display(), sandbox.http_url());
-    crate::commands::people::note(&text);
+    people::note(&text);
     while !path.exists() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -19,6 +19,8 @@ mod load;
 #[cfg(test)]
 mod mail;
 #[cfg(test)]
+mod pages;
+#[cfg(test)]
 mod pushes;
 #[cfg(test)]
 mod shop;
