@@ -2,11 +2,10 @@
 //! process goes on.
 
 use std::process::Stdio;
-use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Process, curl, eventually, forebay, free_port};
+use crate::support::{Process, READY, curl, eventually, forebay, free_port};
 
 const ONE: &str = "application/cloudevents+json";
 const BATCH: &str = "application/cloudevents-batch+json";
@@ -32,7 +31,7 @@ fn start() -> Dev {
             .stderr(Stdio::null()),
     );
     let operations = format!("http://127.0.0.1:{operations}");
-    eventually("dev is ready", Duration::from_secs(30), || curl(&[&format!("{operations}/readyz")]).0 == 200);
+    eventually("dev is ready", READY, || curl(&[&format!("{operations}/readyz")]).0 == 200);
     let key = std::fs::read_to_string(folder.path().join("shop.db.key")).unwrap().trim().to_owned();
     Dev { process, operations, events: format!("http://127.0.0.1:{port}/v1/events"), key, folder }
 }

@@ -184,7 +184,7 @@ fn metrics_are_those_of_the_list(ports: &[u16]) {
         METRICS.iter().map(|metric| format!("{NAMESPACE}_{}", metric.name)).collect();
     let mut lacking = known.clone();
     let wanted = |name: &String| !SELDOM.iter().any(|seldom| *name == format!("{NAMESPACE}_{seldom}"));
-    eventually("every metric is told", Duration::from_secs(20), || {
+    eventually("every metric is told", Duration::from_secs(120), || {
         for port in ports {
             let (status, text) = curl(&[&format!("http://127.0.0.1:{port}/metrics")]);
             assert_eq!(status, 200, "{text}");
@@ -208,7 +208,7 @@ fn a_return_goes_through(intake: u16, api: u16) {
     let (status, answer) = curl(&["-H", &authorization, "-H", content, "-d", event, &url]);
     assert_eq!(status, 202, "{answer}");
     let url = format!("http://127.0.0.1:{api}/v1/returns/R-1");
-    eventually("the return is reported", Duration::from_secs(60), || {
+    eventually("the return is reported", Duration::from_secs(120), || {
         let answer: Value = serde_json::from_str(&curl(&["-H", &authorization, &url]).1).unwrap_or_default();
         answer["state"] == "reported"
     });

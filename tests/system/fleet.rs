@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Process, curl, eventually, forebay, free_port, fresh_servers};
+use crate::support::{Process, READY, curl, eventually, forebay, free_port, fresh_servers};
 
-/// How long a stop may take, by promise.
-const STOP: Duration = Duration::from_secs(25);
-/// How long a role may take until it is ready.
-const READY: Duration = Duration::from_secs(30);
+/// How long a stop may take: its promise of 25 s, and some time for a busy machine.
+const STOP: Duration = Duration::from_secs(40);
+/// How long a worker may take until it leaves a queue alone: its promise of 2 s is for a machine that is not busy.
+const LEFT_ALONE: Duration = Duration::from_secs(30);
+/// How long it must hold nothing until it counts: what it fetched before is with the handler by then.
+const STILL: Duration = Duration::from_millis(500);
 
 /// A running role.
 pub(crate) struct Role {
@@ -45,6 +47,24 @@ impl Role {
     /// Where its operations port answers.
     pub(crate) fn operations(&self) -> String {
         format!("http://127.0.0.1:{}", self.operations)
+    }
+
+    /// Waits until this worker has heard that it is to leave a queue alone, and holds nothing of it any more.
+    pub(crate) fn leaves_alone(&self, queue: &str) {
+        let labels = format!("{{queue=\"forebay.{queue}\"}} ");
+        let mut since = None;
+        eventually(&format!("{} leaves {queue} alone", self.name), LEFT_ALONE, || {
+            let (_, told) = curl(&[&format!("{}/metrics", self.operations())]);
+            let value = |metric: &str| {
+                let line = format!("forebay_{metric}{labels}");
+                told.lines().find_map(|told| told.strip_prefix(&line)?.parse::<f64>().ok())
+            };
+            if value("queue_closed") != Some(1.0) || value("in_flight").is_some_and(|held| held > 0.0) {
+                since = None;
+                return false;
+            }
+            since.get_or_insert_with(Instant::now).elapsed() >= STILL
+        });
     }
 
     /// Its process id.

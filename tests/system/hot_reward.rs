@@ -132,6 +132,8 @@ impl Scene {
         let told = answer.as_array().unwrap().iter().map(|m| m["routing_key"].as_str().unwrap().to_owned());
         let mut told: Vec<String> = told.collect();
         told.sort();
+        // Published at least once.
+        told.dedup();
         told
     }
 

@@ -5,7 +5,6 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,7 +13,7 @@ use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::json;
 
 use crate::fleet::Fleet;
-use crate::support::{Process, curl, eventually, forebay, free_port};
+use crate::support::{Process, READY, curl, eventually, forebay, free_port};
 
 /// `forebay dev` on a data file of this folder: its address.
 fn dev(folder: &Path) -> (Process, String) {
@@ -28,7 +27,7 @@ fn dev(folder: &Path) -> (Process, String) {
             .stderr(Stdio::null()),
     );
     let ready = format!("http://127.0.0.1:{operations}/readyz");
-    eventually("dev is ready", Duration::from_secs(20), || curl(&[&ready]).0 == 200);
+    eventually("dev is ready", READY, || curl(&[&ready]).0 == 200);
     (process, format!("http://127.0.0.1:{port}"))
 }
 

@@ -3,9 +3,8 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::Duration;
 
-use crate::support::{Process, bare, curl, eventually, forebay, free_port, setting, sql};
+use crate::support::{Process, READY, bare, curl, eventually, forebay, free_port, setting, sql};
 
 /// What is there before anything is asked, so that ids lead somewhere.
 const PROGRAMME: &str = r#"{"id":"autumn","name":"Autumn","tz":"Asia/Seoul","count_mode":"total",
@@ -33,7 +32,7 @@ impl Dev {
                 .stderr(std::fs::File::create(folder.join("dev.log")).unwrap()),
         );
         let ready = format!("http://127.0.0.1:{operations}/readyz");
-        eventually("dev is ready", Duration::from_secs(20), || curl(&[&ready]).0 == 200);
+        eventually("dev is ready", READY, || curl(&[&ready]).0 == 200);
         let key = std::fs::read_to_string(folder.join("shop.db.key")).unwrap().trim().to_owned();
         let dev = Self { process, url: format!("http://127.0.0.1:{port}"), key };
         dev.fill(&data);
@@ -60,7 +59,7 @@ impl Dev {
              "parcel":{"carrier":"cj","tracking_number":"600000000001"}}}]"#;
         assert_eq!(self.send("POST", "/v1/events", "application/cloudevents-batch+json", events), 202);
         let settled = "select (select count(*) from claim) + (select count(*) from return_order)";
-        eventually("all is settled", Duration::from_secs(20), || sql(data, settled) == "2");
+        eventually("all is settled", READY, || sql(data, settled) == "2");
     }
 
     /// Asks so much of each operation, and whether every answer was as it should be.

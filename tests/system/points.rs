@@ -44,6 +44,20 @@ impl Shop {
         self.fleet.call(&[&headers[..], &["-X", method, "-d", &body.to_string(), &url]].concat())
     }
 
+    /// What came of a spend, however long it takes.
+    fn spent(&self, spend: &Value) -> Value {
+        let (status, mut answer) = self.api("POST", "members/m-1/spends", spend);
+        assert!(status == 200 || status == 202, "{status} {answer}");
+        let url = format!("{}/v1/spends/{}", self.fleet.api, answer["spend_id"].as_str().unwrap());
+        eventually("the spend is settled", PATIENCE, || {
+            if answer["state"].is_null() {
+                answer = self.fleet.call(&[&url]).1;
+            }
+            !answer["state"].is_null()
+        });
+        answer
+    }
+
     fn incidents(&self) -> Vec<String> {
         let url = format!("{}/v1/incidents", self.fleet.api);
         let (status, page) = self.fleet.call(&[&url]);
@@ -73,9 +87,9 @@ fn points_are_spent_corrected_taken_back_and_add_up() {
     let balance = || shop.done(&["member", "points", "m-1"])["balance"].as_i64().unwrap();
     eventually("the order has earned", PATIENCE, || balance() == 1_000);
 
-    let (status, spent) = shop.api("POST", "members/m-1/spends", &json!({ "points": 300, "ref": "cart-1" }));
-    assert_eq!((status, &spent["state"]), (200, &json!("settled")), "{spent}");
-    let refused = shop.api("POST", "members/m-1/spends", &json!({ "points": 701 })).1;
+    let spent = shop.spent(&json!({ "points": 300, "ref": "cart-1" }));
+    assert_eq!(spent["state"], "settled", "{spent}");
+    let refused = shop.spent(&json!({ "points": 701 }));
     assert_eq!(refused["reject_code"], json!("insufficient_balance"));
 
     let adjust = ["member", "adjust", "m-1", "--by", "-50", "--reason", "counted twice", "--key", "ticket-1"];

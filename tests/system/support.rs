@@ -6,6 +6,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
+/// How long a process may take until it is ready, however busy the machine is.
+pub(crate) const READY: Duration = Duration::from_secs(90);
+
 /// The binary under test.
 pub(crate) fn forebay() -> Command {
     bare(env!("CARGO_BIN_EXE_forebay"))

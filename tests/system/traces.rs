@@ -18,7 +18,7 @@ use serde_json::json;
 use crate::fleet::{Fleet, Role};
 use crate::support::{curl, free_port};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 /// Picked up at the first look.
 const PICKED_UP: &str = "600000000001";
 /// What the storefront says of its own trace: it is recorded.

@@ -4,14 +4,15 @@
 use std::process::Output;
 use std::time::Duration;
 
+use forebay_domain::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 use crate::fleet::{Fleet, Role};
 use crate::support::{curl, eventually, free_port, json};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Within which a pause is obeyed, by promise.
-const OBEYED: Duration = Duration::from_secs(2);
+/// Long enough that something would have happened.
+const QUIET: Duration = Duration::from_secs(2);
 /// Picked up at the first look.
 const PICKED_UP: &str = "600000000001";
 /// Only a label until the sandbox advances it.
@@ -22,6 +23,7 @@ const DELIVERED: &str = "650000000001";
 /// A set at work that collects returns when it is told to, and not before.
 struct Scene {
     fleet: Fleet,
+    /// The process that works comes last.
     roles: Vec<Role>,
 }
 
@@ -33,7 +35,7 @@ impl Scene {
         let roles: &[&[&str]] = if embedded {
             &[&["dev", "--data", "shop.db", "--no-sandbox"]]
         } else {
-            &[&["serve", "intake"], &["serve", "api"], &["relay"], &["work"], &["schedule"]]
+            &[&["serve", "intake"], &["serve", "api"], &["relay"], &["schedule"], &["work"]]
         };
         for (n, args) in roles.iter().enumerate() {
             let operations = free_port();
@@ -44,6 +46,10 @@ impl Scene {
             scene.roles.push(Role::ready(command, &name, operations, scene.fleet.folder()));
         }
         scene
+    }
+
+    fn worker(&self) -> &Role {
+        self.roles.last().unwrap()
     }
 
     /// A command of a person.
@@ -176,8 +182,14 @@ fn people_find_check_and_send_again(embedded: bool) {
 
 /// Two calls a day: one by the plan, the other one for whoever asks.
 fn a_day_that_is_over_for_the_plan_is_not_for_people(embedded: bool) {
-    let daily = ("FOREBAY_CARRIERS__SWEETTRACKER__DAILY", "2");
-    let scene = Scene::new(embedded, &[daily, ("FOREBAY_CARRIERS__SWEETTRACKER__RESERVE_PERCENT", "50")]);
+    // The day must not end while the test runs.
+    let reset = (SystemClock.now() + Duration::from_secs(12 * 3_600)).format("%H:%M UTC").to_string();
+    let settings = [
+        ("FOREBAY_CARRIERS__SWEETTRACKER__DAILY", "2"),
+        ("FOREBAY_CARRIERS__SWEETTRACKER__DAILY_RESET", reset.as_str()),
+        ("FOREBAY_CARRIERS__SWEETTRACKER__RESERVE_PERCENT", "50"),
+    ];
+    let scene = Scene::new(embedded, &settings);
     let checks = |number: &str| scene.done(&["parcel", "show", "cj", number])["checks"].as_u64().unwrap();
     scene.fleet.publish(&[event(&a_return("R-1", LABEL))]);
     eventually("the plan has asked", PATIENCE, || {
@@ -185,8 +197,7 @@ fn a_day_that_is_over_for_the_plan_is_not_for_people(embedded: bool) {
     });
     scene.fleet.publish(&[event(&a_return("R-2", PICKED_UP))]);
     eventually("it is there", PATIENCE, || scene.forebay(&["return", "show", "R-2"]).status.success());
-    // As long as it takes until a queue is left alone.
-    std::thread::sleep(OBEYED);
+    std::thread::sleep(QUIET);
     assert_eq!(checks(PICKED_UP), 0, "nothing is left for the plan");
     let track = ["parcel", "track", "cj", PICKED_UP, "--reason", "a customer asks", "--wait"];
     assert_eq!(scene.done(&track)["status"], "picked_up");
@@ -220,7 +231,7 @@ fn refusals_are_told_by_exit_code(scene: &Scene) {
         assert_eq!(output.status.code(), Some(code), "{args:?}: {}", told(&output));
     }
     scene.done(&["queue", "pause", "tracking.sweettracker", "--reason", "a test"]);
-    std::thread::sleep(OBEYED);
+    scene.worker().leaves_alone("tracking.sweettracker");
     let track = ["parcel", "track", "cj", PICKED_UP, "--reason", "why", "--wait", "--timeout", "2s"];
     let output = scene.forebay(&track);
     assert_eq!(output.status.code(), Some(75), "{}", told(&output));
