@@ -9,6 +9,9 @@ use std::time::Duration;
 /// How often a frozen connection looks whether it may go on.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// What a slow connection carries at once.
+const SLOW_BYTES: usize = 8 * 1024;
+
 /// A running proxy; it ends with the test's process.
 pub(crate) struct Proxy {
     frozen: Arc<AtomicBool>,
@@ -17,6 +20,15 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// Listens on `port` and passes everything on to the server of this AMQP URL.
     pub(crate) fn start(port: u16, queue_url: &str) -> Self {
+        Self::pausing(port, queue_url, Duration::ZERO)
+    }
+
+    /// The same, which pauses after each 8 KiB that it passes on to the server.
+    pub(crate) fn slow(port: u16, queue_url: &str, pause: Duration) -> Self {
+        Self::pausing(port, queue_url, pause)
+    }
+
+    fn pausing(port: u16, queue_url: &str, pause: Duration) -> Self {
         let authority = queue_url.split("//").nth(1).unwrap().split('/').next().unwrap();
         let server = authority.rsplit('@').next().unwrap().to_owned();
         let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
@@ -27,8 +39,8 @@ impl Proxy {
                 let (Ok(client), Ok(server)) = (client, TcpStream::connect(&server)) else { continue };
                 let ends = (client.try_clone().unwrap(), server.try_clone().unwrap());
                 let (there, back) = (Arc::clone(&seen), Arc::clone(&seen));
-                std::thread::spawn(move || carry(client, server, &there));
-                std::thread::spawn(move || carry(ends.1, ends.0, &back));
+                std::thread::spawn(move || carry(client, server, &there, pause));
+                std::thread::spawn(move || carry(ends.1, ends.0, &back, Duration::ZERO));
             }
         });
         Self { frozen }
@@ -40,8 +52,8 @@ impl Proxy {
     }
 }
 
-fn carry(mut from: TcpStream, mut to: TcpStream, frozen: &AtomicBool) {
-    let mut buffer = vec![0; 64 * 1024];
+fn carry(mut from: TcpStream, mut to: TcpStream, frozen: &AtomicBool, pause: Duration) {
+    let mut buffer = vec![0; if pause.is_zero() { 64 * 1024 } else { SLOW_BYTES }];
     while let Ok(count) = from.read(&mut buffer)
         && count > 0
     {
@@ -51,6 +63,7 @@ fn carry(mut from: TcpStream, mut to: TcpStream, frozen: &AtomicBool) {
         if to.write_all(&buffer[..count]).is_err() {
             break;
         }
+        std::thread::sleep(pause);
     }
     let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
 }
