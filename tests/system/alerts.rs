@@ -23,8 +23,9 @@ use tempfile::TempDir;
 use url::Url;
 use uuid::Uuid;
 
-/// How long Slack may take to answer here.
-const SLACK_TIMEOUT: Duration = Duration::from_millis(500);
+/// How long Slack may take to answer here: one that is well, and one that hangs.
+const SLACK_TIMEOUT: Duration = Duration::from_secs(10);
+const SLACK_HANGS: Duration = Duration::from_millis(500);
 
 struct Scene {
     sandbox: Sandbox,
@@ -37,6 +38,10 @@ struct Scene {
 
 impl Scene {
     async fn new(slack: bool, recipients: &[&str]) -> Self {
+        Self::with_timeout(slack, recipients, SLACK_TIMEOUT).await
+    }
+
+    async fn with_timeout(slack: bool, recipients: &[&str], timeout: Duration) -> Self {
         let sandbox = Sandbox::start(Options::default()).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let db = Db::open(&folder.path().join("shop.db")).await.unwrap();
@@ -48,7 +53,7 @@ impl Scene {
         let store: Arc<dyn Store> = Arc::new(store);
         let base = Url::parse(&sandbox.http_url()).unwrap();
         let allow = AllowedHost { plain: true, ..AllowedHost::of_url(&base, true).unwrap() };
-        let options = HttpOptions { timeout: SLACK_TIMEOUT, ..HttpOptions::new(vec![allow]) };
+        let options = HttpOptions { timeout, ..HttpOptions::new(vec![allow]) };
         let metrics = Metrics::new("0");
         let http = HttpClient::new(options, Arc::new(SystemClock), metrics.clone()).unwrap();
         let sink = SlackSink::Bot {
@@ -222,7 +227,8 @@ async fn who_wants_silence_is_told_in_the_thread_and_so_is_its_end_and_what_nobo
 
 /// Slack in this state, with mail beside it: what happened to a warning, and how many mails and messages came.
 async fn told_while(faults: Faults) -> (Vec<Outcome>, usize, usize, Scene) {
-    let scene = Scene::new(true, &["a@shop.example"]).await;
+    let timeout = if faults.slack_hangs_ms > 0 { SLACK_HANGS } else { SLACK_TIMEOUT };
+    let scene = Scene::with_timeout(true, &["a@shop.example"], timeout).await;
     scene.sandbox.set_faults(faults);
     scene.raise("mug", AlertRule::StockLow, Severity::Warning, 1).await;
     scene.later(30);
@@ -235,7 +241,7 @@ async fn told_while(faults: Faults) -> (Vec<Outcome>, usize, usize, Scene) {
 async fn what_slack_does_not_take_is_mailed_once_however_slack_fails() {
     let ways = [
         Faults { slack_fails: true, ..Faults::default() },
-        Faults { slack_hangs_ms: 2_000, ..Faults::default() },
+        Faults { slack_hangs_ms: 20_000, ..Faults::default() },
         Faults { slack_rate_limited: Some(3_600), ..Faults::default() },
     ];
     futures::future::join_all(ways.map(|faults| async move {
@@ -260,7 +266,7 @@ async fn a_short_pause_of_slacks_is_waited_for() {
     assert!(matches!(outcomes[..], [Outcome::Defer { .. }]), "{outcomes:?}");
     assert_eq!((mails, posts), (0, 0));
     scene.sandbox.set_faults(Faults::default());
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
     while scene.posts().is_empty() {
         assert!(tokio::time::Instant::now() < deadline, "it is told when the pause is over");
         scene.later(2);
