@@ -2,6 +2,7 @@
 //! and the evidence in the end.
 
 use std::net::TcpListener;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use crate::cli::StormArgs;
 use crate::commands::people;
 use crate::compose::{Opened, System};
 use crate::config::{BackEndUrl, Config};
-use crate::exit::{CONFIGURATION, Exit};
+use crate::exit::{CONFIGURATION, Exit, UNAVAILABLE};
 use crate::storm::faults::{Fault, Strike};
 use crate::storm::fleet::Fleet;
 use crate::storm::installation::{Installation, Sums};
@@ -33,6 +34,9 @@ use crate::world;
 
 /// The sandbox's carrier takes so many calls a second.
 const QUOTA: u32 = 1_000;
+/// Where the intake listens: below the ports that the kernel gives to outgoing connections, so that none of these has its
+/// port when it is started again.
+const INTAKE_PORTS: Range<u16> = 30_000..32_000;
 /// How often the sums are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -329,7 +333,11 @@ fn url_of(address: &str) -> Result<Url, Exit> {
 
 /// An address of this machine that nobody listens on now.
 fn free_address() -> Result<String, Exit> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.to_string())
+    let first = rand::random_range(INTAKE_PORTS);
+    let mut ports = (first..INTAKE_PORTS.end).chain(INTAKE_PORTS.start..first);
+    let free = ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    let text = || Exit::new(UNAVAILABLE, format!("no port of {INTAKE_PORTS:?} is free for the intake"));
+    Ok(format!("127.0.0.1:{}", free.ok_or_else(text)?))
 }
 
 impl std::fmt::Debug for Private {
