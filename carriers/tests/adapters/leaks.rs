@@ -4,7 +4,7 @@ use forebay_carriers::{CarrierError, KNOWN, PushSecrets};
 use http::HeaderMap;
 use secrecy::SecretString;
 
-use crate::support::{KEY, asked, nowhere, parse, sample, samples, settings, tools};
+use crate::support::{KEY, asked, nowhere, parse, refusing, sample, samples, settings, tools};
 
 /// People of the samples, their numbers and where they live.
 const PEOPLE: &[&str] = &[
@@ -37,7 +37,7 @@ fn no_adapter_shows_its_key_or_its_push_secrets() {
 
 #[tokio::test]
 async fn no_failed_call_shows_the_key() {
-    let away = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_held, away) = refusing();
     for known in KNOWN {
         let adapter = (known.build)(&tools(away), settings(away, "", "client", KEY)).unwrap();
         let one = asked(adapter.serves()[0].as_str(), "123456789012");

@@ -16,6 +16,7 @@ use forebay_store::{Error, TokenState, Tokens};
 use forebay_telemetry::Metrics;
 use http::HeaderMap;
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::net::TcpSocket;
 
 /// A secret that is found wherever it leaks.
 pub(crate) const KEY: &str = "THEKEY";
@@ -57,8 +58,22 @@ pub(crate) fn tools(address: SocketAddr) -> Tools {
 
 pub(crate) fn settings(address: SocketAddr, path: &str, client_id: &str, key: &str) -> Settings {
     let mut settings = Settings::new(format!("http://{address}{path}"), client_id, SecretString::from(key));
-    settings.timeout = Duration::from_millis(500);
+    settings.timeout = Duration::from_secs(20);
     settings
+}
+
+/// The same for calls that are never answered.
+pub(crate) fn hasty(settings: Settings) -> Settings {
+    Settings { timeout: Duration::from_millis(500), ..settings }
+}
+
+/// An address that refuses connections for as long as the socket is kept: it is bound, so that nobody else gets it, and
+/// nobody listens.
+pub(crate) fn refusing() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
 }
 
 pub(crate) fn nowhere() -> SocketAddr {

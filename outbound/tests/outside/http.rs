@@ -12,7 +12,7 @@ use forebay_outbound::{Call, CallError, HttpOptions};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use url::Url;
 
-use crate::server::{client, client_for, entry, serve, url};
+use crate::server::{client, client_for, entry, refusing, serve, url};
 
 #[tokio::test]
 async fn a_host_that_is_not_listed_is_refused_before_anything_is_sent() {
@@ -67,7 +67,8 @@ async fn a_slow_server_is_an_unknown_outcome_within_the_time_limit() {
     let begun = Instant::now();
     let error = client_for(address).call(&call.timeout(Duration::from_millis(200))).await.unwrap_err();
     assert!(matches!(error, CallError::NoAnswer(_)), "{error}");
-    assert!(begun.elapsed() < Duration::from_secs(2));
+    // Without a limit of its own a call may take 10 s.
+    assert!(begun.elapsed() < Duration::from_secs(8));
 }
 
 #[tokio::test]
@@ -87,7 +88,7 @@ async fn a_connection_that_breaks_after_the_request_is_an_unknown_outcome() {
 
 #[tokio::test]
 async fn a_refused_connection_was_surely_not_sent() {
-    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_held, address) = refusing();
     let error = client_for(address).call(&Call::get("shop", url(address, "/s?k=SECRET"))).await.unwrap_err();
     assert!(matches!(&error, CallError::NotSent(text) if !text.contains("SECRET")), "{error}");
 }

@@ -11,6 +11,8 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::timeout;
 
+use crate::server::refusing;
+
 /// A server that ends with the test.
 struct SmtpServer {
     _process: Child,
@@ -37,7 +39,7 @@ async fn start() -> SmtpServer {
 
 async fn next_line(output: &mut Lines<BufReader<ChildStdout>>) -> String {
     let line =
-        timeout(Duration::from_secs(20), output.next_line()).await.expect("the SMTP server says nothing");
+        timeout(Duration::from_secs(60), output.next_line()).await.expect("the SMTP server says nothing");
     line.unwrap().expect("the SMTP server ended; is aiosmtpd installed? run the tests through scripts/test")
 }
 
@@ -101,7 +103,8 @@ async fn a_server_without_starttls_gets_nothing_when_it_is_wanted() {
 #[tokio::test]
 async fn a_server_that_is_away_may_be_back_later() {
     let mut server = start().await;
-    server.port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (_held, away) = refusing();
+    server.port = away.port();
     let results = mailer(&server, MailTls::None, &["one@shop.example"]).send(&mail()).await;
     assert!(matches!(&results[0], Err(MailError::Transient(_))), "{results:?}");
 }

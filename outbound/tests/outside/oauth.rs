@@ -20,7 +20,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use tokio::time::Instant;
 
-use crate::server::{client_for, serve, url};
+use crate::server::{client_for, refusing, serve, url};
 
 const SECRET: &str = "s&cret=1";
 
@@ -181,7 +181,7 @@ async fn each_refusal_is_told_apart_and_shows_no_secret() {
     }
     assert_eq!(ask(503).await, TokenFault::Failed(503));
     assert_eq!(ask(200).await, TokenFault::Unreadable);
-    let away = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_held, away) = refusing();
     let fault = source(away, &Arc::default(), Placed::InForm).token().await.unwrap_err();
     let shown = format!("{fault} {fault:?}");
     assert!(matches!(fault, TokenFault::Call(_)) && !shown.contains(SECRET), "{shown}");

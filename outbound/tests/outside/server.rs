@@ -7,6 +7,7 @@ use axum::Router;
 use forebay_domain::SystemClock;
 use forebay_outbound::{AllowedHost, HttpClient, HttpOptions};
 use forebay_telemetry::Metrics;
+use tokio::net::TcpSocket;
 use url::Url;
 
 /// Serves the routes until the test ends.
@@ -15,6 +16,15 @@ pub(crate) async fn serve(routes: Router) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, routes).await });
     address
+}
+
+/// An address that refuses connections for as long as the socket is kept: it is bound, so that nobody else gets it, and
+/// nobody listens.
+pub(crate) fn refusing() -> (TcpSocket, SocketAddr) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
 }
 
 /// An entry for this host and port, plain.

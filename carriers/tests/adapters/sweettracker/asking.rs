@@ -13,7 +13,7 @@ use forebay_carriers::{Carrier as _, CarrierError, SweetTracker};
 use forebay_domain::parcel::Lookup;
 use serde_json::{Value, json};
 
-use crate::support::{asked, settings, tools};
+use crate::support::{asked, hasty, refusing, settings, tools};
 
 type Seen = Arc<Mutex<Vec<Value>>>;
 
@@ -77,10 +77,11 @@ async fn a_429_carries_how_long_to_wait() {
 
 #[tokio::test]
 async fn a_system_that_is_away_or_silent_is_transient_and_its_key_stays_secret() {
-    let away = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_held, away) = refusing();
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     for address in [away, silent.local_addr().unwrap()] {
-        let adapter = adapter(address);
+        let settings = hasty(settings(address, "/gateway/", "", "THEKEY"));
+        let adapter = SweetTracker::new(&tools(address), settings).unwrap();
         let error = adapter.track(&[asked("cj", "123456789012")]).await.unwrap_err();
         assert!(matches!(error, CarrierError::Transient(_)), "{error}");
         let text = format!("{error:?} {adapter:?}");
