@@ -128,7 +128,8 @@ async fn calls_above_the_quota_are_refused_when_it_is_enforced_and_counted_in_an
         let quick = begun.elapsed() < Duration::from_secs(1);
         let most = sandbox.record().max_carrier_calls_in(Duration::from_secs(1));
         assert!(most <= 20 && (!quick || most == 20), "{most}");
-        assert!(if enforce_quota { refused >= 10 } else { refused == 0 }, "{refused}");
+        // Twenty calls within a second fall into two of the quota's seconds at most.
+        assert!(if enforce_quota { !quick || refused >= 10 } else { refused == 0 }, "{refused}");
         assert_eq!(
             (sandbox.record().carrier_calls(), sandbox.record().max_carrier_calls_in(Duration::ZERO)),
             (20, 1)
@@ -141,7 +142,7 @@ async fn a_call_counts_when_its_head_arrives_however_late_it_is_answered() {
     let options = Options { carrier_latency: Duration::from_secs(600), ..Options::default() };
     let (sandbox, mut client) = world(options).await;
     let waiting = tokio::spawn(async move { client.track("600000000001").await });
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(30);
     while sandbox.record().carrier_calls() == 0 {
         assert!(Instant::now() < deadline, "the call was not counted");
         tokio::task::yield_now().await;
