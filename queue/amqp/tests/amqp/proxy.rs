@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use forebay_queue_amqp::Options;
 
-use crate::support::{Vhost, options};
+use crate::support::{Vhost, options, patient};
 
 #[derive(Debug)]
 pub(crate) struct Proxy {
@@ -80,6 +80,6 @@ impl Vhost {
         let mut url = self.url.clone();
         url.set_host(Some("127.0.0.1")).expect("a host can be set");
         url.set_port(Some(port)).expect("a port can be set");
-        options(url.as_str())
+        patient(options(url.as_str()))
     }
 }

@@ -1,18 +1,24 @@
 //! What a consumer fetches: it notices when nothing comes that should, and stops when it holds enough.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_queue::conformance::scene::{
-    acknowledge, id_set, ids, nothing_comes, numbered, receive, receive_all, to, topology,
+    LINGER, acknowledge, id_set, ids, numbered, receive, receive_all, to, topology,
 };
-use forebay_queue::{Broker as _, ConsumeOptions, Link, Outgoing};
+use forebay_queue::{Broker as _, ConsumeOptions, Consumer, Link, Outgoing};
 use forebay_queue_amqp::{Address, AmqpBroker, StallOptions};
 use forebay_schemas::Queue;
 use secrecy::SecretString;
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 
 use crate::forgetful::Forgetful;
 use crate::support::{Vhost, eventually};
+
+async fn nothing_comes_for(consumer: &Arc<dyn Consumer>, watched: Duration) {
+    let came = tokio::time::timeout(watched, consumer.receive(1, LINGER)).await;
+    assert!(came.is_err(), "nothing was to come, and this did: {came:?}");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_that_gets_nothing_though_its_queue_is_not_empty_tells_so_and_is_set_up_anew() {
@@ -20,7 +26,7 @@ async fn a_consumer_that_gets_nothing_though_its_queue_is_not_empty_tells_so_and
     vhost.broker().await.close().await;
     let proxy = Forgetful::before(vhost.broker_address()).await;
     let mut options = vhost.options_through(proxy.port);
-    options.stall = StallOptions { look: Duration::from_millis(50), silence: Duration::from_millis(200) };
+    options.stall = StallOptions { look: Duration::from_millis(50), silence: Duration::from_secs(1) };
     let broker = AmqpBroker::connect(options);
     let batch = numbered("m", 5).iter().map(|id| to(&Queue::Rewards, id)).collect();
     assert!(broker.publisher().publish(batch).await.iter().all(Result::is_ok));
@@ -43,7 +49,7 @@ async fn a_consumer_that_gets_nothing_though_its_queue_is_not_empty_tells_so_and
     acknowledge(&consumer, &rest).await;
     acknowledge(&consumer, &receive_all(&consumer, 1).await).await;
     let before = broker.stats().figures().stalled;
-    nothing_comes(&consumer).await;
+    nothing_comes_for(&consumer, Duration::from_millis(1500)).await;
     assert_eq!(broker.stats().figures().stalled, before, "an empty queue is no stall");
     broker.close().await;
     vhost.remove().await;
@@ -54,17 +60,19 @@ async fn a_consumer_that_is_paused_or_full_has_not_stalled() {
     let vhost = Vhost::fresh().await;
     vhost.broker().await.close().await;
     let mut options = vhost.options();
-    options.stall = StallOptions { look: Duration::from_millis(20), silence: Duration::from_millis(60) };
+    options.stall = StallOptions { look: Duration::from_millis(100), silence: Duration::from_secs(2) };
+    // Longer than the silence, so that it would tell by then.
+    let watched = Duration::from_millis(2_800);
     let broker = AmqpBroker::connect(options);
     let batch = numbered("m", 5).iter().map(|id| to(&Queue::Rewards, id)).collect();
     assert!(broker.publisher().publish(batch).await.iter().all(Result::is_ok));
     let consumer = broker.consume(Queue::Rewards, ConsumeOptions { prefetch: 3 });
     let held = receive_all(&consumer, 3).await;
-    nothing_comes(&consumer).await;
+    nothing_comes_for(&consumer, watched).await;
     assert_eq!(consumer.stalled(), None, "its hands are full");
     consumer.pause().await;
     acknowledge(&consumer, &held).await;
-    nothing_comes(&consumer).await;
+    nothing_comes_for(&consumer, watched).await;
     assert_eq!((consumer.stalled(), broker.stats().figures().stalled), (None, 0));
     consumer.resume().await;
     assert_eq!(receive_all(&consumer, 2).await.len(), 2);
@@ -122,9 +130,10 @@ async fn a_consumer_stops_fetching_at_its_bound_of_bytes_and_goes_on_when_half_i
 async fn of_several_nodes_one_that_answers_is_enough() {
     let vhost = Vhost::fresh().await;
     vhost.broker().await.close().await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let dead = listener.local_addr().unwrap().port();
-    drop(listener);
+    // Bound, so that nobody else gets the port, and nobody listens.
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let dead = held.local_addr().unwrap().port();
     let url = vhost.url.as_str().replace(
         &vhost.broker_address(),
         &format!("127.0.0.1:{dead},{},127.0.0.1:{dead}", vhost.broker_address()),

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use forebay_queue::conformance::scene::{ids, receive, to, topology};
+use forebay_queue::conformance::scene::{ids, receive, receive_all, to, topology};
 use forebay_queue::{Broker as _, ConsumeOptions, Message, Outgoing, Settlement};
 use forebay_queue_amqp::{AmqpBroker, USERS, User};
 use forebay_schemas::{Queue, Route, Tier};
@@ -16,7 +16,7 @@ use lapin::options::{
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
 
-use crate::support::{Vhost, options};
+use crate::support::{Vhost, options, patient};
 
 /// The address of a vhost for one user, made there with its rights.
 async fn signed_in(vhost: &Vhost, user: &User) -> url::Url {
@@ -52,8 +52,9 @@ fn event(route: Route, id: &str) -> Outgoing {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_role_does_its_work_with_the_rights_of_its_user() {
     let vhost = Vhost::fresh().await;
-    let sign_in =
-        async |name: &str| AmqpBroker::connect(options(signed_in(&vhost, &named(name)).await.as_str()));
+    let sign_in = async |name: &str| {
+        AmqpBroker::connect(patient(options(signed_in(&vhost, &named(name)).await.as_str())))
+    };
 
     let deploy = sign_in("forebay-deploy").await;
     deploy.declare(&topology()).await.expect("deploy declares");
@@ -71,7 +72,7 @@ async fn each_role_does_its_work_with_the_rights_of_its_user() {
     work.check(&topology()).await.expect("work sees whether the topology is there");
     assert_eq!(work.depth(&Queue::Rewards).await.expect("work sees how full a queue is").ready, 3);
     let consumer = work.consume(Queue::Rewards, ConsumeOptions { prefetch: 10 });
-    let held = receive(&consumer, 3).await;
+    let held = receive_all(&consumer, 3).await;
     assert_eq!(
         ids(&held).into_iter().collect::<BTreeSet<_>>(),
         ["claim", "order", "straight"].map(Into::into).into()

@@ -9,8 +9,9 @@ use crate::own_broker::Ground;
 use crate::support::options;
 use crate::traffic::Traffic;
 
-/// Longest from the moment when the broker takes connections again until messages flow.
-const BACK_WITHIN: Duration = Duration::from_secs(15);
+/// Longest from the moment when the broker takes connections again until messages flow, on a machine that is busy with
+/// other things; what it was is printed.
+const BACK_WITHIN: Duration = Duration::from_secs(45);
 
 #[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::print_stderr, reason = "figures for whoever reads the log")]

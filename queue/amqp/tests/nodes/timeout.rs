@@ -1,7 +1,7 @@
 //! A broker waits for an acknowledgement only so long (30 minutes, if nobody sets it otherwise), then it takes the
 //! message back and ends the channel or the consumer.
 
-use forebay_queue::conformance::scene::{ids, receive, to};
+use forebay_queue::conformance::scene::{ids, receive_all, to};
 use forebay_queue::{Broker as _, ConsumeOptions, Settlement};
 use forebay_schemas::Queue;
 
@@ -14,7 +14,7 @@ struct Impatience;
 
 impl Impatience {
     fn begin() -> Self {
-        Self::set("consumer_timeout", "3000");
+        Self::set("consumer_timeout", "10000");
         // How often it looks; a channel reads this when it opens.
         Self::set("channel_tick_interval", "1000");
         Self
@@ -42,10 +42,10 @@ async fn what_is_held_for_too_long_is_delivered_again_and_consuming_goes_on() {
         broker.publisher().publish(vec![to(&Queue::Rewards, "one"), to(&Queue::Rewards, "two")]).await;
     assert_eq!(published, [Ok(()), Ok(())]);
     let consumer = broker.consume(Queue::Rewards, ConsumeOptions { prefetch: 10 });
-    let held = receive(&consumer, 2).await;
+    let held = receive_all(&consumer, 2).await;
 
     eventually("the broker took them back", || async { broker.stats().figures().resubscribed > 0 }).await;
-    let again = receive(&consumer, 2).await;
+    let again = receive_all(&consumer, 2).await;
     let (mut before, mut after) = (ids(&held), ids(&again));
     before.sort();
     after.sort();

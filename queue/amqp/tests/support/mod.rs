@@ -41,7 +41,7 @@ impl Vhost {
     }
 
     pub(crate) fn options(&self) -> Options {
-        options(self.url.as_str())
+        patient(options(self.url.as_str()))
     }
 
     /// A connected broker with its queues declared.
@@ -60,6 +60,11 @@ impl Vhost {
 pub(crate) fn options(url: &str) -> Options {
     let nodes = Address::parse_nodes(&SecretString::from(url)).expect("a broker's address");
     Options::new(nodes, "forebay/test")
+}
+
+/// The same for a broker on a machine that is busy with other things: what must succeed is waited for.
+pub(crate) fn patient(options: Options) -> Options {
+    Options { publish_deadline: PATIENCE, connect_timeout: Duration::from_secs(30), ..options }
 }
 
 /// Asks again and again until the answer is yes.
