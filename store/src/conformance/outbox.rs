@@ -125,13 +125,13 @@ pub async fn a_relay_is_woken_or_waits_no_longer_than_it_said(harness: &dyn Harn
     let began = Instant::now();
     store.outbox_changed(most).await;
     store.outbox_changed(most).await;
-    assert!(began.elapsed() < Duration::from_secs(5));
+    assert!(began.elapsed() < Duration::from_secs(30));
     let relay = {
         let store = Arc::clone(&store);
         tokio::spawn(async move { first_row(store.as_ref()).await })
     };
     store.outbox_add(vec![row("a", now())]).await.unwrap();
-    let waited = tokio::time::timeout(Duration::from_secs(10), relay).await;
+    let waited = tokio::time::timeout(Duration::from_secs(30), relay).await;
     assert_eq!(events(&waited.unwrap().unwrap()), ["a"]);
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta};
 use forebay_domain::breaker::BreakerPolicy;
 use forebay_domain::daily::{Daily, DayReset, Purpose};
 use forebay_domain::limits::{LiveLimits, Terms};
@@ -109,9 +109,10 @@ pub async fn permits_asked_for_one_by_one_are_as_many_as_at_once(harness: &dyn H
 pub async fn a_closed_gate_grants_nothing_and_charges_nothing(harness: &dyn Harness) {
     let store = harness.store().await;
     assert_eq!(store.gate(KEY).await.unwrap(), None);
-    store.close_gate(KEY, Duration::from_millis(300), "asked to wait \0", Closing::Other).await.unwrap();
+    let length = Duration::from_secs(3);
+    store.close_gate(KEY, length, "asked to wait \0", Closing::Other).await.unwrap();
     let told = closed(store.as_ref()).await;
-    assert!(told.left <= Duration::from_millis(300) && told.reason.starts_with("asked to wait"), "{told:?}");
+    assert!(told.left <= length && told.reason.starts_with("asked to wait"), "{told:?}");
     let deadline = Instant::now() + Duration::from_secs(20);
     while store.gate(KEY).await.unwrap().is_some() {
         assert!(Instant::now() < deadline, "the gate never opened");
@@ -125,10 +126,11 @@ pub async fn a_closed_gate_grants_nothing_and_charges_nothing(harness: &dyn Harn
 
 pub async fn a_rate_comes_back_step_by_step_after_a_pause(harness: &dyn Harness) {
     let store = harness.store().await;
-    let breaker = BreakerPolicy { pause: Duration::from_millis(1500), ..BreakerPolicy::default() };
+    // Each step takes a second: the first look comes within three of them.
+    let breaker = BreakerPolicy { pause: Duration::from_secs(5), ..BreakerPolicy::default() };
     let terms = Terms { breaker, ..terms(SLOW) };
     store.close_gate(KEY, Duration::from_millis(1), "429", Closing::TooFast).await.unwrap();
-    let (mut seen, deadline) = (Vec::new(), Instant::now() + Duration::from_secs(20));
+    let (mut seen, deadline) = (Vec::new(), Instant::now() + Duration::from_secs(60));
     while seen.last() != Some(&1) {
         assert!(Instant::now() < deadline, "{seen:?}");
         // Nothing is wanted that would be charged for long: each look is at a key's row that is still unused.
@@ -140,13 +142,19 @@ pub async fn a_rate_comes_back_step_by_step_after_a_pause(harness: &dyn Harness)
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert!(seen.is_sorted_by(|a, b| a > b) && seen[0] >= 16, "{seen:?}");
+    assert!(seen.is_sorted_by(|a, b| a > b) && seen[0] >= 8, "{seen:?}");
     assert!(seen.iter().all(|part| [32, 16, 8, 4, 2, 1].contains(part)), "{seen:?}");
+}
+
+/// A reset that is about so many hours ahead, so that no day ends during a test.
+fn ends_in(hours: i64) -> DayReset {
+    let then = SystemClock.now() + TimeDelta::hours(hours);
+    format!("{}:00 UTC", then.format("%H")).parse().unwrap()
 }
 
 pub async fn a_day_has_its_budget_and_people_have_their_share_of_it(harness: &dyn Harness) {
     let store = harness.store().await;
-    let daily = Daily { most: 10, reset: DayReset::UTC_MIDNIGHT, reserve_percent: 20 };
+    let daily = Daily { most: 10, reset: ends_in(6), reserve_percent: 20 };
     let terms = Terms { daily: Some(daily), ..terms(FAST) };
     assert_eq!(count(&routine(store.as_ref(), &terms, 5).await), 5);
     assert_eq!(count(&routine(store.as_ref(), &terms, 5).await), 3, "two are kept for people");
@@ -163,16 +171,12 @@ pub async fn a_day_has_its_budget_and_people_have_their_share_of_it(harness: &dy
 
 pub async fn a_new_day_has_a_budget_of_its_own(harness: &dyn Harness) {
     let store = harness.store().await;
-    let at = |reset: &str| {
-        let daily = Daily { most: 3, reset: reset.parse().unwrap(), reserve_percent: 0 };
+    let at = |reset: DayReset| {
+        let daily = Daily { most: 3, reset, reserve_percent: 0 };
         Terms { daily: Some(daily), ..terms(FAST) }
     };
-    // Of two zones the one in which the day began earlier: then the other one's day is a new one.
-    let (mut early, mut late) = (at("00:00 +00:00"), at("12:00 +00:00"));
-    let begins = |terms: &Terms| terms.daily.unwrap().reset.day_of(SystemClock.now()).0;
-    if begins(&early) > begins(&late) {
-        std::mem::swap(&mut early, &mut late);
-    }
+    // The day that ends later began later: it is a new one after the other.
+    let (early, late) = (at(ends_in(6)), at(ends_in(12)));
     assert_eq!(count(&routine(store.as_ref(), &early, 9).await), 3);
     assert!(matches!(routine(store.as_ref(), &early, 1).await, Permits::Closed(_)));
     assert_eq!(count(&routine(store.as_ref(), &late, 9).await), 3);
@@ -181,7 +185,7 @@ pub async fn a_new_day_has_a_budget_of_its_own(harness: &dyn Harness) {
 
 pub async fn workers_at_once_keep_one_budget(harness: &dyn Harness) {
     let store = harness.store().await;
-    let daily = Daily { most: 100, reset: DayReset::UTC_MIDNIGHT, reserve_percent: 10 };
+    let daily = Daily { most: 100, reset: ends_in(6), reserve_percent: 10 };
     let terms = Terms { daily: Some(daily), ..terms(FAST) };
     let mut asking = tokio::task::JoinSet::new();
     for want in [1, 2, 3, 5, 7, 11] {
@@ -201,7 +205,7 @@ pub async fn a_rate_that_is_found_out_is_halved_once_by_many_who_are_told(harnes
     let store = harness.store().await;
     let share = || async { store.systems().await.unwrap()[0].share };
     for _ in 0..5 {
-        store.close_gate(KEY, Duration::from_millis(200), "429", Closing::TooFast).await.unwrap();
+        store.close_gate(KEY, Duration::from_secs(3), "429", Closing::TooFast).await.unwrap();
     }
     assert_eq!(share().await, Share(500_000));
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -265,7 +269,7 @@ pub async fn a_longer_closing_stays(harness: &dyn Harness) {
 pub async fn workers_at_once_keep_one_quota(harness: &dyn Harness) {
     let store = harness.store().await;
     let quota =
-        Quota { limit: 60, window: Duration::from_millis(500), burst: 4, margin: Duration::from_millis(100) };
+        Quota { limit: 60, window: Duration::from_millis(500), burst: 4, margin: Duration::from_millis(300) };
     let began = Instant::now();
     let workers: Vec<_> = [1, 100, 1, 7]
         .into_iter()
@@ -281,8 +285,9 @@ pub async fn workers_at_once_keep_one_quota(harness: &dyn Harness) {
         calls.extend(worker.await.unwrap());
     }
     calls.sort_unstable();
+    assert!(!calls.is_empty(), "nobody got anything in time to use it");
     let took = (*calls.last().unwrap() - calls[0]).as_secs_f64();
-    assert!(calls.len() as f64 >= 0.3 * quota.rate() * took, "{} calls in {took:.3} s", calls.len());
+    assert!(calls.len() as f64 >= 0.05 * quota.rate() * took, "{} calls in {took:.3} s", calls.len());
     for (i, first) in calls.iter().enumerate() {
         let seen = calls[i..].iter().take_while(|at| **at < *first + quota.window).count();
         assert!(seen <= quota.limit as usize, "{seen} calls in a window, the limit is {}", quota.limit);
@@ -374,15 +379,16 @@ pub async fn places_of_a_process_that_is_gone_come_free_when_its_lease_ends(harn
     let store = harness.store().await;
     let (mut gone, mut left) = (Process::new(&store, 1, 3), Process::new(&store, 2, 3));
     gone.lease = Duration::from_millis(400);
+    let begun = Instant::now();
     assert_eq!(count(&gone.ask(3).await), 3);
-    let (begun, deadline) = (Instant::now(), Instant::now() + Duration::from_secs(20));
+    let deadline = Instant::now() + Duration::from_secs(20);
     while count(&left.ask(3).await) == 0 {
         assert!(Instant::now() < deadline, "its places never came free");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(left.held, 3);
-    // The lease began before the answer.
-    assert!(begun.elapsed() + Duration::from_millis(300) > gone.lease, "after {:?}", begun.elapsed());
+    // The store's clock is another one, and may count in coarser steps.
+    assert!(begun.elapsed() + Duration::from_millis(20) >= gone.lease, "after {:?}", begun.elapsed());
 }
 
 pub async fn workers_at_once_keep_one_bound_of_calls_under_way(harness: &dyn Harness) {

@@ -51,8 +51,8 @@ pub async fn a_token_that_was_kept_is_everybodys(harness: &dyn Harness) {
 
 pub async fn a_token_that_grows_old_is_fetched_anew_by_one_and_used_by_all(harness: &dyn Harness) {
     let store = harness.store().await;
-    // After 80 % of 5 s it grows old; it is still good for one more second.
-    store.keep_token(KEY, &SecretString::from("old"), Duration::from_secs(5)).await.unwrap();
+    // After 80 % of 10 s it grows old; it is still good for two more seconds, in which it is looked at.
+    store.keep_token(KEY, &SecretString::from("old"), Duration::from_secs(10)).await.unwrap();
     assert!(!held(store.as_ref()).await.2);
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {

