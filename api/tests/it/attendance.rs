@@ -71,7 +71,7 @@ async fn a_voided_day_counts_nowhere_is_listed_as_such_and_can_be_restored() {
         (&days["days"], &days["voided"], &days["count"]),
         (&json!([]), &json!(["2026-11-20"]), &json!(0))
     );
-    let again = world.check_in("m-1").header("Prefer", "wait=5").send().await.json();
+    let again = world.check_in("m-1").header("Prefer", "wait=10").send().await.json();
     assert_eq!((&again["counted"], &again["reject_code"]), (&json!(false), &json!("day_voided")));
     let listed = read(&world, &format!("{LIST}?voided=true")).await;
     assert_eq!(listed["items"][0]["voided"]["reason"], "a script");
@@ -157,7 +157,7 @@ async fn the_day_is_that_of_the_acceptance_however_late_it_is_settled() {
     assert_eq!(days("m-1").await, json!(["2026-11-20"]));
     assert_eq!(days("m-2").await, json!(["2026-11-21"]));
     world.settle_all();
-    let told = world.check_in("m-1").header("Prefer", "wait=5").send().await.json();
+    let told = world.check_in("m-1").header("Prefer", "wait=10").send().await.json();
     assert_eq!(
         (&told["on_date"], &told["count"], &told["run"]),
         (&json!("2026-11-21"), &json!(2), &json!(2))

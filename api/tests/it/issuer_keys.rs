@@ -233,7 +233,7 @@ async fn keys_that_can_not_be_fetched_are_told_until_they_can_though_no_member_a
     assert_eq!(failing.iter().map(|(issuer, _)| issuer.as_str()).collect::<Vec<_>>(), [issuer().issuer]);
     provider.publishes(&[&key]);
     world.clock.advance(Duration::from_secs(31));
-    let until = tokio::time::Instant::now() + Duration::from_secs(20);
+    let until = tokio::time::Instant::now() + Duration::from_secs(30);
     while !world.member_keys.failing().is_empty() {
         assert!(tokio::time::Instant::now() < until, "they were not fetched anew");
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -154,7 +154,7 @@ async fn a_programme_is_paused_and_resumed_with_a_reason() {
         (200, Some("\"2\""), &json!("paused"))
     );
     state(&world, "paused", "again").send().await.problem(409);
-    let late = world.check_in("m-1").header("Prefer", "wait=5").send().await.json();
+    let late = world.check_in("m-1").header("Prefer", "wait=10").send().await.json();
     assert_eq!((&late["counted"], &late["reject_code"]), (&json!(false), &json!("programme_not_active")));
     assert_eq!(state(&world, "active", "they are here").send().await.status, 200);
 }

@@ -208,7 +208,7 @@ impl World {
         while settled < count {
             let next = settle(consumer.as_ref(), self.store.as_ref(), count - settled);
             settled +=
-                tokio::time::timeout(Duration::from_secs(5), next).await.expect("the commands are there");
+                tokio::time::timeout(Duration::from_secs(30), next).await.expect("the commands are there");
         }
     }
 }

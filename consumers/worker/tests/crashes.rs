@@ -24,7 +24,7 @@ use secrecy::SecretString;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 const POISON: &str = "poison";
 const NEIGHBOURS: usize = 60;
 /// Where the worker's process finds its queue, and where it writes what it has done.
@@ -78,7 +78,9 @@ impl Place {
             }
             Self::RabbitMq(url) => {
                 let nodes = Address::parse_nodes(&SecretString::from(url.as_str())).unwrap();
-                AmqpBroker::connect(forebay_queue_amqp::Options::new(nodes, "forebay/test"))
+                let mut options = forebay_queue_amqp::Options::new(nodes, "forebay/test");
+                options.publish_deadline = Duration::from_secs(60);
+                AmqpBroker::connect(options)
             }
         };
         broker.declare(&topology).await.unwrap();

@@ -18,6 +18,9 @@ use forebay_worker::{Assignment, Decoding, Failure, Handler, Inbound, Shape, Wor
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+/// Longest that a test waits for something that must come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A handler that does what the id of an event says.
 #[derive(Debug, Default)]
 struct Obedient {
@@ -117,8 +120,7 @@ impl Scene {
         let mut messages = Vec::new();
         while messages.len() < count {
             let wait = consumer.receive(count, Duration::from_millis(20));
-            let got =
-                tokio::time::timeout(Duration::from_secs(10), wait).await.expect("messages come in time");
+            let got = tokio::time::timeout(PATIENCE, wait).await.expect("messages come in time");
             messages.extend(got.into_iter().map(|d| d.message));
         }
         messages.sort_by(|a, b| a.id.cmp(&b.id));
@@ -126,7 +128,7 @@ impl Scene {
     }
 
     async fn eventually(&self, what: &str, mut holds: impl FnMut(&Obedient) -> bool) {
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+        let deadline = tokio::time::Instant::now() + PATIENCE;
         while !holds(&self.handler) {
             assert!(tokio::time::Instant::now() < deadline, "it never came true that {what}");
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -134,7 +136,7 @@ impl Scene {
     }
 
     async fn empty(&self) {
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+        let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             let depth = self.broker.depth(&Queue::Rewards).await.unwrap();
             if depth.ready == 0 && depth.unsettled.unwrap_or(0) == 0 {
@@ -196,7 +198,7 @@ async fn one_that_panics_or_fails_costs_its_neighbours_nothing_and_itself_an_att
             || async { broker.depth(&Queue::Delay(forebay_schemas::Tier::S5)).await.unwrap().ready };
         let longer =
             || async { broker.depth(&Queue::Delay(forebay_schemas::Tier::S30)).await.unwrap().ready };
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+        let deadline = tokio::time::Instant::now() + PATIENCE;
         while delayed().await + longer().await == 0 {
             assert!(tokio::time::Instant::now() < deadline, "{bad} was not delayed");
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -241,7 +243,7 @@ async fn a_handler_that_hangs_is_cut_off_and_its_messages_are_tried_again_later(
     scene.publish(&["hang-1"]).await;
     scene.work();
     let broker = Arc::clone(&scene.broker);
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
         let mut waiting = 0;
         for tier in [forebay_schemas::Tier::S5, forebay_schemas::Tier::S30] {

@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const KEY: &str = "carrier/sweettracker";
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 struct Scene {
     store: Arc<dyn Store>,

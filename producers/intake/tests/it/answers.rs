@@ -167,7 +167,7 @@ async fn more_in_flight_than_the_bound_are_turned_away_at_once() {
     let blocked = recorder.hold.write().await;
     let mut first = Connection::open(running.address).await;
     first.send(&running.post(ONE, return_asked("e-1")).bytes()).await;
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
     while running.intake.admit().is_ok() {
         assert!(tokio::time::Instant::now() < deadline, "the first request was never in flight");
         tokio::task::yield_now().await;
@@ -218,7 +218,7 @@ async fn a_stop_lets_the_requests_under_way_end() {
     let blocked = recorder.hold.write().await;
     let mut under_way = Connection::open(running.address).await;
     under_way.send(&running.post(ONE, return_asked("e-2")).bytes()).await;
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
     while !running.metrics.render().contains("status=\"202\"} 1") || running.intake.free() == 512 {
         assert!(tokio::time::Instant::now() < deadline, "the request was never in flight");
         tokio::task::yield_now().await;
@@ -227,7 +227,7 @@ async fn a_stop_lets_the_requests_under_way_end() {
     assert!(idle.is_closed().await, "an idle connection is closed at the stop");
     drop(blocked);
     assert_eq!(under_way.answer().await.status, 202);
-    let served = tokio::time::timeout(Duration::from_secs(5), running.served).await;
+    let served = tokio::time::timeout(Duration::from_secs(30), running.served).await;
     served.expect("the server ends").unwrap().unwrap();
 }
 

@@ -87,7 +87,7 @@ impl RealQueue {
         let mut taken = Vec::new();
         while taken.len() < count {
             let received = consumer.receive(count - taken.len(), Duration::from_millis(5));
-            let received = tokio::time::timeout(Duration::from_secs(5), received).await;
+            let received = tokio::time::timeout(Duration::from_secs(30), received).await;
             taken.extend(received.expect("the messages are there").into_iter().map(|d| d.message));
         }
         taken
