@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod alerts;
+mod alerts_apart;
 mod alerts_killed;
 mod arrows;
 mod bad_input;

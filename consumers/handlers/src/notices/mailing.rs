@@ -29,6 +29,12 @@ impl Notices {
         (0..recipients).map(|to| MailOne { to, why: why.as_str().to_owned(), instead }).collect()
     }
 
+    /// The place of a mail's recipient; none when the configuration has fewer by now.
+    pub(super) fn recipient(&self, mail: &MailOne) -> Option<usize> {
+        let recipients = self.sinks.mail.as_ref()?.recipients();
+        usize::try_from(mail.to).ok().filter(|place| *place < recipients)
+    }
+
     /// Mails one recipient. What the server may take later is tried again; what it refuses for good is an incident that
     /// Slack tells.
     pub(super) async fn mail_one(
@@ -37,8 +43,7 @@ impl Notices {
         mail: &MailOne,
         telling: &str,
     ) -> Result<Outcome, Failure> {
-        let place = usize::try_from(mail.to).unwrap_or(usize::MAX);
-        let Some(mailer) = self.sinks.mail.as_ref().filter(|mailer| place < mailer.recipients()) else {
+        let Some((mailer, place)) = self.sinks.mail.as_ref().zip(self.recipient(mail)) else {
             return Ok(Outcome::Done);
         };
         // It tells the present state: what has ended while the server took nothing is not told as if it went on.
@@ -73,6 +78,15 @@ impl Notices {
     /// Slack did not take it, nor does the mail server: Slack once more, until it does.
     async fn back_to_slack(&self, incident: &Incident, why: Why) -> Result<Outcome, Failure> {
         let Some(slack) = self.slack_for(incident) else { return Ok(Outcome::Done) };
+        let Some(_lane) = self.lanes.slack_instead().await else {
+            return Ok(Outcome::retry(
+                Code::OutsideUnavailable,
+                "neither the mail server nor Slack took it in time",
+            ));
+        };
+        // Slack may have a message of it since the mail server was asked: that one is changed.
+        let found = self.store.incident(incident.id).await.map_err(answers::failure)?;
+        let Some(incident) = &found else { return Ok(Outcome::Done) };
         match self.to_slack(slack, incident, why).await {
             Ok(reference) => {
                 self.slack_takes().await?;

@@ -3,6 +3,7 @@
 //! Neither Slack nor mail has an idempotency key, so a crash between sending and noting it may send once more:
 //! never silent, at most one extra message a crash. A sink's own failure is told by the other one alone.
 
+mod lanes;
 mod mail_text;
 mod mailing;
 mod replies;
@@ -28,6 +29,7 @@ use forebay_telemetry::Metrics;
 use forebay_worker::{Failure, Handler, Inbound, Shape};
 
 use crate::answers;
+use lanes::{AT_ONCE, Lanes, later};
 pub use wording::Wording;
 
 /// What Slack paces is mailed instead when it is late by more than this.
@@ -53,6 +55,7 @@ pub struct Notices {
     wording: Wording,
     timing: Timing,
     metrics: Metrics,
+    lanes: Lanes,
 }
 
 impl Notices {
@@ -66,7 +69,8 @@ impl Notices {
         timing: Timing,
         metrics: Metrics,
     ) -> Self {
-        Self { store, clock, sinks, wording, timing, metrics }
+        let lanes = Lanes::new(sinks.mail.as_ref().map_or(0, Mailer::recipients));
+        Self { store, clock, sinks, wording, timing, metrics, lanes }
     }
 
     async fn handle_one(&self, inbound: &Inbound) -> Result<Outcome, Failure> {
@@ -83,13 +87,19 @@ impl Notices {
         if let Some(rule) = &command.test {
             return self.test(command.incident_id, rule).await;
         }
-        let found = self.store.incident(command.incident_id).await.map_err(answers::failure)?;
-        let Some(incident) = found else {
-            return Ok(Outcome::reject(Code::Rejected, "there is no such incident"));
-        };
-        match &command.mail {
-            Some(mail) => self.mail_one(&incident, mail, &inbound.event.id).await,
-            None => self.tell(incident, command).await,
+        // What is read in its lane is what those before it have left.
+        if let Some(mail) = &command.mail {
+            let Some(to) = self.recipient(mail) else { return Ok(Outcome::Done) };
+            let Some(_lane) = self.lanes.mail(to).await else { return Ok(later(self.clock.as_ref())) };
+            return match self.store.incident(command.incident_id).await.map_err(answers::failure)? {
+                Some(incident) => self.mail_one(&incident, mail, &inbound.event.id).await,
+                None => Ok(no_such_incident()),
+            };
+        }
+        let Some(_lane) = self.lanes.slack().await else { return Ok(later(self.clock.as_ref())) };
+        match self.store.incident(command.incident_id).await.map_err(answers::failure)? {
+            Some(incident) => self.tell(incident, command).await,
+            None => Ok(no_such_incident()),
         }
     }
 
@@ -214,10 +224,14 @@ impl Notices {
     }
 }
 
+fn no_such_incident() -> Outcome {
+    Outcome::reject(Code::Rejected, "there is no such incident")
+}
+
 #[async_trait]
 impl Handler for Notices {
     fn shape(&self) -> Shape {
-        Shape { batch: 1, linger: Duration::ZERO, concurrency: 1, deadline: Duration::from_secs(60) }
+        Shape { batch: 1, linger: Duration::ZERO, concurrency: AT_ONCE, deadline: Duration::from_secs(60) }
     }
 
     async fn handle(&self, batch: Vec<Inbound>) -> Result<Vec<Outcome>, Failure> {
