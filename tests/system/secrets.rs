@@ -1,12 +1,20 @@
-//! Secrets are nowhere to be read: not in a log, a dead letter, an error, an incident, a metric, an answer of the api.
+//! Secrets are nowhere to be read: not in a log, a dead letter, an error, an incident, a metric, a trace, an answer of the
+//! api.
 //!
 //! Every outside system fails in its own way meanwhile, since errors are where secrets leak.
 
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::routing::post;
+use parking_lot::Mutex;
 use serde_json::json;
+use tokio::runtime::Runtime;
 
 use crate::fleet::{Fleet, Role};
 use crate::support::{curl, eventually};
@@ -33,7 +41,33 @@ fn secrets() -> BTreeMap<&'static str, String> {
         ("FOREBAY_RETURNS__API_TOKEN", of("returns")),
         ("FOREBAY_RETURNS__SIGNING_SECRET", "whsec_aHVzaGh1c2hodXNoaHVzaGh1c2hodXNoaHVzaGh1c2g=".to_owned()),
         ("FOREBAY_SLACK__BOT_TOKEN", format!("xoxb-{}", of("slack"))),
+        ("FOREBAY_TRACES__AUTHORIZATION", of("collector")),
     ])
+}
+
+/// A collector of traces that keeps what it gets as it comes: text stands in protobuf as it is.
+struct Collector {
+    bodies: Arc<Mutex<Vec<Bytes>>>,
+    endpoint: String,
+    // Stopped when the test ends.
+    _runtime: Runtime,
+}
+
+impl Collector {
+    fn listening() -> Self {
+        let bodies: Arc<Mutex<Vec<Bytes>>> = Arc::default();
+        let take = async |State(bodies): State<Arc<Mutex<Vec<Bytes>>>>, body: Bytes| bodies.lock().push(body);
+        let router = Router::new().route("/v1/traces", post(take)).with_state(Arc::clone(&bodies));
+        let runtime = Runtime::new().unwrap();
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let endpoint = format!("http://{}/v1/traces", listener.local_addr().unwrap());
+        runtime.spawn(async move { axum::serve(listener, router).await });
+        Self { bodies, endpoint, _runtime: runtime }
+    }
+
+    fn text(&self) -> String {
+        self.bodies.lock().iter().map(|body| String::from_utf8_lossy(body).into_owned()).collect()
+    }
 }
 
 /// The password of an address.
@@ -42,7 +76,7 @@ fn password(url: &str) -> String {
     login.split(':').nth(1).unwrap().to_owned()
 }
 
-fn settings(fleet: &Fleet) -> Vec<(String, String)> {
+fn settings(fleet: &Fleet, collector: &Collector) -> Vec<(String, String)> {
     let at = |path: &str| format!("{}/{path}/", fleet.sandbox);
     let mut settings: Vec<(String, String)> =
         secrets().into_iter().map(|(name, secret)| (name.to_owned(), secret)).collect();
@@ -65,6 +99,12 @@ fn settings(fleet: &Fleet) -> Vec<(String, String)> {
         settings.push((name(system, "SERVES"), format!("[\"{carrier}\"]")));
     }
     settings.push(("FOREBAY_LOG__FORMAT".to_owned(), "json".to_owned()));
+    if cfg!(feature = "otlp") {
+        // All of them, at once: OpenTelemetry's own setting is in milliseconds.
+        let traced = [("TRACES__ENDPOINT", collector.endpoint.as_str()), ("TRACES__SAMPLE", "1")];
+        settings.extend(traced.map(|(name, value)| (format!("FOREBAY_{name}"), value.to_owned())));
+        settings.push(("OTEL_BSP_SCHEDULE_DELAY".to_owned(), "100".to_owned()));
+    }
     settings
 }
 
@@ -87,7 +127,8 @@ fn database(fleet: &Fleet) -> String {
 #[test]
 fn no_secret_is_to_be_read_anywhere() {
     let fleet = Fleet::prepared();
-    let settings = settings(&fleet);
+    let collector = Collector::listening();
+    let settings = settings(&fleet, &collector);
     let settings: Vec<(&str, &str)> =
         settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let mut topology = fleet.command(&["topology", "apply"]);
@@ -156,6 +197,15 @@ fn no_secret_is_to_be_read_anywhere() {
         fleet.saw("carriers/fedex").is_some_and(|told| told["calls"].as_u64() >= Some(1))
     });
 
+    if cfg!(feature = "otlp") {
+        let spans =
+            ["POST /v1/events", "POST carrier/fedex", "process forebay.tracking.dhl", "carrier/easypost"];
+        eventually("what was done is traced", PATIENCE, || {
+            let traced = collector.text();
+            spans.iter().all(|span| traced.contains(span))
+        });
+    }
+
     let mut read: Vec<(String, String)> = vec![("the database".to_owned(), database(&fleet))];
     for role in &roles {
         for path in ["metrics", "readyz", "livez"] {
@@ -188,6 +238,8 @@ fn no_secret_is_to_be_read_anywhere() {
             read.push((path.display().to_string(), std::fs::read_to_string(&path).unwrap()));
         }
     }
+    // The last: all that was to be traced is over.
+    read.push(("the traces".to_owned(), collector.text()));
     assert!(read.iter().filter(|(_, text)| text.len() > 100).count() >= 10, "there is something to be read");
 
     let mut hidden: Vec<(String, String)> =
