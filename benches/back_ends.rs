@@ -37,11 +37,15 @@ pub(crate) struct Set {
 
 /// RabbitMQ and PostgreSQL.
 pub(crate) async fn servers() -> Set {
-    let (queue, database) = fresh_servers();
-    let addresses = Address::parse_nodes(&SecretString::from(queue)).unwrap();
+    on(&fresh_servers()).await
+}
+
+/// The same, on these: the address of the queue and that of the database.
+pub(crate) async fn on((queue, database): &(String, String)) -> Set {
+    let addresses = Address::parse_nodes(&SecretString::from(queue.as_str())).unwrap();
     let broker = AmqpBroker::connect(forebay_queue_amqp::Options::new(addresses, "bench"));
-    let store = postgres(&database).await;
-    let set = Set { broker, store, database: Some(database), folder: None };
+    let store = postgres(database).await;
+    let set = Set { broker, store, database: Some(database.clone()), folder: None };
     set.declare().await;
     set
 }
@@ -82,10 +86,7 @@ impl Set {
             sql(&folder.path().join(FILE), statements);
             return;
         };
-        let mut psql = Command::new("psql");
-        psql.args([database, "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statements]);
-        let output = psql.env("PGOPTIONS", "-c search_path=forebay").output().unwrap();
-        assert!(output.status.success(), "{statements}: {}", String::from_utf8_lossy(&output.stderr));
+        ask(database, statements);
     }
 
     async fn declare(&self) {
@@ -99,4 +100,13 @@ impl Set {
             }
         }
     }
+}
+
+/// What a database answers, behind the store's back.
+pub(crate) fn ask(database: &str, statements: &str) -> String {
+    let mut psql = Command::new("psql");
+    psql.args([database, "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statements]);
+    let output = psql.env("PGOPTIONS", "-c search_path=forebay").output().unwrap();
+    assert!(output.status.success(), "{statements}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

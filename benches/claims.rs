@@ -63,11 +63,22 @@ pub(crate) async fn given_out(store: &dyn Store) -> i64 {
 
 /// Lets so many new members check in, and puts one claim of each into the queue.
 pub(crate) async fn enqueue(set: &Set, source: &str, count: usize) {
-    let members: Vec<MemberId> =
-        (0..count).map(|n| MemberId::new(format!("{}-{n}", source.replace('/', ""))).unwrap()).collect();
-    for members in members.chunks(CHUNK) {
+    enqueue_within(set, source, count, |_| None).await;
+}
+
+/// The same, the `n`-th claim within this trace.
+pub(crate) async fn enqueue_within(
+    set: &Set,
+    source: &str,
+    count: usize,
+    traceparent: impl Fn(usize) -> Option<String>,
+) {
+    let name = |n| MemberId::new(format!("{}-{n}", source.replace('/', ""))).unwrap();
+    let members: Vec<MemberId> = (0..count).map(name).collect();
+    for (chunk, members) in members.chunks(CHUNK).enumerate() {
         check_in(set.store.as_ref(), source, members).await;
-        let claims = members.iter().map(|member| claim(source, member)).collect();
+        let numbered = members.iter().zip(chunk * CHUNK..);
+        let claims = numbered.map(|(member, n)| claim(source, member, traceparent(n))).collect();
         for published in set.broker.publisher().publish(claims).await {
             published.unwrap();
         }
@@ -87,7 +98,7 @@ async fn check_in(store: &dyn Store, source: &str, members: &[MemberId]) {
     assert!(settled.handled.iter().all(|handled| *handled == Handled::Done), "{:?}", settled.handled);
 }
 
-fn claim(source: &str, member: &MemberId) -> Outgoing {
+fn claim(source: &str, member: &MemberId, traceparent: Option<String>) -> Outgoing {
     let data = ClaimRequested {
         claim_id: RandomIds.next(),
         programme_id: programme(),
@@ -95,6 +106,7 @@ fn claim(source: &str, member: &MemberId) -> Outgoing {
         member_id: member.clone(),
     };
     let event = Event::of(format!("claim-{member}"), source, SystemClock.now(), &data);
+    let event = Event { traceparent, ..event };
     Outgoing { route: Route::inbound(EventType::ClaimRequested), message: Message::of(&event) }
 }
 

@@ -14,6 +14,8 @@ mod claims;
 mod footprint;
 mod growth;
 mod http_load;
+mod overhead;
+mod permits;
 mod process;
 mod report;
 mod search;
@@ -43,6 +45,10 @@ enum Measurement {
     Footprint,
     /// Searches among dead letters, on both stores
     Search,
+    /// What logs, metrics and traces cost where claims are settled
+    Overhead,
+    /// What permits cost the store, and 64 workers on one carrier
+    Permits,
 }
 
 #[derive(Debug, Parser)]
@@ -92,6 +98,8 @@ fn main() {
             Measurement::Burst => burst::measure(&options),
             Measurement::Footprint => runtime.block_on(footprint::measure(&options)),
             Measurement::Search => runtime.block_on(search::measure(&options)),
+            Measurement::Overhead => runtime.block_on(overhead::measure(&options)),
+            Measurement::Permits => runtime.block_on(permits::measure(&options)),
         });
     }
     report::show(&rows);

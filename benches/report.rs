@@ -9,7 +9,7 @@ const RATIO_DECIMALS: usize = 2;
 /// What one row found, as it is read by people.
 #[derive(Debug)]
 pub(crate) struct Row {
-    pub(crate) what: &'static str,
+    pub(crate) what: String,
     pub(crate) measured: String,
     pub(crate) baseline: String,
     pub(crate) ratio: String,
@@ -20,7 +20,7 @@ pub(crate) struct Row {
 impl Row {
     /// A pace beside a baseline's, and the least part of it that must be reached, if one is set.
     pub(crate) fn paces(
-        what: &'static str,
+        what: impl Into<String>,
         unit: &str,
         rounds: &[(f64, f64)],
         baseline: &str,
@@ -30,7 +30,7 @@ impl Row {
         // Of each round, since both halves of a round saw the same machine.
         let ratio = median(rounds.iter().map(|(measured, bare)| measured / bare));
         Self {
-            what,
+            what: what.into(),
             measured: format!("{} {unit}", whole(median(measured))),
             baseline: format!("{} {unit} ({baseline})", whole(median(bare))),
             ratio: format!("{ratio:.RATIO_DECIMALS$}"),
@@ -39,10 +39,22 @@ impl Row {
         }
     }
 
+    /// Figures in words beside a baseline's, of which nothing is asked.
+    pub(crate) fn found(what: String, measured: String, baseline: String, ratio: f64) -> Self {
+        let ratio = format!("{ratio:.RATIO_DECIMALS$}");
+        Self { what, measured, baseline, ratio, to_hold: NONE.to_owned(), held: None }
+    }
+
     /// A figure without a baseline that must not be above a bound.
-    pub(crate) fn bounded(what: &'static str, unit: &str, decimals: usize, measured: f64, most: f64) -> Self {
+    pub(crate) fn bounded(
+        what: impl Into<String>,
+        unit: &str,
+        decimals: usize,
+        measured: f64,
+        most: f64,
+    ) -> Self {
         Self {
-            what,
+            what: what.into(),
             measured: format!("{measured:.decimals$} {unit}"),
             baseline: NONE.to_owned(),
             ratio: NONE.to_owned(),
@@ -52,9 +64,9 @@ impl Row {
     }
 
     /// A figure of the baseline that must be reached, for the row to mean something.
-    pub(crate) fn at_least(what: &'static str, unit: &str, measured: f64, least: f64) -> Self {
+    pub(crate) fn at_least(what: impl Into<String>, unit: &str, measured: f64, least: f64) -> Self {
         Self {
-            what,
+            what: what.into(),
             measured: format!("{} {unit}", whole(measured)),
             baseline: NONE.to_owned(),
             ratio: NONE.to_owned(),
@@ -76,7 +88,7 @@ pub(crate) fn show(rows: &[Row]) {
             Some(false) => "missed",
             None => NONE,
         };
-        table.add_row([row.what, &row.measured, &row.baseline, &row.ratio, &row.to_hold, verdict]);
+        table.add_row([row.what.as_str(), &row.measured, &row.baseline, &row.ratio, &row.to_hold, verdict]);
     }
     println!();
     for line in table.to_string().lines() {
