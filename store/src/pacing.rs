@@ -100,6 +100,10 @@ pub trait Pacing {
     /// it grants; and grants no more than there is room for (`domain::places`). A wish for 0 only tells what is held.
     async fn permits(&self, wish: &Wish<'_>) -> Result<Permits, Error>;
 
+    /// Takes `calls` off what the day of `key` has used: they were granted at most `ago` before now, and not made. Not
+    /// when the day began later than that, since they were another day's.
+    async fn give_back_calls(&self, key: &str, calls: u32, ago: Duration) -> Result<(), Error>;
+
     /// Closes the gate of `key` for everybody, for at least this long from now; a longer closing stays. Afterwards
     /// the rate comes back step by step.
     async fn close_gate(

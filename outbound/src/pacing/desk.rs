@@ -193,12 +193,22 @@ impl Desk {
         self.give_back().await;
     }
 
-    /// Tells the store how many places are held still, when it is told nothing else.
+    /// Tells the store how many places are held still, when it is told nothing else, and of the day what was not used.
     async fn give_back(&mut self) {
+        self.give_back_of_the_day().await;
         if self.places.held > self.held.held() {
             let in_vain = self.in_vain;
             self.ask(0).await;
             self.in_vain = in_vain;
+        }
+    }
+
+    /// What was granted and not used was charged to the day, and would be missing where a day has few calls.
+    async fn give_back_of_the_day(&self) {
+        let Some(unused) = self.held.take_unused().filter(|_| self.terms.daily.is_some()) else { return };
+        let answer = self.store.give_back_calls(&self.key, unused.calls, unused.since.elapsed());
+        if !matches!(timeout(STATEMENT_TIMEOUT, answer).await, Ok(Ok(()))) {
+            self.held.unused(unused);
         }
     }
 
@@ -244,6 +254,7 @@ impl Desk {
 
     /// Asks for `want` permits; returns the pause before the next statement.
     async fn ask(&mut self, want: u32) -> Duration {
+        self.give_back_of_the_day().await;
         let asked_at = Instant::now();
         let purpose = self.head().map_or(Purpose::Routine, |(purpose, _)| purpose);
         self.places.held = self.held.held();
@@ -256,7 +267,7 @@ impl Desk {
             Ok(Ok(Permits::Probe)) => {
                 let (start, use_by) = (Instant::now(), asked_at + self.terms.breaker.probe);
                 self.places.held += 1;
-                self.hand_out_slot(Slot { start, use_by, probe: true, held: self.held.hold() });
+                self.hand_out_slot(Slot { start, use_by, probe: true, held: self.held.hold(asked_at) });
                 Duration::ZERO
             }
             Ok(Ok(Permits::Full)) => {
@@ -319,7 +330,7 @@ impl Desk {
         for k in 0..grant.count {
             let begins = grant.start_of(k);
             let use_by = asked_at + begins + self.terms.quota.margin;
-            let held = self.held.hold();
+            let held = self.held.hold(asked_at);
             self.hand_out_slot(Slot { start: answered_at + begins, use_by, probe: false, held });
         }
         if self.line.is_empty() {

@@ -18,7 +18,7 @@ pub struct Permit {
 
 impl Permit {
     pub(super) fn new(place: OwnedSemaphorePermit, held: Held, probe: bool) -> Self {
-        Self { _held: held, _place: place, probe }
+        Self { _held: held.used(), _place: place, probe }
     }
 
     /// It is the one call by which the fleet sees whether the system is back: how it ends is to be told at once.

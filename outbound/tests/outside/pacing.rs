@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::breaker::BreakerPolicy;
-use forebay_domain::daily::Purpose;
+use forebay_domain::daily::{Daily, Purpose};
 use forebay_domain::limits::{LiveLimits, Terms};
 use forebay_domain::pacing::Quota;
 use forebay_domain::{Clock as _, Ids as _, RandomIds, SystemClock};
@@ -23,6 +23,7 @@ struct Row {
     closed: Option<(DateTime<Utc>, String)>,
     statements: u32,
     granted: u32,
+    given_back: u32,
     gone: bool,
     /// How long a statement takes.
     slow: Duration,
@@ -76,6 +77,11 @@ impl Pacing for MemoryPacing {
         Ok(Permits::Granted(grant))
     }
 
+    async fn give_back_calls(&self, _: &str, calls: u32, _: Duration) -> Result<(), Error> {
+        self.0.lock().unwrap().given_back += calls;
+        Ok(())
+    }
+
     async fn close_gate(&self, _: &str, length: Duration, reason: &str, _: Closing) -> Result<(), Error> {
         self.0.lock().unwrap().closed = Some((SystemClock.now() + length, reason.to_owned()));
         Ok(())
@@ -99,15 +105,49 @@ fn pacer(store: &Arc<MemoryPacing>, quota: Quota, max_wait: Duration) -> Pacer {
 }
 
 fn with_places(store: &Arc<MemoryPacing>, concurrency: usize, quota: Quota, max_wait: Duration) -> Pacer {
+    with_terms(store, concurrency, terms(quota), max_wait)
+}
+
+fn with_terms(store: &Arc<MemoryPacing>, concurrency: usize, terms: Terms, max_wait: Duration) -> Pacer {
     let options = PacerOptions {
         key: "carrier/test".into(),
-        terms: terms(quota),
+        terms,
         concurrency,
         holder: RandomIds.next(),
         lease: Duration::from_secs(60),
         max_wait,
     };
     Pacer::new(Arc::clone(store) as Arc<dyn Pacing + Send + Sync>, options, Metrics::new("test"))
+}
+
+#[tokio::test]
+async fn what_came_too_late_to_be_used_is_given_back_to_the_day_and_a_call_that_was_made_is_not() {
+    let store = Arc::new(MemoryPacing::default());
+    let with_margin = |margin| {
+        let daily = Daily { most: 1_000, reset: "00:00 UTC".parse().unwrap(), reserve_percent: 0 };
+        let terms = Terms { daily: Some(daily), ..terms(Quota { margin, ..quota(50, 5) }) };
+        with_terms(&store, 5, terms, Duration::from_millis(300))
+    };
+    let told = |what: fn(&Row) -> bool| {
+        let store = Arc::clone(&store);
+        async move {
+            let deadline = Instant::now() + Duration::from_secs(30);
+            while !what(&store.0.lock().unwrap()) {
+                assert!(Instant::now() < deadline, "{:?}", store.0.lock().unwrap());
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    };
+    // Without a margin a grant is too old by the time that it is told.
+    let late = with_margin(Duration::ZERO);
+    assert_eq!(late.permit().await.unwrap_err().why, Why::Paced);
+    told(|row| row.granted > 0 && row.given_back == row.granted).await;
+    drop(late);
+
+    let in_time = with_margin(Duration::from_secs(30));
+    drop(in_time.permit().await.unwrap());
+    // That its place is free is told after what was not used.
+    told(|row| row.granted == row.given_back + 1 && row.places.values().all(|held| *held == 0)).await;
 }
 
 /// Keeps `callers` of each pacer busy until the end; when each call was made.

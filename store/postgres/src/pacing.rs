@@ -64,6 +64,20 @@ impl Pacing for PostgresStore {
         answer(&row, wish)
     }
 
+    async fn give_back_calls(&self, key: &str, calls: u32, ago: Duration) -> Result<(), Error> {
+        let granted_after = self.clock.now() - TimeDelta::microseconds(micros(ago));
+        sqlx::query(
+            "update gate set day_used = greatest(day_used - $2, 0) where key = $1 and day_from <= $3",
+        )
+        .bind(key)
+        .bind(i64::from(calls))
+        .bind(granted_after)
+        .execute(&self.pool)
+        .await
+        .map_err(store_error)?;
+        Ok(())
+    }
+
     async fn close_gate(
         &self,
         key: &str,

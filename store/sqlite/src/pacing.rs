@@ -290,6 +290,25 @@ impl Pacing for SqliteStore {
             .await
     }
 
+    async fn give_back_calls(&self, key: &str, calls: u32, ago: Duration) -> Result<(), Error> {
+        let key = key.to_owned();
+        let granted_after = self.clock.now() - TimeDelta::from_std(ago).unwrap_or(TimeDelta::MAX);
+        self.write(move |conn| {
+            Box::pin(async move {
+                sqlx::query(
+                    "update gate set day_used = max(day_used - ?, 0) where key = ? and day_from <= ?",
+                )
+                .bind(calls)
+                .bind(key)
+                .bind(micros(granted_after))
+                .execute(conn)
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
     async fn close_gate(
         &self,
         key: &str,

@@ -229,6 +229,7 @@ macro_rules! store_conformance_tests {
                 a_rate_comes_back_step_by_step_after_a_pause,
                 a_day_has_its_budget_and_people_have_their_share_of_it,
                 a_new_day_has_a_budget_of_its_own,
+                what_was_granted_and_not_used_is_given_back_to_its_day_alone,
                 workers_at_once_keep_one_budget,
                 a_rate_that_is_found_out_is_halved_once_by_many_who_are_told,
                 limits_that_people_set_are_told_to_whoever_goes_by_others,

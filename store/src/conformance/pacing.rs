@@ -169,6 +169,21 @@ pub async fn a_day_has_its_budget_and_people_have_their_share_of_it(harness: &dy
     assert!(view.shut(&terms).is_some_and(|shut| shut.until == view.day.unwrap().until));
 }
 
+pub async fn what_was_granted_and_not_used_is_given_back_to_its_day_alone(harness: &dyn Harness) {
+    let store = harness.store().await;
+    let daily = Daily { most: 10, reset: ends_in(6), reserve_percent: 0 };
+    let terms = Terms { daily: Some(daily), ..terms(FAST) };
+    assert_eq!(count(&routine(store.as_ref(), &terms, 20).await), 10);
+    // The day began 17 to 18 hours ago, so these were another one's.
+    store.give_back_calls(KEY, 2, Duration::from_secs(19 * 3_600)).await.unwrap();
+    assert!(matches!(routine(store.as_ref(), &terms, 1).await, Permits::Closed(_)));
+    store.give_back_calls(KEY, 2, Duration::from_secs(60)).await.unwrap();
+    assert_eq!(count(&routine(store.as_ref(), &terms, 20).await), 2);
+    store.give_back_calls(KEY, 99, Duration::ZERO).await.unwrap();
+    assert_eq!(count(&routine(store.as_ref(), &terms, 20).await), 10, "no day has more than its budget");
+    store.give_back_calls("carrier/nobody", 1, Duration::ZERO).await.unwrap();
+}
+
 pub async fn a_new_day_has_a_budget_of_its_own(harness: &dyn Harness) {
     let store = harness.store().await;
     let at = |reset: DayReset| {
