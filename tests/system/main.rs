@@ -48,3 +48,6 @@ mod traces;
 mod tracking;
 mod upgrades;
 mod watching;
+mod watching_keys;
+mod watching_rules;
+mod watching_shelves;
