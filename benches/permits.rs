@@ -69,6 +69,10 @@ impl Pacing for Counted {
         answer
     }
 
+    async fn give_back_calls(&self, key: &str, calls: u32, ago: Duration) -> Result<(), Error> {
+        self.inner.give_back_calls(key, calls, ago).await
+    }
+
     async fn close_gate(
         &self,
         key: &str,
