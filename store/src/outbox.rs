@@ -32,9 +32,9 @@ pub struct OutboxRow {
 /// How far the relay is behind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OutboxLag {
-    /// Rows that are due.
+    /// Rows that are due and not published, those that a relay has taken included.
     pub due: u64,
-    /// When the oldest due row became due.
+    /// When the oldest of them became due, however often it was tried since.
     pub oldest: Option<DateTime<Utc>>,
 }
 

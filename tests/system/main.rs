@@ -48,6 +48,7 @@ mod traces;
 mod tracking;
 mod upgrades;
 mod watching;
+mod watching_broker;
 mod watching_keys;
 mod watching_rules;
 mod watching_shelves;

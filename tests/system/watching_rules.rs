@@ -19,6 +19,10 @@ const SHELVES: (&str, &str) =
 
 const SHOWN_BY: &[(AlertRule, (&str, &str))] = &[
     (AlertRule::BooksDiffer, SHELVES),
+    (
+        AlertRule::BrokerDown,
+        test!(watching_broker, a_broker_that_takes_nothing_from_the_relay_is_one_incident_until_it_does),
+    ),
     (AlertRule::ClaimsUnshipped, SHELVES),
     (AlertRule::DailyReport, SHELVES),
     (AlertRule::DeadLetters, test!(dead_letters, letters_are_replayed_once_their_cause_is_mended_on_servers)),
@@ -43,7 +47,6 @@ const SHOWN_BY: &[(AlertRule, (&str, &str))] = &[
 const NOT_YET: &[AlertRule] = &[
     AlertRule::HeldBack,
     AlertRule::BreakerOpen,
-    AlertRule::BrokerDown,
     AlertRule::BudgetNearlySpent,
     AlertRule::CredentialsExpire,
     AlertRule::DrainLate,

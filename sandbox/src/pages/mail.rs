@@ -1,7 +1,7 @@
 //! The mailbox: the newest conversation first, each from its beginning.
 
 use super::mime::{Letter, letter};
-use super::{escaped, older};
+use super::{counted, escaped, older};
 use crate::mail::Mail;
 
 /// Most characters of a part that a page shows.
@@ -13,7 +13,7 @@ struct Shown {
 }
 
 pub(super) fn body(total: u64, mails: &[(u64, Mail)]) -> String {
-    let mut out = format!("<h1>Mailbox <span class=\"aside\">{total} mails</span></h1>");
+    let mut out = format!("<h1>Mailbox <span class=\"aside\">{}</span></h1>", counted(total, "mail"));
     out.push_str(&older(total, mails.len()));
     if mails.is_empty() {
         out.push_str("<p class=\"aside\">Nobody was written to yet.</p>");

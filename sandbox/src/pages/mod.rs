@@ -65,6 +65,11 @@ fn page(title: &str, body: &str) -> Response {
     (headers, text).into_response()
 }
 
+/// So many of them, in words.
+fn counted(total: u64, what: &str) -> String {
+    format!("{total} {what}{}", if total == 1 { "" } else { "s" })
+}
+
 /// How many older ones are not on the page.
 fn older(total: u64, shown: usize) -> String {
     let older = total.saturating_sub(shown as u64);

@@ -6,15 +6,18 @@ use chrono::DateTime;
 use chrono_tz::Tz;
 use serde_json::Value;
 
-use super::{blocks, escaped, mrkdwn, older};
+use super::{blocks, counted, escaped, mrkdwn, older};
 use crate::SLACK_CHANNEL;
 use crate::record::SlackPost;
 
 pub(super) fn body(total: u64, posts: &[(u64, SlackPost)], zone: Tz) -> String {
     let known: BTreeSet<&str> =
         posts.iter().map(|(_, post)| post.ts.as_str()).filter(|ts| !ts.is_empty()).collect();
-    let mut out =
-        format!("<h1># {} <span class=\"aside\">{total} messages</span></h1>", escaped(SLACK_CHANNEL));
+    let mut out = format!(
+        "<h1># {} <span class=\"aside\">{}</span></h1>",
+        escaped(SLACK_CHANNEL),
+        counted(total, "message")
+    );
     out.push_str(&older(total, posts.len()));
     if posts.is_empty() {
         out.push_str("<p class=\"aside\">Nobody was told anything yet.</p>");

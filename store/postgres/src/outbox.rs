@@ -113,7 +113,7 @@ impl Outbox for PostgresStore {
             "with taken as (
                  select id from outbox where due_at <= $1 order by id limit $2 for update skip locked
              )
-             update outbox o set due_at = $3 from taken where o.id = taken.id
+             update outbox o set due_at = $3, due_since = coalesce(o.due_since, o.due_at) from taken where o.id = taken.id
              returning o.id, o.route, o.event_id, o.kind, o.traceparent, o.headers, o.body, o.created_at",
         )
         .bind(now)
@@ -156,12 +156,14 @@ impl Outbox for PostgresStore {
     }
 
     async fn outbox_lag(&self, now: DateTime<Utc>) -> Result<OutboxLag, Error> {
-        let (due, oldest): (i64, Option<DateTime<Utc>>) =
-            sqlx::query_as("select count(*), min(due_at) from outbox where due_at <= $1")
-                .bind(now)
-                .fetch_one(&self.pool)
-                .await
-                .map_err(store_error)?;
+        let (due, oldest): (i64, Option<DateTime<Utc>>) = sqlx::query_as(
+            "select count(*), min(coalesce(due_since, due_at)) from outbox
+                 where due_at <= $1 or due_since is not null",
+        )
+        .bind(now)
+        .fetch_one(&self.pool)
+        .await
+        .map_err(store_error)?;
         Ok(OutboxLag { due: due.unsigned_abs(), oldest })
     }
 

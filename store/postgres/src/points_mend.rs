@@ -13,9 +13,9 @@ const ALONE: &str = "select from member where id = any($1) order by id for updat
 
 const BALANCES: &str = "
     update member m set balance = e.sum
-    from (select account, sum(amount)::int8 as sum from ledger_entry
-          where account = any(select 'm:' || id from unnest($1::text[]) as n (id)) group by account) e
-    where e.account = 'm:' || m.id and m.balance <> e.sum and e.sum >= 0";
+    from (select n.id, coalesce(sum(l.amount), 0)::int8 as sum
+          from unnest($1::text[]) as n (id) left join ledger_entry l on l.account = 'm:' || n.id group by n.id) e
+    where e.id = m.id and m.balance <> e.sum and e.sum >= 0";
 
 /// What was granted is what is left and what was taken; a lot of which neither is true never was.
 const USES: &str = "

@@ -37,6 +37,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("refund booked", include_str!("../migrations/0022_refund_booked.sql")),
     ("spend settled", include_str!("../migrations/0023_spend_settled.sql")),
     ("return order reported", include_str!("../migrations/0024_return_order_reported.sql")),
+    ("outbox due since", include_str!("../migrations/0025_outbox_due_since.sql")),
 ];
 
 #[async_trait]

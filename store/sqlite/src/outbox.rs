@@ -91,7 +91,7 @@ async fn take(
     now: DateTime<Utc>,
 ) -> Result<Vec<OutboxRow>, Fault> {
     let rows = sqlx::query(
-        "update outbox set due_at = ?3
+        "update outbox set due_at = ?3, due_since = coalesce(due_since, due_at)
          where id in (select id from outbox where due_at <= ?1 order by due_at, id limit ?2)
          returning id, route, event_id, kind, traceparent, headers, body, created_at",
     )
@@ -177,11 +177,14 @@ impl Outbox for SqliteStore {
     }
 
     async fn outbox_lag(&self, now: DateTime<Utc>) -> Result<OutboxLag, Error> {
-        let row = sqlx::query("select count(*) as due, min(due_at) as due_at from outbox where due_at <= ?")
-            .bind(micros(now))
-            .fetch_one(self.db.read())
-            .await
-            .map_err(Fault::from)?;
+        let row = sqlx::query(
+            "select count(*) as due, min(coalesce(due_since, due_at)) as due_at from outbox
+             where due_at <= ? or due_since is not null",
+        )
+        .bind(micros(now))
+        .fetch_one(self.db.read())
+        .await
+        .map_err(Fault::from)?;
         let row = Reading::of("outbox", &row);
         Ok(OutboxLag { due: row.narrow("due")?, oldest: row.instant_if_any("due_at")? })
     }

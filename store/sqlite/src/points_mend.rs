@@ -9,8 +9,9 @@ use crate::{audit_log, points_check};
 
 const BALANCES: &str = "
     update member set balance = e.sum
-    from (select account, sum(amount) as sum from ledger_entry where account like 'm:%' group by account) e
-    where e.account = 'm:' || member.id and member.balance <> e.sum and e.sum >= 0";
+    from (select m.id, coalesce(sum(l.amount), 0) as sum
+          from member m left join ledger_entry l on l.account = 'm:' || m.id group by m.id) e
+    where e.id = member.id and member.balance <> e.sum and e.sum >= 0";
 
 /// What was granted is what is left and what was taken; a lot of which neither is true never was.
 const NEVER: &str = "

@@ -218,6 +218,7 @@ macro_rules! store_conformance_tests {
                 a_released_row_comes_again_at_its_time,
                 two_relays_never_share_a_row,
                 lag_counts_what_is_due,
+                a_row_that_can_not_be_published_grows_older_however_often_it_is_tried,
                 a_list_is_cut_to_the_page,
                 a_relay_is_woken_or_waits_no_longer_than_it_said,
             ]

@@ -109,8 +109,21 @@ pub async fn lag_counts_what_is_due(harness: &dyn Harness) {
     assert_eq!(store.outbox_lag(now()).await.unwrap(), OutboxLag::default());
     store.outbox_add(vec![row("a", now()), row("b", later(1)), row("c", later(60))]).await.unwrap();
     assert_eq!(store.outbox_lag(later(10)).await.unwrap(), OutboxLag { due: 2, oldest: Some(now()) });
-    store.outbox_take(1, LEASE, later(10)).await.unwrap();
+    let taken = store.outbox_take(1, LEASE, later(10)).await.unwrap();
+    assert_eq!(store.outbox_lag(later(10)).await.unwrap(), OutboxLag { due: 2, oldest: Some(now()) });
+    store.outbox_published(&ids(&taken)).await.unwrap();
     assert_eq!(store.outbox_lag(later(10)).await.unwrap(), OutboxLag { due: 1, oldest: Some(later(1)) });
+}
+
+pub async fn a_row_that_can_not_be_published_grows_older_however_often_it_is_tried(harness: &dyn Harness) {
+    let store = harness.store().await;
+    store.outbox_add(vec![row("a", now())]).await.unwrap();
+    for tried in [0, 2, 4] {
+        let taken = store.outbox_take(1, LEASE, later(tried)).await.unwrap();
+        assert_eq!(store.outbox_lag(later(tried)).await.unwrap(), OutboxLag { due: 1, oldest: Some(now()) });
+        store.outbox_release(&ids(&taken), later(tried + 2)).await.unwrap();
+        assert_eq!(store.outbox_lag(later(tried)).await.unwrap(), OutboxLag { due: 1, oldest: Some(now()) });
+    }
 }
 
 pub async fn a_list_is_cut_to_the_page(harness: &dyn Harness) {

@@ -61,7 +61,7 @@ fn html(incident: &Incident, why: Why, wording: &Wording) -> String {
         "<h1 style=\"font-size:18px;margin:0 0 12px;padding-left:10px;border-left:4px solid {colour}\">{}</h1>\
          <p style=\"margin:0 0 16px\">{}</p>",
         escaped(&wording.headline(incident, why)),
-        escaped(&wording.summary(incident, why))
+        escaped(&wording.standing(incident, why))
     );
     for (label, part) in parts(incident, why) {
         let style = "margin:4px 0 16px;white-space:pre-wrap;overflow-wrap:anywhere";

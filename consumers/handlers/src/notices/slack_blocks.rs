@@ -25,12 +25,16 @@ const CONTEXT_CHARS: usize = 300;
 
 pub(super) fn message(incident: &Incident, why: Why, wording: &Wording) -> SlackMessage {
     let raise = &incident.raise;
-    let headline = cut(&wording.headline(incident, why), HEADER_CHARS);
+    let whole = wording.headline(incident, why);
+    let headline = cut(&whole, HEADER_CHARS);
     let mut blocks = vec![json!({
         "type": "header", "text": { "type": "plain_text", "text": headline, "emoji": true },
     })];
     if why != Why::Resolved {
-        let mut said = format!("*What:* {}", escaped(&raise.title, TITLE_CHARS));
+        let mut said = format!("*What:* {}", wording.often(incident));
+        if headline != whole {
+            said = format!("*What:* {}; {}", escaped(&raise.title, TITLE_CHARS), wording.often(incident));
+        }
         if !raise.impact.is_empty() {
             said = format!("{said}\n*So what:* {}", escaped(&raise.impact, IMPACT_CHARS));
         }
@@ -135,7 +139,7 @@ mod tests {
         let text = serde_json::to_string(&message.blocks).unwrap();
         for part in [
             "🟡 [warning] schema_invalid in forebay.returns",
-            "*What:*",
+            "*What:* 3 times since 2026-",
             "*So what:* 3 messages",
             "*Now what:*\\n```forebay dlq list --group ab```",
             "*Occurrences*\\n3",

@@ -34,15 +34,17 @@ impl Wording {
 
     /// The one line that stands for the whole notice: notification, screen reader, mail subject.
     pub(super) fn summary(&self, incident: &Incident, why: Why) -> String {
-        let since = self.time(incident.first_seen);
-        let headline = self.headline(incident, why);
-        match why {
-            Why::Resolved => format!("{headline} · {} · after {}", self.shop, duration(incident)),
-            _ => {
-                let handled = self.handled(incident).map(|text| format!(" · {text}")).unwrap_or_default();
-                format!("{headline} · {} · {}× since {since}{handled}", self.shop, incident.raise.count)
-            }
+        format!("{} · {}", self.headline(incident, why), self.standing(incident, why))
+    }
+
+    /// Which installation it is, how often it happened, and who sees to it; or how long it lasted.
+    pub(super) fn standing(&self, incident: &Incident, why: Why) -> String {
+        if why == Why::Resolved {
+            return format!("{} · after {}", self.shop, duration(incident));
         }
+        let since = self.time(incident.first_seen);
+        let handled = self.handled(incident).map(|text| format!(" · {text}")).unwrap_or_default();
+        format!("{} · {}× since {since}{handled}", self.shop, incident.raise.count)
     }
 
     /// What people read besides: label and text.
@@ -65,6 +67,15 @@ impl Wording {
             facts.push(("Lasted", duration(incident)));
         }
         facts
+    }
+
+    /// How often it happened, and since when.
+    pub(super) fn often(&self, incident: &Incident) -> String {
+        let since = self.time(incident.first_seen);
+        match incident.raise.count {
+            ..=1 => format!("at {since}"),
+            count => format!("{count} times since {since}"),
+        }
     }
 
     /// How many there were, how fast they come, and how many of them since it was told last.

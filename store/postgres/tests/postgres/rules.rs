@@ -199,6 +199,8 @@ async fn a_look_over_the_books_finds_what_was_changed_by_hand() {
     settle(&store, vec![spend(1, 2, 20)]).await;
     execute(&mut conn, "update member set balance = 60 where id = 'm-2'".to_owned()).await;
     execute(&mut conn, "update points_lot set remaining = 95 where member_id = 'm-2'".to_owned()).await;
+    // Of somebody who never got a point.
+    execute(&mut conn, "insert into member (id, balance) values ('m-3', 5)".to_owned()).await;
     let after = store.mend_books(&by(), later(1)).await.unwrap();
     assert_eq!((after.stock_off, after.differences()), (1, 1), "{after:?}");
     let points = |n: u32| {
@@ -209,6 +211,7 @@ async fn a_look_over_the_books_finds_what_was_changed_by_hand() {
         }
     };
     assert_eq!((points(1).await, points(2).await), ((100, vec![100]), (80, vec![80])));
+    assert_eq!(points(3).await, (0, vec![]));
     let entry = store.audit_log(None, 1).await.unwrap().remove(0);
     assert_eq!(entry.action, "ledger.mend");
 }

@@ -94,6 +94,8 @@ async fn the_audit_sees_books_that_were_changed_by_hand() {
     let told = found.incident().unwrap();
     assert_eq!(told.rule.as_str(), "books_differ");
     assert!(!format!("{told:?}").contains("m-1"), "members are not named: {told:?}");
+    // Of somebody who never got a point.
+    by_hand(&db, "insert into member (id, balance) values ('m-3', 5)").await.unwrap();
     let after = store.mend_books(&by(), later(1)).await.unwrap();
     assert_eq!(
         (after.unbalanced, after.stock_off, after.differences()),
@@ -101,8 +103,9 @@ async fn the_audit_sees_books_that_were_changed_by_hand() {
         "what is no sum is not mended"
     );
     assert_eq!(store.member_balance(&member(1)).await.unwrap().balance, 100);
+    assert_eq!(store.member_balance(&member(3)).await.unwrap().balance, 0);
     let entry = store.audit_log(None, 1).await.unwrap().remove(0);
-    assert_eq!((entry.action.as_str(), entry.count), ("ledger.mend", 4));
+    assert_eq!((entry.action.as_str(), entry.count), ("ledger.mend", 6));
 }
 
 #[tokio::test]
