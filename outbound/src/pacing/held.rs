@@ -47,8 +47,8 @@ impl Count {
         self.0.unused.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// These were not used, still.
-    pub(super) fn unused(&self, more: Unused) {
+    /// These were not used.
+    fn unused(&self, more: Unused) {
         let mut unused = self.0.unused.lock().unwrap_or_else(PoisonError::into_inner);
         let Unused { calls, since } = unused.unwrap_or(Unused { calls: 0, since: more.since });
         let calls = calls.saturating_add(more.calls);
