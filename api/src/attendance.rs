@@ -17,15 +17,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::Api;
 use crate::callers::{EventManager, Reports};
-use crate::csv::{self, Cell, Csv};
+use crate::csv::{self, Cell, Column, Csv};
+use crate::dates;
 use crate::extract::{Asked, COMMAND_BYTES, Named, Sent};
 use crate::failure::not_found;
 use crate::openapi::Either;
 use crate::page::{Page, limit, page};
 use crate::rules::{Reason, need_reason};
 
-/// The columns of an export.
-const COLUMNS: &[&str] = &["on_date", "member_id", "received_at", "voided_at", "voided_by", "void_reason"];
 /// Check-ins that an export reads at once.
 const EXPORT_PAGE: u32 = 500;
 /// Most check-ins on a page of CSV.
@@ -43,7 +42,8 @@ impl TryFrom<String> for Place {
             let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
             let (on_date, member_id) = text.split_once(' ')?;
             let member_id = MemberId::new(member_id).ok()?;
-            Some(Self(AttendanceCursor { on_date: on_date.parse().ok()?, member_id }))
+            let dates::Day(on_date) = on_date.parse::<NaiveDate>().ok()?.try_into().ok()?;
+            Some(Self(AttendanceCursor { on_date, member_id }))
         };
         read().ok_or("a cursor must be one that a page ended with")
     }
@@ -57,9 +57,9 @@ fn cursor(view: &AttendanceView) -> String {
 #[serde(deny_unknown_fields)]
 pub(crate) struct AttendanceAsk {
     /// On this day alone.
-    on: Option<NaiveDate>,
-    from: Option<NaiveDate>,
-    to: Option<NaiveDate>,
+    on: Option<dates::Day>,
+    from: Option<dates::Day>,
+    to: Option<dates::Day>,
     member: Option<MemberId>,
     voided: Option<bool>,
     #[schemars(range(min = 1, max = CSV_LIMIT_MAX))]
@@ -71,8 +71,9 @@ pub(crate) struct AttendanceAsk {
 impl AttendanceAsk {
     fn filter(&self) -> AttendanceFilter {
         // A day alone is a window, too: the narrower end of both counts.
-        let from = self.from.into_iter().chain(self.on).max();
-        let to = self.to.into_iter().chain(self.on).min();
+        let day = |day: Option<dates::Day>| day.map(|day| day.0);
+        let from = day(self.from).into_iter().chain(day(self.on)).max();
+        let to = day(self.to).into_iter().chain(day(self.on)).min();
         AttendanceFilter { from, to, member: self.member.clone(), voided: self.voided }
     }
 }
@@ -83,7 +84,7 @@ pub(crate) async fn list(
     Named(programme_id): Named<ProgrammeId>,
     csv::Wanted(csv): csv::Wanted,
     Asked(asked): Asked<AttendanceAsk>,
-) -> Result<Either<Page<AttendanceView>, Csv>, Problem> {
+) -> Result<Either<Page<AttendanceView>, Csv<Export>>, Problem> {
     if csv {
         return export(State(api), reports, Named(programme_id), Asked(asked)).await.map(Either::Other);
     }
@@ -101,14 +102,14 @@ pub(crate) async fn export(
     _: Reports,
     Named(programme_id): Named<ProgrammeId>,
     Asked(asked): Asked<AttendanceAsk>,
-) -> Result<Csv, Problem> {
+) -> Result<Csv<Export>, Problem> {
     api.need_programme(&programme_id).await?;
     let name = format!("attendance-{programme_id}");
     let filter = asked.filter();
     let first = asked.cursor.is_none();
     let after = asked.cursor.map(|place| place.0);
     let mut export = Export { store: Arc::clone(&api.store), programme_id, filter, after, left: None };
-    let Some(limit) = asked.limit else { return csv::download(&api, &name, COLUMNS, export).await };
+    let Some(limit) = asked.limit else { return csv::download(&api, &name, export).await };
     if !(1..=CSV_LIMIT_MAX).contains(&limit) {
         let detail = format!("In the query: limit must be 1 to {CSV_LIMIT_MAX}.");
         return Err(Problem::new(Kind::InvalidRequest, detail));
@@ -124,11 +125,11 @@ pub(crate) async fn export(
     // A page that is full may be followed by an empty one.
     let next = views.last().filter(|_| views.len() == limit as usize).map(cursor);
     let rows: Vec<Vec<Cell>> = views.into_iter().map(row).collect();
-    Ok(csv::page(&name, first.then_some(COLUMNS), &rows, next.as_deref()))
+    Ok(csv::page(&name, first, &rows, next.as_deref()))
 }
 
 /// How far an export has come.
-struct Export {
+pub(crate) struct Export {
     store: Arc<dyn Store>,
     programme_id: ProgrammeId,
     filter: AttendanceFilter,
@@ -153,6 +154,15 @@ impl Export {
 }
 
 impl csv::Rows for Export {
+    const COLUMNS: &'static [Column] = &[
+        ("on_date", "the day, in the programme's zone"),
+        ("member_id", "who checked in"),
+        ("received_at", "when the check-in was received"),
+        ("voided_at", "when the day was taken away; empty while it counts"),
+        ("voided_by", "who took it away"),
+        ("void_reason", "why"),
+    ];
+
     async fn next(&mut self) -> Result<Vec<Vec<Cell>>, Error> {
         Ok(self.page().await?.into_iter().map(row).collect())
     }
@@ -183,7 +193,7 @@ pub(crate) struct DayAnswer {
     needs_review: i64,
 }
 
-type Day = (ProgrammeId, MemberId, NaiveDate);
+type Day = (ProgrammeId, MemberId, dates::Day);
 
 pub(crate) async fn void(
     State(api): State<Arc<Api>>,
@@ -206,8 +216,8 @@ pub(crate) async fn restore(
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SummaryAsk {
-    from: Option<NaiveDate>,
-    to: Option<NaiveDate>,
+    from: Option<dates::Day>,
+    to: Option<dates::Day>,
 }
 
 pub(crate) async fn summary(
@@ -217,7 +227,8 @@ pub(crate) async fn summary(
     Asked(asked): Asked<SummaryAsk>,
 ) -> Result<Json<ProgrammeSummary>, Problem> {
     api.need_programme(&programme_id).await?;
-    Ok(Json(api.ask(api.store.programme_summary(&programme_id, asked.from, asked.to)).await?))
+    let (from, to) = (asked.from.map(|day| day.0), asked.to.map(|day| day.0));
+    Ok(Json(api.ask(api.store.programme_summary(&programme_id, from, to)).await?))
 }
 
 impl Api {
@@ -227,7 +238,7 @@ impl Api {
 
     async fn set_day(
         &self,
-        (programme_id, member_id, on_date): Day,
+        (programme_id, member_id, dates::Day(on_date)): Day,
         void: bool,
         manager: EventManager,
         asked: DayAsk,
@@ -262,7 +273,8 @@ mod tests {
         };
         let text = URL_SAFE_NO_PAD.encode(format!("{} {}", place.on_date, place.member_id));
         assert_eq!(Place::try_from(text), Ok(Place(place)));
-        for text in ["", "x", "MjAyNi0xMS0yMA", "!!"] {
+        let of_another_age = URL_SAFE_NO_PAD.encode("-262143-01-01 m-1");
+        for text in ["", "x", "MjAyNi0xMS0yMA", "!!", &of_another_age] {
             assert!(Place::try_from(text.to_owned()).is_err(), "{text}");
         }
     }

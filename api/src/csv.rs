@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::convert::Infallible;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -25,6 +26,10 @@ use crate::openapi::{Input, Operation, Output};
 /// Without it some spreadsheets take UTF-8 for something older.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 const CONTENT_TYPE: &str = "text/csv; charset=utf-8";
+/// What every such list has in common.
+const FORM: &str = "RFC 4180 in UTF-8: a byte order mark, a line with the names of the columns, then a line for each \
+    item; a page that is not the first has neither. Text that a spreadsheet would take for a formula begins with an \
+    apostrophe.";
 /// Where the next page of a CSV begins; a line of it has no room for that.
 const NEXT_CURSOR: HeaderName = HeaderName::from_static("forebay-next-cursor");
 
@@ -74,8 +79,14 @@ impl<T: Into<Cell>> From<Option<T>> for Cell {
     }
 }
 
+/// A column's name, and what stands in it.
+pub(crate) type Column = (&'static str, &'static str);
+
 /// A list that is read page by page.
 pub(crate) trait Rows: Send + 'static {
+    /// Its columns, in their order.
+    const COLUMNS: &'static [Column];
+
     /// The next rows, a few hundred at most; none at the end.
     fn next(&mut self) -> impl Future<Output = Result<Vec<Vec<Cell>>, Error>> + Send;
 }
@@ -95,18 +106,27 @@ impl FromRequestParts<Arc<Api>> for Wanted {
 impl Input for Wanted {}
 
 /// A list as CSV, or a page of it.
-#[derive(Debug)]
-pub(crate) struct Csv(Response);
+pub(crate) struct Csv<R>(Response, PhantomData<fn() -> R>);
 
-impl IntoResponse for Csv {
+impl<R> Csv<R> {
+    fn of(response: impl IntoResponse) -> Self {
+        Self(response.into_response(), PhantomData)
+    }
+}
+
+impl<R> IntoResponse for Csv<R> {
     fn into_response(self) -> Response {
         self.0
     }
 }
 
-impl Output for Csv {
+impl<R: Rows> Output for Csv<R> {
     fn tell(operation: &mut Operation<'_>) {
-        let answer = operation.answer(200, "text/csv", json!({ "type": "string" }));
+        let columns: String =
+            R::COLUMNS.iter().map(|(name, meaning)| format!("\n- `{name}`: {meaning}")).collect();
+        let about = format!("{FORM} Its columns, to which others may be added at the end:{columns}");
+        let schema = json!({ "type": "string", "description": about });
+        let answer = operation.answer(200, "text/csv", schema);
         let text = json!({ "type": "string" });
         answer.header("Content-Disposition", "The name of the file.", text.clone());
         answer.header("Forebay-Next-Cursor", "With a limit: pass it as `cursor` for the next page.", text);
@@ -120,16 +140,11 @@ fn is_wanted(headers: &HeaderMap) -> bool {
 }
 
 /// Streams a whole list under its column names. Only a few run at once.
-pub(crate) async fn download<R: Rows>(
-    api: &Arc<Api>,
-    name: &str,
-    columns: &[&str],
-    mut rows: R,
-) -> Result<Csv, Problem> {
+pub(crate) async fn download<R: Rows>(api: &Arc<Api>, name: &str, mut rows: R) -> Result<Csv<R>, Problem> {
     let permit = permit(api)?;
     // The first page is read before anything is answered, so that a store that is away is told as such.
     let first = api.ask(rows.next()).await?;
-    let head = written(Some(columns), &first);
+    let head = written(R::COLUMNS, &first);
     let deadline = api.options.store_deadline;
     let body = stream::try_unfold((Some(head), rows, permit), move |(head, mut rows, permit)| async move {
         if let Some(head) = head {
@@ -141,18 +156,19 @@ pub(crate) async fn download<R: Rows>(
         if page.is_empty() {
             return Ok(None);
         }
-        Ok(Some((written(None, &page), (None, rows, permit))))
+        Ok(Some((written(&[], &page), (None, rows, permit))))
     });
-    Ok(Csv((headers(name), Body::from_stream(body)).into_response()))
+    Ok(Csv::of((headers(name), Body::from_stream(body))))
 }
 
 /// One page of a list. The first has the column names; `next` is the cursor behind which the following one begins.
-pub(crate) fn page(name: &str, columns: Option<&[&str]>, rows: &[Vec<Cell>], next: Option<&str>) -> Csv {
+pub(crate) fn page<R: Rows>(name: &str, first: bool, rows: &[Vec<Cell>], next: Option<&str>) -> Csv<R> {
+    let columns = if first { R::COLUMNS } else { &[] };
     let mut response = (headers(name), written(columns, rows)).into_response();
     if let Some(next) = next.and_then(|next| HeaderValue::from_str(next).ok()) {
         response.headers_mut().insert(NEXT_CURSOR, next);
     }
-    Csv(response)
+    Csv::of(response)
 }
 
 /// One of the few places for exports.
@@ -168,14 +184,14 @@ fn headers(name: &str) -> [(HeaderName, String); 2] {
     ]
 }
 
-/// The lines of these rows; with column names they are the beginning of a file.
-fn written(columns: Option<&[&str]>, rows: &[Vec<Cell>]) -> Bytes {
-    let begin = if columns.is_some() { BYTE_ORDER_MARK.as_bytes().to_vec() } else { Vec::new() };
+/// The lines of these rows; with columns they are the beginning of a file.
+fn written(columns: &[Column], rows: &[Vec<Cell>]) -> Bytes {
+    let begin = if columns.is_empty() { Vec::new() } else { BYTE_ORDER_MARK.as_bytes().to_vec() };
     let mut writer =
         csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).flexible(true).from_writer(begin);
     // Writing into memory can't fail, and a row of another length is a row, too.
-    if let Some(columns) = columns {
-        let _ = writer.write_record(columns);
+    if !columns.is_empty() {
+        let _ = writer.write_record(columns.iter().map(|(name, _)| name));
     }
     for row in rows {
         let _ = writer.write_record(row.iter().map(|cell| text(cell).into_owned().into_bytes()));
@@ -201,7 +217,7 @@ mod tests {
     use super::*;
 
     fn line(cells: Vec<Cell>) -> String {
-        String::from_utf8(written(None, &[cells]).to_vec()).unwrap()
+        String::from_utf8(written(&[], &[cells]).to_vec()).unwrap()
     }
 
     #[test]
@@ -230,7 +246,8 @@ mod tests {
 
     #[test]
     fn a_file_begins_with_its_mark_and_its_columns_once() {
-        let file = written(Some(&["on_date", "이름"]), &[vec!["2026-11-20".into(), "김".into()]]);
+        let columns = [("on_date", "the day"), ("이름", "who")];
+        let file = written(&columns, &[vec!["2026-11-20".into(), "김".into()]]);
         assert_eq!(file, "\u{feff}on_date,이름\r\n2026-11-20,김\r\n".as_bytes());
     }
 

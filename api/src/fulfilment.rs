@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use forebay_domain::settlement::{Hindrance, Reach, Shipment, Stage};
 use forebay_intake::{Kind, Problem};
 use forebay_schemas::{CarrierCode, MemberId, ProgrammeId, RewardId, RuleId, TrackingNumber};
@@ -15,30 +15,13 @@ use uuid::Uuid;
 
 use crate::api::Api;
 use crate::callers::{Admin, EventManager, Reports, Warehouse};
-use crate::csv::{self, Cell, Csv};
+use crate::csv::{self, Cell, Column, Csv};
+use crate::dates::Instant;
 use crate::extract::{Asked, COMMAND_BYTES, Named, Sent};
 use crate::failure::not_found;
 use crate::openapi::{Either, Repeated};
 use crate::page::{Page, csv_limit, limit, page};
 use crate::rules::{Reason, broken, need_reason};
-
-const COLUMNS: &[&str] = &[
-    "claim_id",
-    "programme_id",
-    "rule_id",
-    "reward_id",
-    "member_id",
-    "state",
-    "reject_code",
-    "days_seen",
-    "accepted_at",
-    "settled_at",
-    "fulfilled_at",
-    "carrier",
-    "tracking_number",
-    "reversed_at",
-    "review",
-];
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -56,8 +39,8 @@ pub(crate) struct ClaimsAsk {
     overdue: bool,
     #[serde(default)]
     needs_review: bool,
-    from: Option<DateTime<Utc>>,
-    to: Option<DateTime<Utc>>,
+    from: Option<Instant>,
+    to: Option<Instant>,
     #[schemars(range(min = 1, max = PAGE_MAX))]
     limit: Option<u32>,
     cursor: Option<Uuid>,
@@ -75,8 +58,8 @@ impl ClaimsAsk {
             stage: self.state,
             needs_review: self.needs_review,
             to_ship: self.to_ship || self.overdue,
-            from: self.from,
-            to: [self.to, late].into_iter().flatten().min(),
+            from: self.from.map(|from| from.0),
+            to: [self.to.map(|to| to.0), late].into_iter().flatten().min(),
         }
     }
 }
@@ -86,7 +69,7 @@ pub(crate) async fn list(
     reports: Reports,
     csv::Wanted(csv): csv::Wanted,
     Asked(asked): Asked<ClaimsAsk>,
-) -> Result<Either<Page<ClaimView>, Csv>, Problem> {
+) -> Result<Either<Page<ClaimView>, Csv<Exported>>, Problem> {
     if csv {
         return export(State(api), reports, Asked(asked)).await.map(Either::Other);
     }
@@ -102,19 +85,20 @@ pub(crate) async fn export(
     State(api): State<Arc<Api>>,
     _: Reports,
     Asked(asked): Asked<ClaimsAsk>,
-) -> Result<Csv, Problem> {
+) -> Result<Csv<Exported>, Problem> {
     let (after, limit) = (asked.cursor, asked.limit);
     let mut rows = Exported { store: Arc::clone(&api.store), after, filter: asked.filter(&api) };
-    let Some(limit) = limit else { return csv::download(&api, "claims", COLUMNS, rows).await };
+    let Some(limit) = limit else { return csv::download(&api, "claims", rows).await };
     let limit = csv_limit(limit)?;
     let _permit = csv::permit(&api)?;
     let page = api.ask(rows.page(limit)).await?;
     // A page that is full may be followed by an empty one.
     let next = rows.after.filter(|_| page.len() == limit as usize).map(|id| id.to_string());
-    Ok(csv::page("claims", after.is_none().then_some(COLUMNS), &page, next.as_deref()))
+    Ok(csv::page("claims", after.is_none(), &page, next.as_deref()))
 }
 
-struct Exported {
+/// How far an export has come.
+pub(crate) struct Exported {
     store: Arc<dyn Store>,
     filter: ClaimFilter,
     after: Option<Uuid>,
@@ -129,6 +113,24 @@ impl Exported {
 }
 
 impl csv::Rows for Exported {
+    const COLUMNS: &'static [Column] = &[
+        ("claim_id", "the claim"),
+        ("programme_id", "its programme"),
+        ("rule_id", "its rule"),
+        ("reward_id", "what was claimed; empty where the rule was unknown"),
+        ("member_id", "who claimed"),
+        ("state", "`granted`, `fulfilled`, `reversed` or `rejected`"),
+        ("reject_code", "why it was rejected"),
+        ("days_seen", "how many days counted"),
+        ("accepted_at", "when it was received"),
+        ("settled_at", "when it was decided"),
+        ("fulfilled_at", "when it was shipped"),
+        ("carrier", "who carries it"),
+        ("tracking_number", "its number there"),
+        ("reversed_at", "when it was taken back"),
+        ("review", "`day_voided` where somebody should look at it again"),
+    ];
+
     async fn next(&mut self) -> Result<Vec<Vec<Cell>>, Error> {
         self.page(PAGE_MAX).await
     }

@@ -13,6 +13,7 @@ mod carriers;
 mod check_ins;
 mod claims;
 mod csv;
+mod dates;
 mod dead_letters;
 mod erasure;
 mod etag;

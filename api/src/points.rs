@@ -156,7 +156,7 @@ pub(crate) async fn ledger(
 #[serde(deny_unknown_fields)]
 pub(crate) struct AdjustAsk {
     /// Not 0; more than 100,000 either way needs the scope `admin`.
-    #[schemars(range(min = -MOST, max = MOST))]
+    #[schemars(range(min = -MOST, max = MOST), extend("not" = { "const": 0 }))]
     delta: i64,
     #[serde(default)]
     #[schemars(!default, with = "Reason")]

@@ -15,13 +15,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::Api;
 use crate::callers::Reports;
+use crate::dates::Day;
 use crate::extract::Asked;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReportAsk {
     /// The day, by the shop's clock; yesterday when there is none.
-    day: Option<NaiveDate>,
+    day: Option<Day>,
 }
 
 /// What a day brought.
@@ -45,7 +46,7 @@ pub(crate) async fn daily(
     let (now, tz) = (api.clock.now(), api.options.tz);
     let today = now.with_timezone(&tz).date_naive();
     let yesterday = today.pred_opt().unwrap_or(today);
-    let day = day.unwrap_or(yesterday);
+    let day = day.map_or(yesterday, |day| day.0);
     if day > today {
         return Err(Problem::new(Kind::InvalidRequest, "That day has not begun."));
     }

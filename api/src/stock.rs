@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::Api;
 use crate::callers::{EventManager, Reader, Reports};
-use crate::csv::{self, Cell, Csv};
+use crate::csv::{self, Cell, Column, Csv};
+use crate::dates::Instant;
 use crate::etag::{IfMatch, version};
 use crate::extract::{Asked, COMMAND_BYTES, Named, Sent};
 use crate::failure::not_found;
@@ -28,7 +29,6 @@ use crate::rules::{Reason, broken, need_reason};
 
 /// Most that a stock may hold: so that sums stay far from the end of what a number holds.
 const MOST: i64 = 1_000_000_000_000;
-const COLUMNS: &[&str] = &["at", "kind", "delta", "left", "total", "claim_id", "actor", "reason", "id"];
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -69,13 +69,34 @@ pub(crate) struct Shown {
     stock: StockView,
 }
 
+/// What people say of a change by so many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum MoveKind {
+    /// More came in.
+    Receive,
+    /// What was counted is not what was written.
+    Correct,
+    /// Things that were given out came back to be given out again.
+    Return,
+}
+
+impl From<MoveKind> for StockChangeKind {
+    fn from(kind: MoveKind) -> Self {
+        match kind {
+            MoveKind::Receive => Self::Receive,
+            MoveKind::Correct => Self::Correct,
+            MoveKind::Return => Self::Return,
+        }
+    }
+}
+
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MoveAsk {
-    /// `receive`, `correct` or `return`.
-    kind: StockChangeKind,
+    kind: MoveKind,
     /// Not 0, and below it only for `correct`.
-    #[schemars(range(min = -MOST, max = MOST))]
+    #[schemars(range(min = -MOST, max = MOST), extend("not" = { "const": 0 }))]
     delta: i64,
     #[serde(default)]
     #[schemars(!default, with = "Reason")]
@@ -93,18 +114,15 @@ pub(crate) async fn change(
     need_reason(&ask.reason)?;
     let MoveAsk { kind, delta, reason } = ask;
     match kind {
-        StockChangeKind::Set | StockChangeKind::Reversal => {
-            return Err(broken("/kind", "must be receive, correct or return"));
-        }
-        StockChangeKind::Receive | StockChangeKind::Return if !(1..=MOST).contains(&delta) => {
+        MoveKind::Receive | MoveKind::Return if !(1..=MOST).contains(&delta) => {
             return Err(broken("/delta", format!("must be 1 to {MOST}; to take away, the kind is correct")));
         }
-        _ if delta == 0 || delta.abs() > MOST => {
+        _ if delta == 0 || !(-MOST..=MOST).contains(&delta) => {
             return Err(broken("/delta", format!("must not be 0, and {MOST} at most")));
         }
         _ => {}
     }
-    let movement = StockMovement { reward_id, kind, delta, key };
+    let movement = StockMovement { reward_id, kind: kind.into(), delta, key };
     let by = By { id: api.new_id(), actor: manager.key_id, reason };
     answer(api.ask(api.store.move_stock(&movement, &by, api.clock.now())).await?)
 }
@@ -202,7 +220,7 @@ impl TryFrom<String> for Place {
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let read = || {
             let (at, id) = text.split_once('_')?;
-            let at = DateTime::from_timestamp_micros(at.parse().ok()?)?;
+            let Instant(at) = DateTime::from_timestamp_micros(at.parse().ok()?)?.try_into().ok()?;
             Some(Self(StockCursor { at, id: id.parse().ok()? }))
         };
         read().ok_or("a cursor must be one that a page has given")
@@ -219,7 +237,7 @@ pub(crate) async fn history(
     Named(reward_id): Named<RewardId>,
     csv::Wanted(csv): csv::Wanted,
     Asked(asked): Asked<HistoryAsk>,
-) -> Result<Either<Page<StockEntry>, Csv>, Problem> {
+) -> Result<Either<Page<StockEntry>, Csv<Exported>>, Problem> {
     if csv {
         return export(State(api), reports, Named(reward_id), Asked(asked)).await.map(Either::Other);
     }
@@ -239,21 +257,22 @@ pub(crate) async fn export(
     _: Reports,
     Named(reward_id): Named<RewardId>,
     Asked(asked): Asked<HistoryAsk>,
-) -> Result<Csv, Problem> {
+) -> Result<Csv<Exported>, Problem> {
     api.reward(&reward_id).await?;
     let after = asked.cursor.map(|place| place.0);
     let name = format!("stock-{reward_id}");
     let mut rows = Exported { store: Arc::clone(&api.store), reward_id, after };
-    let Some(limit) = asked.limit else { return csv::download(&api, &name, COLUMNS, rows).await };
+    let Some(limit) = asked.limit else { return csv::download(&api, &name, rows).await };
     let limit = csv_limit(limit)?;
     let _permit = csv::permit(&api)?;
     let page = api.ask(rows.page(limit)).await?;
     // A page that is full may be followed by an empty one.
     let next = rows.after.filter(|_| page.len() == limit as usize).map(place);
-    Ok(csv::page(&name, after.is_none().then_some(COLUMNS), &page, next.as_deref()))
+    Ok(csv::page(&name, after.is_none(), &page, next.as_deref()))
 }
 
-struct Exported {
+/// How far an export has come.
+pub(crate) struct Exported {
     store: Arc<dyn Store>,
     reward_id: RewardId,
     after: Option<StockCursor>,
@@ -268,6 +287,18 @@ impl Exported {
 }
 
 impl csv::Rows for Exported {
+    const COLUMNS: &'static [Column] = &[
+        ("at", "when"),
+        ("kind", "`claim`, or what people did: `receive`, `correct`, `return`, `set`, `reversal`"),
+        ("delta", "what it added to what is left; below 0 for what it took"),
+        ("left", "what was left after it; empty for a claim"),
+        ("total", "all there ever was, after it; empty for a claim"),
+        ("claim_id", "the claim that took it, or that was taken back"),
+        ("actor", "who did it; empty for a claim"),
+        ("reason", "why; empty for a claim"),
+        ("id", "the claim or the change"),
+    ];
+
     async fn next(&mut self) -> Result<Vec<Vec<Cell>>, Error> {
         self.page(PAGE_MAX).await
     }
@@ -311,7 +342,8 @@ mod tests {
         let place =
             Place::try_from("1700000000000001_00000000-0000-0000-0000-000000000007".to_owned()).unwrap();
         assert_eq!((place.0.at.timestamp_micros(), place.0.id.as_u128()), (1_700_000_000_000_001, 7));
-        for text in ["", "x", "1_2", "_00000000-0000-0000-0000-000000000007"] {
+        let of_another_age = "-8334601228800000000_00000000-0000-0000-0000-000000000007";
+        for text in ["", "x", "1_2", "_00000000-0000-0000-0000-000000000007", of_another_age] {
             assert!(Place::try_from(text.to_owned()).is_err(), "{text}");
         }
     }

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, Utc};
 use forebay_domain::dead_letter::replay::RATE_MAX;
 use forebay_intake::{Kind, Problem};
 use forebay_schemas::{Code, Queue};
@@ -13,6 +12,7 @@ use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
 use super::export::LIMIT_MAX;
+use crate::dates::Instant;
 use crate::rules::{Note, broken, check_reason};
 
 /// Longest text to search for, in bytes: AMQP's short strings hold no more.
@@ -71,8 +71,8 @@ macro_rules! conditions {
             member: Option<String>,
             #[schemars(length(max = TEXT_BYTES))]
             text: Option<String>,
-            since: Option<DateTime<Utc>>,
-            until: Option<DateTime<Utc>>,
+            since: Option<Instant>,
+            until: Option<Instant>,
         }
 
         impl $name {
@@ -93,8 +93,8 @@ macro_rules! conditions {
                     parcel: searchable("parcel", self.parcel)?,
                     member: searchable("member", self.member)?,
                     text: searchable("text", self.text)?.filter(|text| !text.trim().is_empty()),
-                    since: self.since,
-                    until: self.until,
+                    since: self.since.map(|since| since.0),
+                    until: self.until.map(|until| until.0),
                 })
             }
         }

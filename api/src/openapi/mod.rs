@@ -26,7 +26,8 @@ const ABOUT: &str = "Answers that are not a success are problems (RFC 9457): `ty
     `errors` names each place. Any operation may be answered with 500 when the fault is ours. \
     Times are RFC 3339 in UTC, days are dates in the programme's zone, ids are text. \
     A client may send an `X-Request-Id` of 1 to 64 letters, digits, dots, hyphens and underscores. \
-    Health and metrics are on another port, and are no part of this.";
+    `/livez`, `/readyz` and `/metrics` are no part of this: they are answered on a port of their own \
+    (`operations.listen`), which each process has, to whoever can reach it and without a key.";
 
 /// The document, made anew.
 #[must_use]

@@ -48,7 +48,9 @@ async fn attendance_is_listed_page_by_page_the_newest_day_first() {
     assert_eq!((&last["more"], &last["next_cursor"]), (&json!(false), &json!(null)));
     assert_eq!(read(&world, &format!("{LIST}?on=2026-11-20")).await["items"].as_array().unwrap().len(), 1);
     assert_eq!(read(&world, &format!("{LIST}?member=m-1")).await["items"].as_array().unwrap().len(), 2);
-    for query in ["on=soon", "limit=0", "cursor=x", "colour=red"] {
+    // The last cursor is that of a day before all calendars: "-262143-01-01 m-1".
+    let of_another_age = "cursor=LTI2MjE0My0wMS0wMSBtLTE";
+    for query in ["on=soon", "limit=0", "cursor=x", "colour=red", "from=-262143-01-01", of_another_age] {
         world.get(Scope::Viewer, &format!("{LIST}?{query}")).send().await.problem(400);
     }
     world.get(Scope::Viewer, "/v1/programmes/winter/attendance").send().await.problem(404);

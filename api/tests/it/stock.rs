@@ -46,6 +46,8 @@ async fn a_stock_is_changed_once_a_key_and_the_repeat_has_the_same_answer() {
         (json!({ "kind": "set", "delta": 1, "reason": "x" }), 3),
         (json!({ "kind": "receive", "delta": 1 }), 4),
         (json!({ "kind": "receive", "delta": 1.5, "reason": "x" }), 5),
+        (json!({ "kind": "correct", "delta": i64::MIN, "reason": "x" }), 6),
+        (json!({ "kind": "correct", "delta": i64::MAX, "reason": "x" }), 7),
     ] {
         let key = format!("wrong-{n}");
         send(&world, "POST", MOVEMENTS, Some(("Idempotency-Key", &key)), &wrong).await.problem(422);
