@@ -26,10 +26,10 @@ missing, when it was claimed before, since when there is none left.\n\n  forebay
 m-4711 --programme autumn --rule five-days"
     )]
     Why(WhyArgs),
-    /// Refuses a member's check-ins and claims from now on
+    /// Refuses a member's check-ins, claims and spendings from now on
     #[command(after_long_help = "  forebay member block m-4711 --reason 'two accounts, see ticket 4711'")]
     Block(BlockArgs),
-    /// Lets a blocked member check in and claim again
+    /// Lets a blocked member check in, claim and spend again
     #[command(after_long_help = "  forebay member unblock m-4711 --reason 'it was a family of two'")]
     Unblock(BlockArgs),
     /// A member's points, and when they end

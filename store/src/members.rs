@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::audit_log::{AuditEntry, By};
 use crate::error::Error;
 
-/// That a member may neither check in nor claim.
+/// That a member may neither check in, claim nor spend.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "MemberBlock")]
 pub struct Block {
@@ -25,7 +25,7 @@ pub struct Block {
 pub struct MemberRecord {
     /// The points that the member has.
     pub balance: i64,
-    /// That the member may neither check in nor claim.
+    /// That the member may neither check in, claim nor spend.
     pub blocked: Option<Block>,
     /// That the member was erased: nothing is known, and nothing will be.
     pub erased: bool,

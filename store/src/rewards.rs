@@ -34,7 +34,7 @@ pub struct RewardsSettled {
 pub struct BalanceView {
     /// What the member has.
     pub balance: i64,
-    /// The member may neither check in nor claim.
+    /// The member may neither check in, claim nor spend.
     pub blocked: bool,
 }
 

@@ -18,7 +18,7 @@ use crate::stock::Stock;
 pub struct Member {
     /// Points; never below 0.
     pub balance: i64,
-    /// May neither check in nor claim.
+    /// May neither check in, claim nor spend.
     pub blocked: bool,
 }
 

@@ -1,4 +1,4 @@
-//! `member block|unblock`: who may neither check in nor claim, and why.
+//! `member block|unblock`: who may neither check in, claim nor spend, and why.
 
 use serde_json::{Value, json};
 
@@ -14,8 +14,8 @@ pub(super) async fn run(api: &Api, args: BlockArgs, what: &str) -> Result<(), Ex
         return people::print_json(&answer);
     }
     let word = |there: Option<&str>| match there {
-        Some("blocked") => "is blocked: check-ins and claims are refused from now on",
-        _ => "is not blocked: check-ins and claims count again",
+        Some("blocked") => "is blocked: check-ins, claims and spendings are refused from now on",
+        _ => "is not blocked: check-ins, claims and spendings count again",
     };
     let blocked = answer.get("blocked").and_then(Value::as_bool).unwrap_or_default();
     people::print(&format!("{} {}", args.member, word(blocked.then_some("blocked"))))
