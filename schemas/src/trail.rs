@@ -28,6 +28,8 @@ const REPLAY: &str = "forebay-replay";
 const LETTER: &str = "forebay-letter";
 /// The W3C trace context, under its own name.
 pub const TRACEPARENT: &str = "traceparent";
+/// The trace contexts of several causes, with commas between them: it belongs to each of them and goes on with none.
+pub const TRACE_LINKS: &str = "tracelinks";
 
 /// A message's past.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

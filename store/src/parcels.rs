@@ -1,5 +1,6 @@
 //! Parcels: planned, asked about, merged.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,7 +23,7 @@ use crate::inbox::Identity;
 const BATCH_MAX: u32 = 100;
 
 /// The commands to check these parcels, each with the trace context of who registered it, so many at once. A command
-/// goes on with the trace of its parcel if it has one parcel; one of many belongs to none of theirs.
+/// goes on with the trace of its parcels if that is one; else it is linked to each of theirs.
 #[must_use]
 pub fn check_commands(
     adapter: &AdapterId,
@@ -36,8 +37,11 @@ pub fn check_commands(
         let check = CheckParcels { adapter: adapter.clone(), parcels, for_person: false };
         let route = Route::Work(Queue::Tracking(adapter.clone()));
         let mut command = NewOutbox::command(ids.next().to_string(), route, now, &check);
-        if let [(_, traceparent)] = taken {
-            command.event.traceparent.clone_from(traceparent);
+        let causes: BTreeSet<Option<&String>> = taken.iter().map(|(_, cause)| cause.as_ref()).collect();
+        if causes.len() == 1 {
+            command.event.traceparent = causes.into_iter().flatten().next().cloned();
+        } else {
+            command.links = causes.into_iter().flatten().cloned().collect();
         }
         command
     };
@@ -249,4 +253,37 @@ pub trait Parcels {
         carrier: &CarrierCode,
         number: &TrackingNumber,
     ) -> Result<Option<ParcelView>, Error>;
+}
+
+#[cfg(test)]
+mod tests {
+    use forebay_domain::RandomIds;
+
+    use super::*;
+
+    #[test]
+    fn checks_go_on_with_the_trace_of_their_parcels_or_are_linked_to_each() {
+        let parcel = |n: u128, cause: Option<&str>| {
+            let parcel = ParcelRef {
+                parcel_id: Uuid::from_u128(n),
+                carrier: "cj".parse().unwrap(),
+                tracking_number: "600000000001".parse().unwrap(),
+            };
+            (parcel, cause.map(str::to_owned))
+        };
+        let adapter = "sweettracker".parse().unwrap();
+        let commands = |causes: &[Option<&str>]| {
+            let parcels: Vec<_> = (0..).zip(causes).map(|(n, cause)| parcel(n, *cause)).collect();
+            let commands = check_commands(&adapter, &parcels, 30, DateTime::UNIX_EPOCH, &RandomIds);
+            let [command] = <[NewOutbox; 1]>::try_from(commands).unwrap();
+            (command.event.traceparent, command.links)
+        };
+        let one = (Some("a".to_owned()), Vec::new());
+        assert_eq!(commands(&[Some("a")]), one);
+        assert_eq!(commands(&[Some("a"), Some("a")]), one);
+        assert_eq!(commands(&[None, None]), (None, Vec::new()));
+        assert_eq!(commands(&[Some("a"), None]), (None, vec!["a".to_owned()]));
+        let both = vec!["a".to_owned(), "b".to_owned()];
+        assert_eq!(commands(&[Some("b"), Some("a"), Some("b")]), (None, both));
+    }
 }

@@ -164,7 +164,7 @@ impl Inner {
             }
             Err(NoKeySet(why)) => {
                 let age_s = held.fetched_at.map(|at| (now - at).num_seconds());
-                tracing::error!(
+                tracing::warn!(
                     issuer = self.issuer,
                     why,
                     age_s,

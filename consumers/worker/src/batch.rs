@@ -8,7 +8,7 @@ use forebay_domain::crash::{Admission, CrashPolicy};
 use forebay_domain::retry::{RetryPolicy, Verdict, park, unpark};
 use forebay_domain::{Clock, Outcome};
 use forebay_queue::{Consumer, Delivery, Message, Receipt, Settlement};
-use forebay_schemas::trail::TRACEPARENT;
+use forebay_schemas::trail::{TRACE_LINKS, TRACEPARENT};
 use forebay_schemas::{Code, Queue, Tier, Trail};
 use forebay_telemetry::{Metrics, traces};
 use rand::seq::SliceRandom as _;
@@ -182,12 +182,16 @@ impl Bench {
     /// The part that this batch has in the traces of its messages.
     fn span(&self, batch: &[Held]) -> Span {
         let alone = match batch {
-            [held] => Some(held.message.id.as_str()),
+            [held] => Some(&held.message),
             _ => None,
         };
-        let origins =
-            batch.iter().filter_map(|held| held.message.headers.get(TRACEPARENT)).map(String::as_str);
-        traces::processing(&self.label, batch.len(), alone, origins)
+        let cause = alone.and_then(|message| message.headers.get(TRACEPARENT)).map(String::as_str);
+        let others = batch.iter().filter(|_| alone.is_none());
+        let others = others.filter_map(|held| held.message.headers.get(TRACEPARENT)).map(String::as_str);
+        let links = batch.iter().filter_map(|held| held.message.headers.get(TRACE_LINKS));
+        let others = others.chain(links.flat_map(|links| links.split(',')));
+        let id = alone.map(|message| message.id.as_str());
+        traces::processing(&self.label, batch.len(), id, cause, others)
     }
 
     /// Settles messages as the handler answered, and asks it one by one if it failed on them together.

@@ -23,20 +23,45 @@ pub(super) fn of_webhook(answer: &Answer) -> Result<(), SlackError> {
     }
 }
 
-/// The answer of the Web API: JSON with `ok`, and `error` or the message's place.
+/// The answer of the Web API to a message: its place.
 pub(super) fn of_bot(answer: &Answer) -> Result<SlackRef, SlackError> {
+    let body = of_api(answer)?;
+    let text = |name: &str| body.get(name).and_then(Value::as_str);
+    match (text("channel"), text("ts")) {
+        (Some(channel), Some(ts)) => Ok(SlackRef { channel: channel.to_owned(), ts: ts.to_owned() }),
+        _ => Err(SlackError::Transient("an ok without channel and ts".to_owned())),
+    }
+}
+
+/// A page of a channel's or a thread's messages.
+pub(super) struct Page {
+    pub(super) messages: Vec<Value>,
+    /// Where the next page begins.
+    pub(super) next: Option<String>,
+}
+
+/// The answer to a question for messages.
+pub(super) fn of_history(answer: &Answer) -> Result<Page, SlackError> {
+    let mut body = of_api(answer)?;
+    let next = body["response_metadata"]["next_cursor"].as_str().filter(|next| !next.is_empty());
+    let next = next.map(str::to_owned);
+    match body["messages"].take() {
+        Value::Array(messages) => Ok(Page { messages, next }),
+        _ => Err(SlackError::Transient("an ok without messages".to_owned())),
+    }
+}
+
+/// An answer of the Web API that says `ok`: JSON with that, or with `error`.
+fn of_api(answer: &Answer) -> Result<Value, SlackError> {
     match answer.status {
         429 => return Err(SlackError::RateLimited { after: wait_of(answer) }),
         500.. => return Err(SlackError::Transient(format!("status {}", answer.status))),
         _ => {}
     }
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
-    let text = |name: &str| body.get(name).and_then(Value::as_str);
-    match (body.get("ok").and_then(Value::as_bool), text("error")) {
-        (Some(true), _) => match (text("channel"), text("ts")) {
-            (Some(channel), Some(ts)) => Ok(SlackRef { channel: channel.to_owned(), ts: ts.to_owned() }),
-            _ => Err(SlackError::Transient("an ok without channel and ts".to_owned())),
-        },
+    let error = body.get("error").and_then(Value::as_str);
+    match (body.get("ok").and_then(Value::as_bool), error) {
+        (Some(true), _) => Ok(body),
         (Some(false), Some(error)) => Err(refused(&word(error).unwrap_or_default(), answer)),
         _ if (400..500).contains(&answer.status) => Err(permanent(&format!("status_{}", answer.status))),
         _ => Err(SlackError::Transient(format!("status {} without Slack's JSON", answer.status))),

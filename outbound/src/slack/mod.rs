@@ -1,6 +1,7 @@
 //! Slack: an incoming webhook, or a bot that can also update and answer its messages.
 
 mod answers;
+mod find;
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -35,7 +36,7 @@ pub enum SlackSink {
         /// The whole address.
         url: SecretString,
     },
-    /// A bot with the scope `chat:write`.
+    /// A bot with the scope `chat:write`; with `channels:history` it finds again what it sent before a crash.
     Bot {
         /// The bot's token (`xoxb-…`).
         token: SecretString,
@@ -53,6 +54,8 @@ pub struct SlackMessage {
     pub text: String,
     /// Block Kit blocks, at most 50. Text from outside must be escaped already ([`escape`]).
     pub blocks: Vec<Value>,
+    /// By what it can be found again ([`Slack::find`]); empty when it is not looked for.
+    pub mark: String,
 }
 
 /// Why a message was not taken.
@@ -194,6 +197,9 @@ impl Slack {
             }
             SlackSink::Bot { token, channel, api_base } => {
                 body["channel"] = Value::String(channel.clone());
+                if !message.mark.is_empty() {
+                    body["metadata"] = find::metadata(&message.mark);
+                }
                 for (name, value) in place {
                     body[*name] = value.clone();
                 }
@@ -206,13 +212,16 @@ impl Slack {
 
     /// Waits for the channel's turn, not longer than [`TURN_WAIT`].
     async fn turn(&self) -> Result<(), SlackError> {
-        let quiet = *self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = quiet.map(|until| until.saturating_duration_since(Instant::now()));
-        if let Some(after) = left.filter(|left| !left.is_zero()) {
-            return Err(SlackError::RateLimited { after });
-        }
+        self.quiet()?;
         let turn = timeout(TURN_WAIT, self.pace.until_ready()).await;
         turn.map_err(|_| SlackError::RateLimited { after: TURN_WAIT })
+    }
+
+    /// Fails while Slack wants to be left alone.
+    fn quiet(&self) -> Result<(), SlackError> {
+        let quiet = *self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = quiet.map(|until| until.saturating_duration_since(Instant::now()));
+        left.filter(|left| !left.is_zero()).map_or(Ok(()), |after| Err(SlackError::RateLimited { after }))
     }
 }
 

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Json, Router};
+use chrono::DateTime;
 use forebay_domain::incident::SlackRef;
 use forebay_outbound::{Slack, SlackError, SlackMessage, SlackSink};
 use secrecy::SecretString;
@@ -42,7 +43,11 @@ async fn slack(bot: bool, answer: Answering) -> (Slack, Seen) {
 }
 
 fn message() -> SlackMessage {
-    SlackMessage { text: "Low stock".into(), blocks: vec![json!({"type": "divider"})] }
+    SlackMessage {
+        text: "Low stock".into(),
+        blocks: vec![json!({"type": "divider"})],
+        mark: "incident-1".into(),
+    }
 }
 
 fn posted(_: &str) -> Response {
@@ -56,6 +61,7 @@ async fn a_webhook_takes_a_message_and_tells_no_place() {
     let seen = seen.lock().unwrap();
     assert_eq!(seen[0].2["text"], "Low stock");
     assert_eq!(seen[0].2["blocks"][0]["type"], "divider");
+    assert_eq!(seen[0].2.get("metadata"), None, "a webhook has none");
 }
 
 #[tokio::test]
@@ -135,4 +141,58 @@ async fn a_page_that_is_not_slacks_is_no_success() {
     assert!(matches!(webhook.send(&message(), None).await, Err(SlackError::Transient(_))));
     let (bot, _) = slack(true, |_| "<html>proxy</html>".into_response()).await;
     assert!(matches!(bot.send(&message(), None).await, Err(SlackError::Transient(_))));
+}
+
+/// A Slack that tells two pages of what was written, or refuses to.
+async fn telling(error: Option<&'static str>) -> (Slack, Seen) {
+    let seen = Seen::default();
+    let kept = Arc::clone(&seen);
+    let marked = |ts: &str, mark: &str| {
+        json!({ "ts": ts, "metadata": {
+        "event_type": "forebay_notice", "event_payload": { "mark": mark } } })
+    };
+    let tell = async move |uri: Uri| {
+        let query = uri.query().unwrap_or_default().to_owned();
+        let first = !query.contains("cursor=");
+        kept.lock().unwrap().push((uri.path().to_owned(), query, Value::Null));
+        Json(match error {
+            Some(error) => json!({ "ok": false, "error": error }),
+            None if first => json!({ "ok": true, "messages": [{ "ts": "3.0" }, marked("2.0", "incident-2")],
+                "response_metadata": { "next_cursor": "n=" } }),
+            None => json!({ "ok": true, "messages": [marked("1.0", "incident-1")],
+                "response_metadata": { "next_cursor": "" } }),
+        })
+    };
+    let address = serve(Router::new().fallback(tell)).await;
+    let token = SecretString::from("xoxb-SECRET");
+    let sink = SlackSink::Bot { token, channel: "C1".into(), api_base: url(address, "/api/") };
+    (Slack::new(client_for(address), sink), seen)
+}
+
+#[tokio::test]
+async fn what_was_sent_before_is_found_by_its_mark_on_whatever_page_it_stands() {
+    let (slack, seen) = telling(None).await;
+    let since = DateTime::from_timestamp(1_795_000_000, 0).unwrap();
+    let found = slack.find("incident-1", None, since).await.unwrap();
+    assert_eq!(found, Some(SlackRef { channel: "C1".into(), ts: "1.0".into() }));
+    let thread = SlackRef { channel: "C2".into(), ts: "0.5".into() };
+    assert_eq!(slack.find("incident-9", Some(&thread), since).await, Ok(None));
+    let seen = seen.lock().unwrap();
+    let paths: Vec<&str> = seen.iter().map(|(path, ..)| path.as_str()).collect();
+    assert_eq!(paths[..2], ["/api/conversations.history"; 2]);
+    assert_eq!(paths[2..], ["/api/conversations.replies"; 2]);
+    for part in ["channel=C1", "oldest=1795000000", "include_all_metadata=true"] {
+        assert!(seen[0].1.contains(part), "{part} is not in {}", seen[0].1);
+    }
+    assert!(seen[1].1.ends_with("cursor=n%3D"), "{}", seen[1].1);
+    assert!(seen[2].1.contains("channel=C2") && seen[2].1.contains("ts=0.5"), "{}", seen[2].1);
+}
+
+#[tokio::test]
+async fn who_may_not_look_finds_nothing_and_who_has_to_wait_does() {
+    let since = DateTime::from_timestamp(1_795_000_000, 0).unwrap();
+    let (slack, _) = telling(Some("missing_scope")).await;
+    assert_eq!(slack.find("incident-1", None, since).await, Ok(None));
+    let (slack, _) = telling(Some("ratelimited")).await;
+    assert!(matches!(slack.find("incident-1", None, since).await, Err(SlackError::RateLimited { .. })));
 }

@@ -12,7 +12,7 @@ use axum::response::IntoResponse;
 use forebay_domain::Ids;
 use forebay_telemetry::traces;
 use tower_http::catch_panic::CatchPanicLayer;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 
 use crate::problem::{Kind, Problem};
 use crate::trace_context;
@@ -35,13 +35,14 @@ pub fn around(routes: Router, ids: Arc<dyn Ids>) -> Router {
         .layer(middleware::from_fn(trace))
 }
 
+/// That it panicked is logged where every panic is.
 fn panicked(_: Box<dyn Any + Send + 'static>) -> Response<Body> {
-    tracing::error!("a request handler panicked");
     Problem::new(Kind::Internal, "The request could not be handled; the fault is ours.").into_response()
 }
 
 async fn identify(State(ids): State<Arc<dyn Ids>>, request: Request, next: Next) -> Response<Body> {
     let id = given(request.headers()).unwrap_or_else(|| fresh(ids.as_ref()));
+    traces::identified(&Span::current(), id.to_str().unwrap_or_default());
     let mut response = next.run(request).await;
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let spread = u64::from(ids.next().as_bytes()[15]);

@@ -34,9 +34,9 @@ pub(crate) async fn write(
     let current = traces::current();
     let events: Vec<_> = rows.iter().map(|row| row.event.within(current.as_deref())).collect();
     sqlx::query(
-        "insert into outbox (route, event_id, kind, traceparent, body, due_at, created_at)
-         select n.*, $7
-         from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::timestamptz[]) as n",
+        "insert into outbox (route, event_id, kind, traceparent, body, due_at, headers, created_at)
+         select n.*, $8
+         from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::timestamptz[], $7::text[]) as n",
     )
     .bind(rows.iter().map(|r| r.route.to_text()).collect::<Vec<_>>())
     .bind(events.iter().map(|e| e.id.as_str()).collect::<Vec<_>>())
@@ -44,10 +44,17 @@ pub(crate) async fn write(
     .bind(events.iter().map(|e| e.traceparent.as_deref()).collect::<Vec<_>>())
     .bind(events.iter().map(|e| e.encode()).collect::<Vec<_>>())
     .bind(rows.iter().map(|r| r.due_at).collect::<Vec<_>>())
+    .bind(rows.iter().map(headers).collect::<Vec<_>>())
     .bind(now)
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// The headers as they are stored; none for most.
+fn headers(row: &NewOutbox) -> Option<String> {
+    let headers = row.headers();
+    (!headers.is_empty()).then(|| serde_json::json!(headers).to_string())
 }
 
 /// A message as it is, to be published again.

@@ -34,13 +34,14 @@ pub(crate) async fn write(
         // An encoded event is JSON, which is UTF-8; it travels as a string, so that its bytes stay as they are.
         let body = String::from_utf8(event.encode())
             .map_err(|error| Error::Refused(format!("event {} is not UTF-8: {error}", event.id)))?;
-        let due_at = micros(row.due_at);
+        let (due_at, headers) = (micros(row.due_at), row.headers());
+        let headers = if headers.is_empty() { None } else { Some(json(&headers)?) };
         let Event { id, kind, traceparent, .. } = event.into_owned();
-        columns.push((row.route.to_text(), id, kind, traceparent, body, due_at));
+        columns.push((row.route.to_text(), id, kind, traceparent, body, due_at, headers));
     }
     sqlx::query(
-        "insert into outbox (route, event_id, kind, traceparent, body, due_at, created_at)
-         select value ->> 0, value ->> 1, value ->> 2, value ->> 3, cast(value ->> 4 as blob), value ->> 5, ?2
+        "insert into outbox (route, event_id, kind, traceparent, body, due_at, headers, created_at)
+         select value ->> 0, value ->> 1, value ->> 2, value ->> 3, cast(value ->> 4 as blob), value ->> 5, value ->> 6, ?2
          from json_each(?1) order by key",
     )
     .bind(json(&columns)?)

@@ -33,8 +33,12 @@ pub async fn a_row_is_read_as_it_was_written(harness: &dyn Harness) {
     let store = harness.store().await;
     let mut new = row("a", now());
     new.event.traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into());
-    store.outbox_add(vec![new.clone()]).await.unwrap();
-    let taken = store.outbox_take(1, LEASE, now()).await.unwrap().remove(0);
+    let linked = NewOutbox { links: vec!["one".into(), "two".into()], ..row("b", now()) };
+    store.outbox_add(vec![new.clone(), linked]).await.unwrap();
+    let mut both = store.outbox_take(2, LEASE, now()).await.unwrap();
+    let (linked, taken) = (both.pop().unwrap(), both.pop().unwrap());
+    assert_eq!(linked.headers.into_iter().collect::<Vec<_>>(), [("tracelinks".into(), "one,two".into())]);
+    assert!(taken.headers.is_empty());
     assert_eq!(taken.route, "work:forebay.returns");
     assert_eq!((taken.event_id.as_str(), &taken.kind), ("a", &new.event.kind));
     assert_eq!(taken.traceparent, new.event.traceparent);

@@ -16,7 +16,7 @@ mod collector;
 #[cfg(feature = "otlp")]
 mod shared;
 
-use tracing::field::Empty;
+use tracing::field::{Empty, display};
 use tracing::{Span, info_span};
 
 #[cfg(not(feature = "otlp"))]
@@ -44,10 +44,16 @@ pub fn request(method: &str, route: &str, traceparent: Option<&str>) -> Span {
         http.request.method = method,
         http.route = route,
         http.response.status_code = Empty,
+        request_id = Empty,
         trace_id = Empty,
     );
     context::begin(&span, traceparent);
     span
+}
+
+/// Notes the id under which the caller may ask about a request.
+pub fn identified(span: &Span, request_id: &str) {
+    span.record("request_id", display(request_id));
 }
 
 /// Notes how a request was answered.
@@ -58,14 +64,15 @@ pub fn answered(span: &Span, status: u16) {
     }
 }
 
-/// A batch of a queue in a handler's hands. `origins` are the messages' trace contexts: of one message the trace goes
-/// on; of several, each with a trace of its own, the span is linked to all.
+/// A batch of a queue in a handler's hands. It goes on with the trace of `cause`, the trace context of a message that is
+/// alone, and is linked to those of `others`: of several messages, and of the causes of one that has several.
 #[must_use]
 pub fn processing<'m>(
     queue: &str,
     messages: usize,
     message_id: Option<&str>,
-    origins: impl IntoIterator<Item = &'m str>,
+    cause: Option<&str>,
+    others: impl IntoIterator<Item = &'m str>,
 ) -> Span {
     let span = info_span!(
         target: TARGET,
@@ -79,13 +86,9 @@ pub fn processing<'m>(
         messaging.message.id = message_id,
         trace_id = Empty,
     );
-    if messages == 1 {
-        context::begin(&span, origins.into_iter().next());
-    } else {
-        // Before it begins: whether it is recorded depends on its links.
-        context::link(&span, origins);
-        context::begin(&span, None);
-    }
+    // Before it begins: whether it is recorded depends on its links.
+    context::link(&span, others);
+    context::begin(&span, cause);
     span
 }
 

@@ -45,6 +45,9 @@ fn text(incident: &Incident, why: Why, wording: &Wording) -> String {
     for (label, url) in wording.links(&incident.raise.rule) {
         text.push_str(&format!("{label}: {url}\n"));
     }
+    if let Some(command) = wording.take_on(incident, why) {
+        text.push_str(&format!("To take it on: {command}\n"));
+    }
     text.push_str(&format!("\nIncident {}\n", incident.id));
     text
 }
@@ -84,6 +87,10 @@ fn html(incident: &Incident, why: Why, wording: &Wording) -> String {
     body.push_str("</table>");
     for (label, url) in wording.links(&incident.raise.rule) {
         body.push_str(&format!("<p><a href=\"{}\">{}</a></p>", escaped(url.as_str()), escaped(label)));
+    }
+    if let Some(command) = wording.take_on(incident, why) {
+        let style = "font-family:monospace;overflow-wrap:anywhere";
+        body.push_str(&format!("<p>To take it on: <span style=\"{style}\">{}</span></p>", escaped(&command)));
     }
     let head =
         "<meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">";

@@ -87,7 +87,7 @@ impl Notices {
         // Slack may have a message of it since the mail server was asked: that one is changed.
         let found = self.store.incident(incident.id).await.map_err(answers::failure)?;
         let Some(incident) = &found else { return Ok(Outcome::Done) };
-        match self.to_slack(slack, incident, why).await {
+        match self.to_slack(slack, incident, why).await? {
             Ok(reference) => {
                 self.slack_takes().await?;
                 let told = Told { slack: reference.or_else(|| incident.slack.clone()), ..Told::of(incident) };

@@ -1,11 +1,13 @@
 //! Notices: an incident's present state, told to people through Slack and mail.
 //!
 //! Neither Slack nor mail has an idempotency key, so a crash between sending and noting it may send once more:
-//! never silent, at most one extra message a crash. A sink's own failure is told by the other one alone.
+//! never silent, at most one extra message a crash, and none in Slack where it lets what was sent be found again
+//! (`posting.rs`). A sink's own failure is told by the other one alone.
 
 mod lanes;
 mod mail_text;
 mod mailing;
+mod posting;
 mod replies;
 mod signs;
 mod slack_blocks;
@@ -18,7 +20,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use forebay_domain::incident::{
-    AlertRule, Incident, Severity, SlackRef, Timing, Why, may_be_silenced, silencer, why_told,
+    AlertRule, Incident, Severity, Timing, Why, may_be_silenced, silencer, why_told,
 };
 use forebay_domain::{Clock, Outcome};
 use forebay_outbound::{Mailer, Slack, SlackError};
@@ -142,7 +144,7 @@ impl Notices {
             told.mails = self.mails(incident, why, false);
             return Ok(Ok(told));
         };
-        let error = match self.to_slack(slack, incident, why).await {
+        let error = match self.to_slack(slack, incident, why).await? {
             Ok(reference) => {
                 self.slack_takes().await?;
                 told.slack = reference.or(told.slack);
@@ -166,7 +168,11 @@ impl Notices {
             SlackError::Permanent { code, advice } if fall_back => self.slack_refuses(code, advice).await?,
             _ => {}
         }
-        tracing::error!(incident = %incident.id, %error, "Slack did not take a notice");
+        if matches!(error, SlackError::Permanent { .. }) {
+            tracing::error!(incident = %incident.id, %error, "Slack refuses notices");
+        } else {
+            tracing::warn!(incident = %incident.id, %error, "Slack did not take a notice");
+        }
         if !fall_back {
             return Ok(Err(Outcome::retry(Code::OutsideUnavailable, error.to_string())));
         }
@@ -176,40 +182,6 @@ impl Notices {
             told.said = incident.told;
         }
         Ok(Ok(told))
-    }
-
-    /// The message, in its place where Slack has one, and a reply in its thread for what people have to hear of.
-    async fn to_slack(
-        &self,
-        slack: &Slack,
-        incident: &Incident,
-        why: Why,
-    ) -> Result<Option<SlackRef>, SlackError> {
-        let sent = self.post(slack, incident, why).await;
-        let result = match &sent {
-            Ok(_) => "ok",
-            Err(SlackError::RateLimited { .. }) => "rate_limited",
-            Err(_) => "failed",
-        };
-        self.count("slack", result);
-        sent
-    }
-
-    async fn post(
-        &self,
-        slack: &Slack,
-        incident: &Incident,
-        why: Why,
-    ) -> Result<Option<SlackRef>, SlackError> {
-        let message = slack_blocks::message(incident, why, &self.wording);
-        let reference = slack.send(&message, incident.slack.as_ref()).await?;
-        let in_place = reference.is_some() && reference == incident.slack;
-        if let Some(parent) = reference.as_ref().filter(|_| in_place)
-            && let Some(reply) = replies::reply(incident, why, self.clock.now(), &self.wording)
-        {
-            slack.reply(&reply, parent, why.is_for_all()).await?;
-        }
-        Ok(reference)
     }
 
     /// Whether a pause of Slack's would keep people waiting for too long.

@@ -3,9 +3,8 @@
 use chrono::{DateTime, Utc};
 use forebay_domain::incident::{Incident, Severity, Why};
 use forebay_outbound::SlackMessage;
-use serde_json::json;
 
-use super::slack_blocks::escaped;
+use super::slack_blocks::{escaped, section};
 use super::wording::{Wording, length};
 
 const REPLY_CHARS: usize = 700;
@@ -19,8 +18,7 @@ pub(super) fn reply(
 ) -> Option<SlackMessage> {
     let said = said(incident, why, now, wording)?;
     let said = escaped(&said, REPLY_CHARS);
-    let block = json!({ "type": "section", "text": { "type": "mrkdwn", "text": said } });
-    Some(SlackMessage { text: said, blocks: vec![block] })
+    Some(SlackMessage { blocks: vec![section(&said)], text: said, mark: String::new() })
 }
 
 fn said(incident: &Incident, why: Why, now: DateTime<Utc>, wording: &Wording) -> Option<String> {

@@ -1,7 +1,7 @@
 //! A notice as a Slack message: Block Kit within every limit.
 //!
 //! Limits (Slack's reference for blocks): header 150 characters, section text 3,000, fields 10 of 2,000 each, context
-//! element 2,000. The undocumented limit for all text together lies above 11,000 characters; these stay below 8,000,
+//! element 2,000. The undocumented limit for all text together lies above 11,000 characters; these stay below 10,000,
 //! and below 15 blocks.
 
 use chrono::{DateTime, Utc};
@@ -21,7 +21,7 @@ const ACTION_CHARS: usize = 500;
 const SAMPLE_CHARS: usize = 300;
 const FIELDS_MAX: usize = 8;
 const FIELD_CHARS: usize = 150;
-const CONTEXT_CHARS: usize = 300;
+const CONTEXT_CHARS: usize = 100;
 
 pub(super) fn message(incident: &Incident, why: Why, wording: &Wording) -> SlackMessage {
     let raise = &incident.raise;
@@ -58,22 +58,27 @@ pub(super) fn message(incident: &Incident, why: Why, wording: &Wording) -> Slack
         let links = links.iter().map(|(label, url)| format!("<{}|{label}>", escaped(url.as_str(), 500)));
         blocks.push(section(&links.collect::<Vec<_>>().join(" · ")));
     }
-    let place = format!("{} · incident {}", escaped(&wording.shop, CONTEXT_CHARS), incident.id);
+    let whose = escaped(&wording.shop, CONTEXT_CHARS);
+    let place = match wording.take_on(incident, why) {
+        Some(command) => format!("{whose} · to take it on: `{command}`"),
+        None => format!("{whose} · incident {}", incident.id),
+    };
     let times = format!(
         "In your time: first seen {}, last seen {}",
         at_readers(incident.first_seen),
         at_readers(incident.last_seen)
     );
     blocks.push(json!({ "type": "context", "elements": [mrkdwn(&place), mrkdwn(&times)] }));
-    SlackMessage { text: escaped(&wording.summary(incident, why), TEXT_CHARS), blocks }
+    SlackMessage { text: escaped(&wording.summary(incident, why), TEXT_CHARS), blocks, mark: String::new() }
 }
 
-fn section(text: &str) -> Value {
+pub(super) fn section(text: &str) -> Value {
     json!({ "type": "section", "text": mrkdwn(text) })
 }
 
-fn mrkdwn(text: &str) -> Value {
-    json!({ "type": "mrkdwn", "text": text })
+/// `verbatim`: what looks like an address or a name in text from outside does not become a link.
+pub(super) fn mrkdwn(text: &str) -> Value {
+    json!({ "type": "mrkdwn", "text": text, "verbatim": true })
 }
 
 /// An instant that Slack shows in the zone of whoever reads it.
@@ -119,9 +124,12 @@ fn cut(text: &str, most: usize) -> String {
 mod tests {
     use proptest::prelude::*;
 
+    use forebay_domain::incident::{About, Handled, Severity};
+    use proptest::test_runner::TestCaseError;
+
+    use super::super::replies;
     use super::super::wording::tests::{incident, wording};
     use super::*;
-    use forebay_domain::incident::Severity;
 
     #[test]
     fn text_from_outside_can_neither_mention_nor_link_nor_leave_its_code_block() {
@@ -165,7 +173,7 @@ mod tests {
 
     /// Whatever Slack reads as markup that is not ours.
     fn markup(text: &str) -> Option<String> {
-        let ours = ["<!date^"];
+        let ours = ["<!date^", "<https://wiki.example/"];
         let rest = ours.iter().fold(text.to_owned(), |text, begin| text.replace(begin, ""));
         rest.contains('<').then_some(rest)
     }
@@ -186,6 +194,7 @@ mod tests {
         }
     }
 
+    /// Longer than what is sent of it.
     fn anything() -> impl Strategy<Value = String> {
         prop_oneof![
             any::<String>(),
@@ -200,14 +209,27 @@ mod tests {
                     Just("가🎁"),
                     Just("\n"),
                 ],
-                0..3_000
+                0..700
             )
             .prop_map(|parts| parts.concat()),
         ]
     }
 
+    const WHYS: &[Why] = &[
+        Why::Opened,
+        Why::Worse,
+        Why::Acknowledged,
+        Why::Snoozed,
+        Why::Awake,
+        Why::Flapping,
+        Why::Grown,
+        Why::Updated,
+        Why::Repeated,
+        Why::Resolved,
+    ];
+
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
+        #![proptest_config(ProptestConfig::with_cases(48))]
         #[test]
         fn any_incident_stays_within_every_limit_and_nothing_from_outside_is_markup(
             title in anything(),
@@ -217,8 +239,10 @@ mod tests {
             rule in "[a-z_]{1,200}",
             count in any::<i64>(),
             severity in prop_oneof![Just(Severity::Info), Just(Severity::Warning), Just(Severity::Critical)],
-            why in prop_oneof![Just(Why::Opened), Just(Why::Updated), Just(Why::Resolved)],
-            flaps in 0i64..1_000,
+            why in proptest::sample::select(WHYS),
+            (flaps, told, linked) in (0i64..1_000, any::<bool>(), any::<bool>()),
+            about in proptest::option::of(anything()),
+            (by, shop) in (proptest::option::of(anything()), anything()),
         ) {
             let mut incident = incident();
             incident.flaps = flaps;
@@ -226,26 +250,57 @@ mod tests {
             let raise = &mut incident.raise;
             (raise.title, raise.impact, raise.action, raise.sample) = (title, impact, action, sample);
             (raise.rule, raise.count, raise.severity) = (rule, count, severity);
-            let message = message(&incident, why, &wording());
+            raise.about = about.map(About::Queue);
+            let at = incident.last_seen;
+            incident.handling.acknowledged = by.clone().map(|by| Handled { at, by });
+            incident.handling.snoozed = by.map(|by| (Handled { at, by }, at));
+            incident.told_at = told.then_some(at);
+            incident.told.count = 1;
+            let link = |text: &str| Some(format!("https://wiki.example/{text}/").parse().unwrap());
+            let wording = if linked {
+                Wording { shop, runbooks: link(&"r".repeat(600)), dashboard: link("d?a=<!channel>&b"), ..wording() }
+            } else {
+                Wording { shop, ..wording() }
+            };
+            let message = message(&incident, why, &wording);
             prop_assert!(message.blocks.len() <= 15);
-            prop_assert!(!message.text.is_empty() && message.text.chars().count() <= TEXT_CHARS);
-            prop_assert_eq!(markup(&message.text), None);
             let header = message.blocks[0]["text"]["text"].as_str().unwrap();
             prop_assert!(header.chars().count() < 80, "{}", header);
-            for block in &message.blocks {
-                if let Some(fields) = block["fields"].as_array() {
-                    prop_assert!((1..=10).contains(&fields.len()));
-                }
+            if let Some(reply) = replies::reply(&incident, why, at, &wording) {
+                within_limits(&reply)?;
             }
-            let mut all = Vec::new();
-            message.blocks.iter().for_each(|block| texts(block, &mut all));
-            for text in all {
-                prop_assert!((1..=2_000).contains(&text.chars().count()));
-                prop_assert_eq!(markup(&text), None);
-                prop_assert!(text.matches("```").count() % 2 == 0);
-            }
-            let total = serde_json::to_string(&message.blocks).unwrap().chars().count();
-            prop_assert!(total <= 8_000, "{} characters in all", total);
+            within_limits(&message)?;
         }
+    }
+
+    /// Slack's limits, and ours for all in all; no markup but ours.
+    fn within_limits(message: &SlackMessage) -> Result<(), TestCaseError> {
+        prop_assert!(!message.text.trim().is_empty() && message.text.chars().count() <= TEXT_CHARS);
+        prop_assert_eq!(markup(&message.text), None);
+        for block in &message.blocks {
+            let length = |text: &Value| text["text"].as_str().map_or(0, |text| text.chars().count());
+            let fits = |list: &Value, most: usize| {
+                let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
+                (1..=10).contains(&list.len()) && list.iter().all(|text| (1..=most).contains(&length(text)))
+            };
+            let text = (1..=3_000).contains(&length(&block["text"]));
+            let sound = match block["type"].as_str() {
+                Some("header") => (1..=150).contains(&length(&block["text"])),
+                Some("section") if block["text"].is_null() => fits(&block["fields"], 2_000),
+                Some("section") => text && (block["fields"].is_null() || fits(&block["fields"], 2_000)),
+                Some("context") => fits(&block["elements"], 2_000),
+                _ => false,
+            };
+            prop_assert!(sound, "{}", block);
+        }
+        let mut all = Vec::new();
+        message.blocks.iter().for_each(|block| texts(block, &mut all));
+        for text in all {
+            prop_assert_eq!(markup(&text), None);
+            prop_assert!(text.matches("```").count() % 2 == 0);
+        }
+        let total = serde_json::to_string(&message.blocks).unwrap().chars().count();
+        prop_assert!(total <= 10_000, "{} characters in all", total);
+        Ok(())
     }
 }

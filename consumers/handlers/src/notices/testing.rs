@@ -9,6 +9,7 @@ use forebay_worker::Failure;
 use futures::future::join_all;
 use uuid::Uuid;
 
+use super::wording::TEST;
 use super::{Notices, mail_text, slack_blocks};
 use crate::answers;
 
@@ -58,7 +59,7 @@ impl Notices {
         Incident {
             id,
             raise: RaiseKept {
-                fingerprint: format!("test/{id}"),
+                fingerprint: format!("{TEST}{id}"),
                 rule: name.to_owned(),
                 about: None,
                 severity,

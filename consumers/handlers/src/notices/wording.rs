@@ -5,6 +5,9 @@ use chrono_tz::Tz;
 use forebay_domain::incident::{Incident, Severity, Why, is_report};
 use url::Url;
 
+/// How the fingerprint of a test begins: nothing is behind it.
+pub(super) const TEST: &str = "test/";
+
 /// The parts of the words that depend on the installation.
 #[derive(Debug, Clone)]
 pub struct Wording {
@@ -73,7 +76,8 @@ impl Wording {
     pub(super) fn often(&self, incident: &Incident) -> String {
         let since = self.time(incident.first_seen);
         match incident.raise.count {
-            ..=1 => format!("at {since}"),
+            ..=1 if is_report(&incident.raise.rule) => format!("at {since}"),
+            ..=1 => format!("since {since}"),
             count => format!("{count} times since {since}"),
         }
     }
@@ -105,6 +109,14 @@ impl Wording {
             snoozed.map(|(who, until)| format!("snoozed by {} until {}", who.by, self.time(*until)));
         let parts: Vec<String> = [acknowledged, snoozed].into_iter().flatten().collect();
         (!parts.is_empty()).then(|| parts.join("; "))
+    }
+
+    /// The command by which one takes it on, while there is something to take on.
+    pub(super) fn take_on(&self, incident: &Incident, why: Why) -> Option<String> {
+        let raise = &incident.raise;
+        let nothing = why == Why::Resolved || is_report(&raise.rule) || raise.fingerprint.starts_with(TEST);
+        let open = !nothing && !incident.handling.is_acknowledged();
+        open.then(|| format!("forebay alert ack {}", incident.id))
     }
 
     /// What people can open: label and address.
@@ -203,6 +215,19 @@ pub(super) mod tests {
         let told = wording().summary(&incident, Why::Updated);
         let clock = at.with_timezone(&wording().tz).format("%H:%M");
         assert!(told.ends_with(&format!("acknowledged by ops, {clock}")), "{told}");
+    }
+
+    #[test]
+    fn who_reads_of_what_nobody_took_on_is_told_how_to() {
+        let mut incident = incident();
+        let how = format!("forebay alert ack {}", incident.id);
+        assert_eq!(wording().take_on(&incident, Why::Opened), Some(how));
+        assert_eq!(wording().take_on(&incident, Why::Resolved), None);
+        incident.handling.acknowledged = Some(Handled { at: incident.last_seen, by: "ops".into() });
+        assert_eq!(wording().take_on(&incident, Why::Updated), None);
+        incident.handling = Handling::default();
+        incident.raise.fingerprint = format!("{TEST}7");
+        assert_eq!(wording().take_on(&incident, Why::Opened), None);
     }
 
     #[test]
