@@ -51,6 +51,8 @@ pub struct Faults {
     pub slack_refuses_token: bool,
     /// Slack refuses every message with this error, such as `is_archived`.
     pub slack_error: Option<String>,
+    /// Slack does not let the bot read what was written.
+    pub slack_tells_nothing: bool,
     /// The mail server answers 451 to every recipient.
     pub mail_refuses: bool,
     /// The mail server answers 550 to every recipient.

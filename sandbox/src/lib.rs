@@ -24,6 +24,7 @@ mod shop;
 mod signature;
 mod slack;
 mod slack_blocks;
+mod slack_history;
 mod smtp;
 mod timeline;
 mod world;

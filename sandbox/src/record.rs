@@ -39,6 +39,8 @@ pub struct SlackPost {
     pub text: String,
     /// The blocks.
     pub blocks: Value,
+    /// What it says of itself to the app that wrote it.
+    pub metadata: Value,
     /// How often it was updated.
     pub updates: usize,
 }
@@ -176,12 +178,15 @@ impl Record {
     }
 
     /// Replaces a message; `false` when there is none of this time stamp.
-    pub(crate) fn updated(&self, ts: &str, text: String, blocks: Value) -> bool {
+    pub(crate) fn updated(&self, ts: &str, text: String, blocks: Value, metadata: &Value) -> bool {
         let mut slack = self.0.slack.lock();
         let Some(number) = slack.by_ts.get(ts).copied() else { return false };
         let Some(post) = slack.posts.get_mut(number) else { return false };
         post.text = text;
         post.blocks = blocks;
+        if !metadata.is_null() {
+            post.metadata = metadata.clone();
+        }
         post.updates += 1;
         true
     }

@@ -18,7 +18,7 @@ use crate::options::Options;
 use crate::pushes::Push;
 use crate::record::Record;
 use crate::world::World;
-use crate::{carriers, control, control_carriers, http, pages, pushes, shop, slack, smtp};
+use crate::{carriers, control, control_carriers, http, pages, pushes, shop, slack, slack_history, smtp};
 
 const BODY_BYTES: usize = 1024 * 1024;
 
@@ -177,6 +177,7 @@ fn routes(world: Arc<World>) -> Router {
         .merge(carriers::routes(&world))
         .merge(shop::routes())
         .merge(slack::routes())
+        .merge(slack_history::routes())
         .merge(control::routes())
         .merge(control_carriers::routes())
         .merge(pages::routes())

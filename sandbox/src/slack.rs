@@ -1,4 +1,4 @@
-//! Slack: incoming webhooks and the three bot methods that are called, with Slack's pace and errors.
+//! Slack: incoming webhooks and the bot methods that write, with Slack's pace and errors.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -106,7 +106,7 @@ async fn update(State(world): State<Arc<World>>, headers: HeaderMap, body: Bytes
     };
     let ts = message["ts"].as_str().unwrap_or_default();
     let text = message["text"].as_str().unwrap_or_default().to_owned();
-    if !world.record.updated(ts, text, message["blocks"].clone()) {
+    if !world.record.updated(ts, text, message["blocks"].clone(), &message["metadata"]) {
         return not_ok("message_not_found");
     }
     Json(json!({ "ok": true, "channel": SLACK_CHANNEL, "ts": ts, "text": message["text"] })).into_response()
@@ -146,6 +146,10 @@ fn asked(world: &World, headers: &HeaderMap, body: &[u8]) -> Result<Value, Box<R
     if let Some(error) = &world.switches.get().slack_error {
         return Err(refused(error));
     }
+    let metadata = &message["metadata"];
+    if !(metadata.is_null() || metadata["event_type"].is_string() && metadata["event_payload"].is_object()) {
+        return Err(refused("invalid_metadata_format"));
+    }
     checked(&message).map_err(refused)?;
     Ok(message)
 }
@@ -158,11 +162,12 @@ fn entry(message: &Value, channel: String, ts: String) -> SlackPost {
         broadcast: message["reply_broadcast"] == true,
         text: message["text"].as_str().unwrap_or_default().to_owned(),
         blocks: message["blocks"].clone(),
+        metadata: message["metadata"].clone(),
         updates: 0,
     }
 }
 
-fn token_error(world: &World, headers: &HeaderMap) -> Option<&'static str> {
+pub(crate) fn token_error(world: &World, headers: &HeaderMap) -> Option<&'static str> {
     let Some(token) = text(headers, "authorization").strip_prefix("Bearer ") else {
         return Some("not_authed");
     };
@@ -171,12 +176,12 @@ fn token_error(world: &World, headers: &HeaderMap) -> Option<&'static str> {
 }
 
 /// Counts the call, and waits before anything is kept of it.
-async fn hang(world: &World) {
+pub(crate) async fn hang(world: &World) {
     world.record.slack_called();
     pause(Duration::from_millis(world.switches.get().slack_hangs_ms)).await;
 }
 
-fn trouble(world: &World) -> Option<Response> {
+pub(crate) fn trouble(world: &World) -> Option<Response> {
     let faults = world.switches.get();
     if let Some(seconds) = faults.slack_rate_limited {
         return Some(too_many(Duration::from_secs(seconds)));
@@ -202,6 +207,6 @@ fn webhook_status(error: &str) -> StatusCode {
     }
 }
 
-fn not_ok(error: &str) -> Response {
+pub(crate) fn not_ok(error: &str) -> Response {
     Json(json!({ "ok": false, "error": error })).into_response()
 }

@@ -61,6 +61,40 @@ async fn a_message_of_the_bot_is_shown_as_its_last_update_left_it() {
 }
 
 #[tokio::test]
+async fn the_bot_reads_what_it_wrote_page_by_page_and_what_messages_say_of_themselves() {
+    let (_sandbox, mut client) = world(Options::default()).await;
+    let authorization = format!("Bearer {SLACK_TOKEN}");
+    let mut stamps = Vec::new();
+    for (n, thread) in [(0, None), (1, None), (2, Some(0)), (3, None)] {
+        let mut message = message(&format!("n{n}"));
+        message["metadata"] = json!({ "event_type": "made", "event_payload": { "n": n } });
+        message["thread_ts"] = thread.map_or(Value::Null, |of: usize| json!(stamps[of]));
+        let answer = bot(&mut client, "chat.postMessage", &message).await.json();
+        stamps.push(answer["ts"].as_str().unwrap().to_owned());
+    }
+    let mut read = async |method: &str, query: &str| {
+        let path = format!("/slack/api/{method}?channel={SLACK_CHANNEL}&{query}");
+        client.call("GET", &path, &[("authorization", &authorization)], b"").await.json()
+    };
+    let numbers = |page: &Value| -> Vec<Value> {
+        let messages = page["messages"].as_array().unwrap();
+        messages.iter().map(|message| message["metadata"]["event_payload"]["n"].clone()).collect()
+    };
+    let first = read("conversations.history", "include_all_metadata=true&limit=2&oldest=1").await;
+    assert_eq!((numbers(&first), &first["has_more"]), (vec![json!(3), json!(1)], &json!(true)));
+    let cursor = first["response_metadata"]["next_cursor"].as_str().unwrap();
+    let query = format!("include_all_metadata=true&cursor={cursor}");
+    let second = read("conversations.history", &query).await;
+    assert_eq!((numbers(&second), &second["has_more"]), (vec![json!(0)], &json!(false)));
+    let thread = format!("include_all_metadata=true&ts={}", stamps[0]);
+    assert_eq!(numbers(&read("conversations.replies", &thread).await), [json!(0), json!(2)]);
+    let without = read("conversations.history", "limit=1").await;
+    assert_eq!(without["messages"][0].get("metadata"), None);
+    let nobody = read("conversations.replies", "ts=1.5").await;
+    assert_eq!(nobody["error"], "thread_not_found");
+}
+
+#[tokio::test]
 async fn the_bot_is_refused_with_slacks_errors_inside_status_200() {
     let (sandbox, mut client) = world(Options::default()).await;
     let error = |answer: Answer| {
