@@ -193,6 +193,9 @@ impl PostgresStore {
         by: Option<&By>,
         now: DateTime<Utc>,
     ) -> Result<ProgrammePut, Stop> {
+        if !dry_run {
+            hold_programmes(conn).await?;
+        }
         let before = locked(conn, &programme.id).await?;
         if let Some(before) = before.as_ref().filter(|_| !dry_run) {
             hold_days(conn, &before.programme, programme).await?;
@@ -215,6 +218,13 @@ impl PostgresStore {
         }
         Ok(ProgrammePut::Done { version, changes })
     }
+}
+
+/// Nobody else changes or makes a programme meanwhile: one that is not there yet has no row to lock, and two programmes
+/// may name one reward. Whoever reads them, or writes days of them, does not wait for that.
+async fn hold_programmes(conn: &mut PgConnection) -> Result<(), Stop> {
+    sqlx::query("lock table programme in share row exclusive mode").execute(conn).await?;
+    Ok(())
 }
 
 /// The programme, so that nobody else changes it meanwhile.
@@ -242,6 +252,7 @@ async fn set_state(
     by: &By,
     now: DateTime<Utc>,
 ) -> Result<StateSet, Stop> {
+    hold_programmes(conn).await?;
     let Some(before) = locked(conn, id).await? else { return Ok(StateSet::Unknown) };
     let any_day = first_and_last_day(conn, id).await?.is_some();
     if let Some(why) = judge_state(&before.programme, state, any_day) {

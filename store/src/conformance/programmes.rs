@@ -166,6 +166,57 @@ pub async fn changers_at_once_do_not_overwrite_each_other(harness: &dyn Harness)
     assert_eq!(written, 1, "one of them has seen what it changes");
 }
 
+pub async fn of_those_who_make_a_programme_at_once_one_does(harness: &dyn Harness) {
+    let store = harness.store().await;
+    let makers: Vec<_> = (1..=8)
+        .map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let programme = renamed(&format!("Autumn {n}"));
+                store.change_programme(&programme, Seen::Nothing, false, &by(n), now()).await.unwrap()
+            })
+        })
+        .collect();
+    let mut made = 0;
+    for maker in makers {
+        match maker.await.unwrap() {
+            ProgrammePut::Done { .. } => made += 1,
+            ProgrammePut::Stale => {}
+            ProgrammePut::Refused(faults) => panic!("{faults:?}"),
+        }
+    }
+    assert_eq!(made, 1, "nobody's programme is overwritten by who saw none");
+}
+
+pub async fn programmes_that_are_made_at_once_mean_the_same_by_a_reward(harness: &dyn Harness) {
+    let store = harness.store().await;
+    let makers: Vec<_> = (1..=8_u32)
+        .map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let mut own = programme();
+                own.id = format!("autumn-{n}").parse().unwrap();
+                own.rules.truncate(1);
+                own.rules[0].reward.stock = None;
+                own.rules[0].reward.kind = RewardKind::Points { points: i64::from(n) };
+                let by = by(u128::from(n));
+                (n, store.change_programme(&own, Seen::Nothing, false, &by, now()).await.unwrap())
+            })
+        })
+        .collect();
+    let mut made = Vec::new();
+    for maker in makers {
+        match maker.await.unwrap() {
+            (n, ProgrammePut::Done { .. }) => made.push(n),
+            (_, ProgrammePut::Refused(_)) => {}
+            (_, ProgrammePut::Stale) => panic!("each has an id of its own"),
+        }
+    }
+    let [only] = made[..] else { panic!("{made:?} were made") };
+    let kept = store.programmes().await.unwrap();
+    assert_eq!(kept[0].rules[0].reward.kind, RewardKind::Points { points: i64::from(only) });
+}
+
 pub async fn a_rule_keeps_what_it_has_otherwise_than_its_programme(harness: &dyn Harness) {
     let store = harness.store().await;
     let mut own = programme();
