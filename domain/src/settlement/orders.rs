@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use forebay_schemas::events::{OrderPaid, OrderRefunded, PointsKind};
+use forebay_schemas::{OrderId, RefundId};
 
 use super::desk::{Desk, Share};
 use super::{Answer, Books, NewRefund, Order, Settlement};
@@ -75,7 +76,7 @@ pub(super) fn refunded(
     remember(&order, settlement);
     books.orders.insert(order.id.clone(), order.clone());
     // Within the balance: what the member has spent already is not taken back.
-    let key = format!("order:{}:refund:{}", ask.order_id, ask.refund_id);
+    let key = refund_key(&ask.order_id, &ask.refund_id);
     let taken = order.member_id.and_then(|member_id| {
         let mut desk = Desk { books, settlement, now, ids };
         desk.take_back(PointsKind::Refund, key, &member_id, wanted, order.earn_txn, None)
@@ -89,6 +90,16 @@ pub(super) fn refunded(
         ask: index,
     });
     Answer::TakenBack(taken)
+}
+
+/// The fact of a refund. An id may hold any sign: so that no two refunds, and no refund and no earning, are the same fact,
+/// what follows the last colon is the refund's id and nothing else, and never the word of an earning.
+fn refund_key(order: &OrderId, refund: &RefundId) -> String {
+    let refund = match refund.as_str() {
+        "earn" => "%65arn".to_owned(),
+        plain => plain.replace('%', "%25").replace(':', "%3A"),
+    };
+    format!("order:{order}:refund:{refund}")
 }
 
 /// What earlier refunds have not taken back yet, of what did not end by itself.
@@ -118,5 +129,28 @@ fn remember(order: &Order, settlement: &mut Settlement) {
         *changed = order.clone();
     } else {
         settlement.orders_changed.push(order.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_refunds_and_no_earning_are_the_same_fact() {
+        let orders = ["o", "o:refund:r", "o:refund", "o:refund:r:refund:r", "o:", "o%3A"];
+        let refunds = ["r", "r:refund:r", "refund:r", "earn", "r:earn", ":earn", "%65arn", "r%3Aearn", "%"];
+        let mut facts: Vec<String> = orders.iter().map(|order| format!("order:{order}:earn")).collect();
+        for order in orders {
+            for refund in refunds {
+                facts.push(refund_key(&order.parse().unwrap(), &refund.parse().unwrap()));
+            }
+        }
+        let all = facts.len();
+        facts.sort();
+        facts.dedup();
+        assert_eq!(facts.len(), all);
+        let plain = refund_key(&"4711".parse().unwrap(), &"gid-1".parse().unwrap());
+        assert_eq!(plain, "order:4711:refund:gid-1");
     }
 }

@@ -33,13 +33,14 @@ pub struct Booked {
 }
 
 impl Booked {
-    /// The orders that it may belong to: an order's id may hold whatever stands between it and the rest of the key.
+    /// The orders that it may belong to, the likeliest first: ids of both may hold whatever stands between them in what
+    /// earlier releases wrote.
     #[must_use]
     pub fn orders(&self) -> Vec<OrderId> {
         let Some(rest) = self.idem_key.strip_prefix("order:") else { return Vec::new() };
         let ids: Vec<&str> = match self.kind {
             PointsKind::Earn => rest.strip_suffix(":earn").into_iter().collect(),
-            _ => rest.match_indices(":refund:").map(|(at, _)| &rest[..at]).collect(),
+            _ => rest.rmatch_indices(":refund:").map(|(at, _)| &rest[..at]).collect(),
         };
         ids.into_iter().filter_map(|id| OrderId::new(id).ok()).collect()
     }

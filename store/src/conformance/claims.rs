@@ -207,6 +207,95 @@ pub async fn people_who_take_a_claim_back_at_once_do_it_once(harness: &dyn Harne
     assert_eq!((mug.issued, mug.granted, mug.movements), (Some(0), 0, 0));
 }
 
+/// Members of whom each has one mug.
+const OWNERS: u32 = 8;
+/// Members who want one.
+const WANTING: u32 = 24;
+
+pub async fn whoever_claims_ships_restocks_voids_and_takes_back_at_once_keeps_the_stock(
+    harness: &dyn Harness,
+) {
+    let store = granted(harness, i64::from(OWNERS) + 2, OWNERS).await;
+    let days = (OWNERS + 1..=WANTING).map(|n| check_in(&format!("c{n}"), n, now()));
+    settle(store.as_ref(), days.collect()).await;
+    let owned = || 1..=u128::from(OWNERS);
+    let (shipping, cancelling, restocking, voiding) =
+        (Arc::clone(&store), Arc::clone(&store), Arc::clone(&store), Arc::clone(&store));
+    let shipping = tokio::spawn(async move {
+        let mut shipped = Vec::new();
+        for n in owned().rev() {
+            let number = shipment(&format!("6000000000{n:02}"));
+            let changed = shipping.ship_claim(id(n), &number, false, &by(n, "packed"), later(1)).await;
+            shipped.push((n, changed.unwrap()));
+        }
+        shipped
+    });
+    let cancelling = tokio::spawn(async move {
+        let mut cancelled = Vec::new();
+        for n in owned() {
+            let (by, reach) = (by(100 + n, "asked"), Reach::NotShipped);
+            let changed = cancelling.reverse_claim(id(n), reach, n % 2 == 0, &by, later(1)).await;
+            cancelled.push((n, changed.unwrap()));
+        }
+        cancelled
+    });
+    let restocking = tokio::spawn(async move {
+        for n in 0..12 {
+            let (kind, delta) =
+                if n % 3 == 2 { (StockChangeKind::Correct, -1) } else { (StockChangeKind::Receive, 1) };
+            let movement =
+                StockMovement { reward_id: "mug".parse().unwrap(), kind, delta, key: format!("k-{n}") };
+            restocking.move_stock(&movement, &by(200 + n, "counted"), later(1)).await.unwrap();
+        }
+    });
+    let voiding = tokio::spawn(async move {
+        let (programme, on_date) = (programme().id, programme().day_of(now()));
+        for n in 1..=OWNERS {
+            for void in [true, false] {
+                let by = by(300 + u128::from(n) * 2 + u128::from(void), "a doubt");
+                voiding.set_day(&programme, &member(n), on_date, void, &by, later(1)).await.unwrap();
+            }
+        }
+    });
+    let claiming: Vec<_> = (0..2_u128)
+        .map(|worker| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                for round in 0..3_u128 {
+                    let set = (1..=WANTING)
+                        .map(|n| claim(1_000 * (worker + 1) + 100 * round + u128::from(n), n, "one-day"));
+                    settle(store.as_ref(), set.collect()).await;
+                }
+            })
+        })
+        .collect();
+    for task in claiming {
+        task.await.unwrap();
+    }
+    restocking.await.unwrap();
+    voiding.await.unwrap();
+    let shipped = shipping.await.unwrap();
+    let mut cancelled: std::collections::BTreeMap<_, _> = cancelling.await.unwrap().into_iter().collect();
+    for (n, shipped) in shipped {
+        match (shipped, cancelled.remove(&n).unwrap()) {
+            (ClaimChanged::Done(_), ClaimChanged::Hindered(Hindrance::Shipped))
+            | (ClaimChanged::Hindered(Hindrance::Reversed), ClaimChanged::Done(_)) => {}
+            both => panic!("claim {n} was shipped and cancelled: {both:?}"),
+        }
+    }
+    let check = store.check_books().await.unwrap();
+    assert_eq!(check.differences(), 0, "{check:?}");
+    let mug = store.tally().await.unwrap().rewards.remove(0);
+    assert_eq!(mug.issued, Some(mug.granted));
+    assert!(left(store.as_ref()).await >= 0);
+    for n in 1..=WANTING {
+        let claims = store.member_claims(&member(n), 200).await.unwrap();
+        let live = claims.iter().filter(|claim| ["granted", "fulfilled"].contains(&claim.state.as_str()));
+        assert!(live.count() <= 1, "{claims:?}");
+        assert!(claims.iter().all(|claim| claim.review.is_none()), "every day counts again: {claims:?}");
+    }
+}
+
 /// The ids of all pages of two.
 async fn listed(store: &dyn Store, filter: &ClaimFilter) -> Vec<u128> {
     let (mut all, mut after) = (Vec::new(), None);

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use forebay_domain::settlement::Answer;
 use forebay_schemas::EventType;
+use uuid::Uuid;
 
 use super::{Harness, at, check_in, claim, drain, member, now, paid, programme, refunded, settle};
-use crate::{Handled, Store, Tally};
+use crate::{By, Handled, Reversal, Store, Tally};
 
 async fn with_programme(harness: &dyn Harness) -> Arc<dyn Store> {
     let store = harness.store().await;
@@ -79,6 +80,27 @@ pub async fn an_order_and_its_refund_settle_in_one_set(harness: &dyn Harness) {
     let later = settle(store.as_ref(), vec![refunded("o-1", "r-2", 10_000)]).await;
     assert_eq!(later, [(Handled::Done, Some(Answer::TakenBack(75)))]);
     assert_balanced(&store.tally().await.unwrap(), 0);
+}
+
+pub async fn ids_that_look_like_parts_of_each_other_are_facts_of_their_own(harness: &dyn Harness) {
+    let store = with_programme(harness).await;
+    let orders = [("o", 1), ("o:refund:r", 2), ("o:refund", 3), ("o:refund:earn", 4)];
+    let paid = orders.map(|(order, member)| paid(order, Some(member), 10_000));
+    settle(store.as_ref(), paid.to_vec()).await;
+    let refunds =
+        [("o", "r:refund:s"), ("o:refund:r", "s"), ("o", "earn"), ("o", "r:earn"), ("o:refund", "earn:earn")];
+    for (n, (order, refund)) in (1..).zip(refunds) {
+        let settled = settle(store.as_ref(), vec![refunded(order, refund, n * 1_000)]).await;
+        assert!(matches!(settled[0].1, Some(Answer::TakenBack(1..))), "{order} {refund}: {settled:?}");
+    }
+    // What is taken back by hand is found with the order that it belongs to.
+    let lines = store.member_ledger(&member(2), None, 10).await.unwrap();
+    let taken = lines.iter().find(|line| line.kind == "refund").unwrap();
+    let by = By { id: Uuid::from_u128(1), actor: "a-person".into(), reason: "a mistake".into() };
+    assert!(matches!(store.reverse_txn(taken.txn_id, &by, now()).await.unwrap(), Reversal::Done(_)));
+    let again = settle(store.as_ref(), vec![refunded("o:refund:r", "t", 2_000)]).await;
+    assert_eq!(again[0].1, Some(Answer::TakenBack(20)));
+    assert_eq!(store.check_books().await.unwrap().differences(), 0);
 }
 
 pub async fn a_refund_before_its_order_leaves_no_trace_and_succeeds_later(harness: &dyn Harness) {

@@ -10,13 +10,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use forebay_domain::incident::Timing;
 use forebay_domain::points::NOTICE;
 use forebay_domain::programme::Programme;
-use forebay_domain::settlement::{Ask, Reach};
+use forebay_domain::settlement::{Ask, Reach, Shipment};
 use forebay_domain::{RandomIds, SystemClock};
 use forebay_schemas::events::{SpendRequested, StockChangeKind};
 use forebay_schemas::{MemberId, RewardId};
 use forebay_sqlite::Db;
 use forebay_store::conformance::{check_in, claim, identity, member, now, paid, programme, refunded};
-use forebay_store::{Adjustment, By, Handled, Lifecycle as _, Reversal, RewardMessage, StockMovement, Store};
+use forebay_store::{
+    Adjustment, By, ClaimChanged, Handled, Lifecycle as _, Reversal, RewardMessage, StockMovement, Store,
+};
 use forebay_store_sqlite::SqliteStore;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -64,6 +66,16 @@ enum Step {
     ReverseClaim {
         id: u128,
         restock: bool,
+        shipped: bool,
+    },
+    Ship {
+        id: u128,
+        number: u32,
+        replace: bool,
+    },
+    Block {
+        member: u32,
+        block: bool,
     },
     Restock {
         delta: i64,
@@ -101,7 +113,11 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..MEMBERS, -150_i64..150, 0_u128..5)
             .prop_map(|(member, delta, key)| Step::Adjust { member, delta, key }),
         3 => any::<prop::sample::Index>().prop_map(|place| Step::Reverse { place: place.index(64) }),
-        1 => (1_u128..12, any::<bool>()).prop_map(|(id, restock)| Step::ReverseClaim { id, restock }),
+        1 => (1_u128..12, any::<bool>(), any::<bool>())
+            .prop_map(|(id, restock, shipped)| Step::ReverseClaim { id, restock, shipped }),
+        1 => (1_u128..12, 0_u32..2, any::<bool>())
+            .prop_map(|(id, number, replace)| Step::Ship { id, number, replace }),
+        1 => (0..MEMBERS, prop::bool::weighted(0.3)).prop_map(|(member, block)| Step::Block { member, block }),
         1 => (-2_i64..4, 0_u32..4).prop_map(|(delta, key)| Step::Restock { delta, key }),
         1 => (0..MEMBERS, 16_u32..=22, any::<bool>())
             .prop_map(|(member, day, void)| Step::Void { member, day, void }),
@@ -220,11 +236,26 @@ impl Play {
             }
             Step::Adjust { .. } => {}
             Step::Reverse { place } => self.reverse(place).await,
-            Step::ReverseClaim { id, restock } => {
+            Step::ReverseClaim { id, restock, shipped } => {
+                let reach = if shipped { Reach::Shipped } else { Reach::NotShipped };
                 let (id, by) = (Uuid::from_u128(id), self.by());
-                let first = self.postgres.reverse_claim(id, Reach::Shipped, restock, &by, at).await.unwrap();
-                let second = self.sqlite.reverse_claim(id, Reach::Shipped, restock, &by, at).await.unwrap();
-                assert_eq!(std::mem::discriminant(&first), std::mem::discriminant(&second));
+                let first = self.postgres.reverse_claim(id, reach, restock, &by, at).await.unwrap();
+                let second = self.sqlite.reverse_claim(id, reach, restock, &by, at).await.unwrap();
+                assert_eq!(became(&first), became(&second));
+            }
+            Step::Ship { id, number, replace } => {
+                let (id, by) = (Uuid::from_u128(id), self.by());
+                let tracking_number = format!("60000000000{number}").parse().unwrap();
+                let shipment = Shipment { carrier: "cj".parse().unwrap(), tracking_number };
+                let first = self.postgres.ship_claim(id, &shipment, replace, &by, at).await.unwrap();
+                let second = self.sqlite.ship_claim(id, &shipment, replace, &by, at).await.unwrap();
+                assert_eq!(became(&first), became(&second));
+            }
+            Step::Block { member: n, block } => {
+                let by = self.by();
+                let first = self.postgres.set_blocked(&member(n), block, &by, at).await.unwrap();
+                let second = self.sqlite.set_blocked(&member(n), block, &by, at).await.unwrap();
+                assert_eq!(first, second);
             }
             Step::Restock { delta, key } => {
                 let (reward_id, by) = (RewardId::new("mug").unwrap(), self.by());
@@ -325,6 +356,17 @@ fn told(adjusted: &forebay_store::Adjusted) -> String {
     }
 }
 
+/// What became of a claim, without the times of writing.
+fn became(changed: &ClaimChanged) -> String {
+    match changed {
+        ClaimChanged::Done(claim) | ClaimChanged::Before(claim) => {
+            let done = matches!(changed, ClaimChanged::Done(_));
+            format!("{done} {} {:?} {:?}", claim.state, claim.tracking_number, claim.review)
+        }
+        other => format!("{other:?}"),
+    }
+}
+
 /// The tables of the business as texts, in words that both databases understand, without ids that they make themselves
 /// and without the times of writing.
 const DUMPS: &[(&str, &str)] = &[
@@ -342,6 +384,7 @@ const DUMPS: &[(&str, &str)] = &[
         "claim",
         "select member_id || ' ' || rule_id || ' ' || cast(slot as text) || ' ' || state || ' '
                 || coalesce(reject_code, '') || ' ' || cast(days_seen as text)
+                || case when fulfilled_at is null then '' else ' shipped ' || tracking_number end
                 || case when reversed_at is null then '' else ' reversed' end
                 || case when review is null then '' else ' review' end
          from claim",
