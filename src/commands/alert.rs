@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
-use forebay_domain::incident::{RULES, RuleOf};
-use forebay_domain::watch::Limits;
+use chrono::NaiveTime;
+use forebay_domain::incident::{AlertRule, RULES, RuleOf};
 use serde_json::{Value, json};
 
 use crate::cli::{AlertCommand, ApiArgs, IncidentState, SnoozeArgs};
 use crate::commands::alert_test;
 use crate::commands::people::{self, Api};
 use crate::commands::table::{self, cell};
-use crate::config::Config;
+use crate::config::{Alerts, Config};
 use crate::exit::Exit;
 
 const COLUMNS: [&str; 7] = ["id", "severity", "title", "count", "first_seen", "last_seen", "handled"];
@@ -19,7 +19,7 @@ pub(crate) async fn run(args: &ApiArgs, file: Option<&Path>, command: AlertComma
     let api = || Api::new(args);
     match command {
         // They are in the binary: no api, and no key, is needed.
-        AlertCommand::Rules { json } => rules(&Config::load(file)?.alerts.limits, json),
+        AlertCommand::Rules { json } => rules(&Config::load(file)?.alerts, json),
         AlertCommand::List { state, rule, limit, cursor, json } => {
             let state = match state {
                 IncidentState::Open => "open",
@@ -67,11 +67,9 @@ pub(crate) async fn run(args: &ApiArgs, file: Option<&Path>, command: AlertComma
 }
 
 /// The closed list of rules, which is in the binary, and from when on the configuration lets them tell.
-fn rules(limits: &Limits, json: bool) -> Result<(), Exit> {
+fn rules(alerts: &Alerts, json: bool) -> Result<(), Exit> {
     let runbook = |rule: &RuleOf| format!("docs/runbooks/{}.md", rule.name);
-    let threshold = |rule: &RuleOf| {
-        limits.of(rule.name).map(|(setting, value)| (format!("alerts.limits.{setting}"), value))
-    };
+    let threshold = |rule: &RuleOf| threshold(alerts, rule);
     if json {
         let rules = RULES.iter().map(|rule| {
             let threshold =
@@ -85,7 +83,7 @@ fn rules(limits: &Limits, json: bool) -> Result<(), Exit> {
     }
     let row = |rule: &RuleOf| {
         let threshold =
-            threshold(rule).map_or("-".to_owned(), |(setting, value)| format!("{setting} {value}"));
+            threshold(rule).map_or("-".to_owned(), |(setting, value)| format!("{setting} {}", told(&value)));
         vec![
             rule.name.to_owned(),
             rule.severity.as_str().to_owned(),
@@ -98,6 +96,26 @@ fn rules(limits: &Limits, json: bool) -> Result<(), Exit> {
     people::print(&table::plain(&columns, RULES.iter().map(row)))
 }
 
+/// A setting's value as it is written in the configuration.
+fn told(value: &Value) -> String {
+    value.as_f64().map_or_else(|| cell(Some(value)), |number| number.to_string())
+}
+
+/// The setting by which it is decided when a rule tells, and its value.
+fn threshold(alerts: &Alerts, rule: &RuleOf) -> Option<(String, Value)> {
+    let of_day = |at: NaiveTime| json!(at.format("%H:%M").to_string());
+    let (setting, value) = match rule.rule {
+        AlertRule::ClaimsUnshipped => ("unshipped_after_days", json!(alerts.unshipped_after_days)),
+        AlertRule::DailyReport => ("report_at", of_day(alerts.report_at)),
+        AlertRule::StockDigest => ("stock_check_at", of_day(alerts.stock_check_at)),
+        _ => {
+            let (setting, value) = alerts.limits.of(rule.name)?;
+            return Some((format!("alerts.limits.{setting}"), json!(value)));
+        }
+    };
+    Some((format!("alerts.{setting}"), value))
+}
+
 fn shown(view: &Value, json: bool) -> Result<(), Exit> {
     if json {
         return people::print_json(view);
@@ -107,7 +125,7 @@ fn shown(view: &Value, json: bool) -> Result<(), Exit> {
 
 /// An incident in lines of label and text.
 fn rows(view: &Value) -> Vec<Vec<String>> {
-    let of = |label: &str, name: &str| vec![label.to_owned(), cell(view.get(name))];
+    let of = |label: &str, name: &str| vec![label.to_owned(), table::text(view.get(name))];
     vec![
         of("incident", "id"),
         of("state", "state"),
@@ -146,6 +164,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn rules_are_listed_with_the_settings_that_decide_when_they_tell() {
+        let alerts = Config::load(None).unwrap().alerts;
+        let of = |rule| {
+            let rule = RULES.iter().find(|of| of.rule == rule).unwrap();
+            threshold(&alerts, rule).map(|(setting, value)| format!("{setting} {}", told(&value)))
+        };
+        assert_eq!(of(AlertRule::QueueOld).as_deref(), Some("alerts.limits.queue_old_s 900"));
+        assert_eq!(of(AlertRule::ClaimsUnshipped).as_deref(), Some("alerts.unshipped_after_days 7"));
+        assert_eq!(of(AlertRule::DailyReport).as_deref(), Some("alerts.report_at 08:00"));
+        assert_eq!(of(AlertRule::DeadLetters), None);
+    }
+
+    #[test]
     fn an_incident_says_who_sees_to_it_and_where_more_is_written() {
         let open = json!({ "rule": "stock_low", "acknowledged": null, "snoozed": null });
         assert_eq!(handled(&open), "-");
@@ -156,6 +187,11 @@ mod tests {
         assert_eq!(handled(&seen_to), "acknowledged by ops, T; snoozed by kim until U");
         let silent = json!({ "silenced_by": { "id": "7", "title": "The broker takes nothing" } });
         assert_eq!(handled(&silent), "silenced by The broker takes nothing (7)");
+        let command = format!("forebay dlq replay --group {}", "7".repeat(200));
+        let long = json!({ "action": command, "impact": "one\ntwo\u{1b}[2J" });
+        let told = rows(&long);
+        assert!(told.contains(&vec!["now what".to_owned(), command]), "a command is not cut: {told:?}");
+        assert!(told.contains(&vec!["so what".to_owned(), "one\ntwo [2J".to_owned()]), "{told:?}");
         let rows = rows(&seen_to);
         assert!(rows.contains(&vec!["runbook".to_owned(), "forebay explain stock_low".to_owned()]));
         assert!(rows.iter().flatten().all(|text| !text.contains('\u{1b}')), "nothing moves the cursor");

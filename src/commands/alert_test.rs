@@ -39,7 +39,7 @@ pub(crate) async fn run(
     if json {
         people::print_json(&view)?;
     } else {
-        let row = |answer: &Value| ["sink", "said"].map(|name| cell(answer.get(name))).to_vec();
+        let row = |answer: &Value| ["sink", "said"].map(|name| table::text(answer.get(name))).to_vec();
         people::print(&table::plain(&["sink", "answer"], answers.iter().map(row)))?;
     }
     if answers.is_empty() {

@@ -42,6 +42,17 @@ pub(crate) fn of(columns: &[&str], rows: &[Value]) -> String {
     plain(columns, rows.iter().map(cells))
 }
 
+/// A text in full, over its lines, without what could move a terminal's cursor.
+pub(crate) fn text(value: Option<&Value>) -> String {
+    match value {
+        Some(Value::String(text)) if !text.is_empty() => {
+            let lines = text.lines().map(|line| forebay_schemas::trail::bounded(line, 2_000));
+            lines.collect::<Vec<_>>().join("\n")
+        }
+        other => cell(other),
+    }
+}
+
 /// A value in a table: short, and without what could move a terminal's cursor.
 pub(crate) fn cell(value: Option<&Value>) -> String {
     let text = match value {

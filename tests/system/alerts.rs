@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use forebay_domain::incident::{About, AlertRule, Incident, Order, Raise, Severity, Timing};
+use forebay_domain::incident::{About, AlertRule, Incident, Order, RULES, Raise, Severity, Timing};
 use forebay_domain::{Clock, ManualClock, Outcome, RandomIds, SystemClock};
 use forebay_handlers::notices::{Notices, Sinks, Wording};
 use forebay_outbound::{
@@ -365,6 +365,63 @@ async fn slack_alone_is_tried_until_it_takes_it() {
     scene.end().await;
 }
 
+/// Delivers until nothing is left to be tried again.
+async fn delivered(scene: &Scene) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    loop {
+        scene.later(2);
+        let outcomes = scene.deliver().await;
+        if outcomes.iter().all(|outcome| *outcome == Outcome::Done) {
+            return;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "{outcomes:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// A message and a reply that Slack takes without saying so, each told to the end once Slack answers again.
+async fn taken_without_an_answer(faults: Faults) -> Scene {
+    let scene = Scene::with_timeout(true, &[], SLACK_HANGS).await;
+    let hangs = Faults { slack_takes_then_hangs_ms: 20_000, ..faults.clone() };
+    for severity in [Severity::Warning, Severity::Critical] {
+        let before = scene.posts().len();
+        scene.sandbox.set_faults(hangs.clone());
+        scene.raise("mug", AlertRule::StockLow, severity, 1).await;
+        scene.later(30);
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        while scene.posts().len() == before {
+            assert!(tokio::time::Instant::now() < deadline, "Slack takes it");
+            scene.later(2);
+            let outcomes = scene.deliver().await;
+            assert!(matches!(outcomes[..], [Outcome::Retry { .. } | Outcome::Defer { .. }]), "{outcomes:?}");
+        }
+        scene.sandbox.set_faults(faults.clone());
+        delivered(&scene).await;
+    }
+    scene
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_slack_took_without_saying_so_is_found_there_and_not_sent_again() {
+    let scene = taken_without_an_answer(Faults::default()).await;
+    let posts = scene.posts();
+    let texts: Vec<&str> = posts.iter().map(|post| post.text.as_str()).collect();
+    assert_eq!(posts.len(), 2, "{texts:?}");
+    assert!(posts[0].updates > 0 && posts[0].text.contains("[critical]"), "{texts:?}");
+    assert!(texts[1].starts_with("⬆️") && posts[1].broadcast, "{texts:?}");
+    assert_eq!(scene.open("mug").await.unwrap().slack.unwrap().ts, posts[0].ts);
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_bot_may_not_read_a_message_more_is_better_than_none() {
+    let scene = taken_without_an_answer(Faults { slack_tells_nothing: true, ..Faults::default() }).await;
+    let posts = scene.posts();
+    assert!(posts.len() >= 4, "each was sent again: {posts:?}");
+    assert!(posts.last().unwrap().text.starts_with("⬆️"), "{posts:?}");
+    scene.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_neither_slack_nor_mail_takes_is_tried_until_one_does() {
     let scene = Scene::new(true, &["a@shop.example"]).await;
@@ -415,6 +472,22 @@ async fn what_follows_from_an_open_breaker_is_told_after_it() {
     scene.deliver().await;
     let posts = scene.posts();
     assert!(posts.len() == 2 && posts[1].text.contains("letters"), "{posts:?}");
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_rule_can_be_tested() {
+    let scene = Scene::new(false, &["a@shop.example"]).await;
+    for (n, of) in (1..).zip(RULES) {
+        let id = Uuid::from_u128(n);
+        scene.store.ask_alert_test(id, of.name, &scene.by(), scene.now()).await.unwrap();
+        assert_eq!(scene.deliver().await, [Outcome::Done], "{}", of.name);
+        let answers = scene.store.alert_test(id).await.unwrap().unwrap();
+        assert!(answers.iter().all(|answer| answer.taken) && answers.len() == 1, "{}: {answers:?}", of.name);
+        let mail = scene.sandbox.record().mail_list().pop().unwrap();
+        let command = format!("forebay explain {}", of.name);
+        assert!(mail.data.replace("=\r\n", "").contains(&command), "{}: {}", of.name, mail.data);
+    }
     scene.end().await;
 }
 

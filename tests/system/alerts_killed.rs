@@ -1,4 +1,5 @@
-//! Workers that are killed while they tell people: never silent, and at most one message more a kill.
+//! Workers that are killed while they tell people: never silent, and at most one message more a kill; none where what was
+//! sent is found again.
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};

@@ -1,5 +1,6 @@
 //! One trace from the storefront's request to the call that it led to, as a collector sees it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use prost::Message as _;
 use serde_json::json;
 
 use crate::fleet::{Fleet, Role};
-use crate::support::{curl, free_port};
+use crate::support::{curl, eventually, free_port};
 
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Picked up at the first look.
@@ -128,4 +129,52 @@ async fn a_trace_goes_from_the_storefronts_request_over_queues_and_the_schedule_
     assert_eq!(shop.parent_span_id, told.span_id);
     assert_eq!(collected.authorization.lock().as_deref(), Some("Bearer for-the-collector"));
     dev.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_about_many_parcels_is_linked_to_the_trace_of_each() {
+    let (collected, endpoint) = Collected::listening().await;
+    let fleet = Fleet::prepared();
+    let url = format!("{}/fedex/", fleet.sandbox);
+    let settings = [
+        ("FOREBAY_CARRIERS__FEDEX__URL", url.as_str()),
+        ("FOREBAY_CARRIERS__FEDEX__CLIENT_ID", forebay_sandbox::FEDEX_CLIENT_ID),
+        ("FOREBAY_CARRIERS__FEDEX__KEY", forebay_sandbox::FEDEX_CLIENT_SECRET),
+        ("FOREBAY_CARRIERS__FEDEX__FIRST_LOOK_WITHIN_S", "0"),
+        ("FOREBAY_TRACES__ENDPOINT", endpoint.as_str()),
+        ("OTEL_BSP_SCHEDULE_DELAY", "100"),
+    ];
+    let mut topology = fleet.command(&["topology", "apply"]);
+    assert!(topology.envs(settings).output().unwrap().status.success());
+    let start = |name: &str, args: &[&str]| fleet.start_with(name, args, &settings);
+    let _accepting = [start("intake", &["serve", "intake"]), start("work", &["work"])];
+    let traces = [TRACE_ID, "4bf92f3577b34da6a3ce929d0e0e4736"];
+    for (trace, number) in traces.into_iter().zip(["794643013528", "794643013539"]) {
+        let event = json!({
+            "specversion": "1.0", "id": number, "source": "/s", "type": "return.requested.v1",
+            "data": {
+                "return_id": number, "order_id": number, "requested_at": "2026-11-20T00:00:00Z",
+                "parcel": { "carrier": "fedex", "tracking_number": number },
+            },
+        });
+        let context = format!("traceparent: 00-{trace}-{PARENT_ID}-01");
+        let (body, json) = (event.to_string(), "Content-Type: application/cloudevents+json");
+        let url = format!("{}/v1/events", fleet.intake);
+        let (status, answer) = fleet.call(&["-H", &context, "-H", json, "-d", &body, &url]);
+        assert_eq!(status, 202, "{answer}");
+    }
+    // Both are there before anybody plans, so that they are planned together.
+    eventually("both parcels are registered", PATIENCE, || fleet.count("select count(*) from parcel") == 2);
+    let _planning = [start("relay", &["relay"]), start("schedule", &["schedule"])];
+    let checked = collected
+        .one("a check of both parcels", |span| {
+            span.name == "process forebay.tracking.fedex" && span.links.len() == traces.len()
+        })
+        .await;
+    let linked: BTreeSet<String> = checked.links.iter().map(|link| hex(&link.trace_id)).collect();
+    assert_eq!(linked, traces.map(str::to_owned).into());
+    let asked = |span: &Span| {
+        span.name == "POST carrier/fedex" && span.trace_id == checked.trace_id && !span.parent_span_id.is_empty()
+    };
+    collected.one("the call about them", asked).await;
 }
