@@ -27,7 +27,7 @@ pub enum PublishError {
     #[error("the queue refused the message")]
     Refused,
     /// No queue takes this route: the topology is not what it should be.
-    #[error("no queue takes {0}")]
+    #[error("no queue takes {0}; run `forebay topology apply` of this release")]
     Unroutable(String),
     /// The message is too large or its names are too long for the back end. It will never fit.
     #[error("the message does not fit: {0}")]

@@ -204,10 +204,8 @@ fn verdict(error: &lapin::Error, route: &Route) -> PublishError {
     match (error.kind(), dial::code(error)) {
         // lapin looks at the channel's state before it queues the first frame.
         (lapin::ErrorKind::InvalidChannelState(_, "basic.publish"), _) => PublishError::Unavailable(reason),
-        (_, Some(404)) => {
-            tracing::error!(%reason, "an exchange is missing: run `forebay topology apply`");
-            PublishError::Unroutable(route.to_text())
-        }
+        // Who publishes it tells of it.
+        (_, Some(404)) => PublishError::Unroutable(route.to_text()),
         (_, Some(406)) => PublishError::TooLarge(reason),
         (_, Some(403)) => {
             tracing::error!(%reason, "the broker's user may not publish this");

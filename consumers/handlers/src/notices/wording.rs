@@ -91,9 +91,10 @@ impl Wording {
             let hourly = (count as f64 * 3_600.0 / seconds as f64).round();
             said.push_str(&format!(", about {hourly} an hour"));
         }
-        if let Some(told_at) = incident.told_at.filter(|_| incident.told.count > 0) {
+        let more = count.saturating_sub(incident.told.count);
+        if let Some(told_at) = incident.told_at.filter(|_| incident.told.count > 0 && more > 0) {
             let clock = told_at.with_timezone(&self.tz).format("%H:%M");
-            said.push_str(&format!("; {} since {clock}", count.saturating_sub(incident.told.count)));
+            said.push_str(&format!("; {more} since {clock}"));
         }
         said
     }
