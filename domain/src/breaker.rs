@@ -182,7 +182,7 @@ pub struct Breaker {
 pub enum Change {
     /// It is as it was.
     None,
-    /// It opened.
+    /// It opened, or stays open for another cause: people have to know.
     Opened,
     /// It stays open: a probe failed.
     Reopened,
@@ -336,6 +336,7 @@ impl Breaker {
     fn open(&mut self, cause: Cause, why: &str, policy: &BreakerPolicy, now: DateTime<Utc>) -> Change {
         let long_well = self.recovered_at.is_none_or(|at| now - at > TimeDelta::seconds(BUCKET_S * BUCKETS));
         let change = match &self.bar {
+            Some(bar) if bar.cause != cause => Change::Opened,
             Some(_) => Change::Reopened,
             None => {
                 // One that fails again while it comes back has not been well.

@@ -219,18 +219,21 @@ pub fn breaker_fingerprint(key: &str) -> String {
 pub fn breaker_incident(key: &str, breaker: &Breaker) -> Option<Raise> {
     let bar = breaker.bar.as_ref()?;
     let id = key.rsplit('/').next().unwrap_or(key);
-    let (severity, title, action) = match bar.cause {
+    let show = format!("forebay carrier show {id}");
+    let (severity, title, next, action) = match bar.cause {
         Cause::Ordered => return None,
         Cause::Failing => (
             Severity::Warning,
             format!("{id} does not answer as it should"),
-            format!("forebay carrier show {id}"),
+            "It is tried again by itself.",
+            show,
         ),
         Cause::Denied => (
             Severity::Critical,
             format!("{id} refuses our credentials"),
+            "Somebody has to set the credentials right.",
             format!(
-                "check the credentials in the configuration, restart the workers, then: forebay carrier show {id}"
+                "{show}\n# Set client_id and key of carriers.{id} right and restart the workers: it is tried at once."
             ),
         ),
     };
@@ -240,8 +243,7 @@ pub fn breaker_incident(key: &str, breaker: &Breaker) -> Option<Raise> {
         about: Some(About::system_of(key)),
         severity,
         title,
-        impact: "Nothing is sent to it; its messages wait and lose no attempt. It is tried again by itself."
-            .to_owned(),
+        impact: format!("Nothing is sent to it; its messages wait and lose no attempt. {next}"),
         action,
         sample: bar.why.clone(),
         count: 1,

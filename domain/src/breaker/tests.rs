@@ -129,6 +129,24 @@ fn refused_credentials_open_it_at_once_until_they_are_others() {
 }
 
 #[test]
+fn one_that_stays_open_for_another_cause_is_told_of() {
+    let mut breaker = opened();
+    assert_eq!(told(&mut breaker, tally(&[CallEnd::Denied]), 1), Change::Opened, "somebody has to mend that");
+    assert!(breaker.probe(&POLICY(), at(601)));
+    assert_eq!(told(&mut breaker, tally(&[CallEnd::Denied]), 602), Change::Reopened);
+    let ordered = Force {
+        open: true,
+        until: Some(at(700)),
+        since: at(0),
+        actor: "ops".into(),
+        reason: "moving".into(),
+    };
+    assert_eq!(breaker.order(Some(ordered), at(650)), Change::None);
+    assert!(breaker.probe(&POLICY(), at(700)));
+    assert_eq!(told(&mut breaker, many(0, 1), 701), Change::Opened, "it was to be back by then");
+}
+
+#[test]
 fn people_keep_it_open_or_closed_for_a_while() {
     let force = |open, until: Option<i64>| {
         Some(Force { open, until: until.map(at), since: at(0), actor: "ops".into(), reason: "moving".into() })

@@ -83,7 +83,7 @@ pub fn held_back(
                 held.summary.severity = held.summary.severity.max(raise.severity);
             })
             .or_insert_with(|| HeldBack { due_at, summary: summary(&raise.rule, raise.severity) });
-        one.summary.sample = title;
+        one.summary.sample = format!("the last of them: {title}");
         change.tell_at = None;
         change.incident.tell_due_at = None;
     }

@@ -44,11 +44,18 @@ pub struct Renewal {
 pub fn of_renewal(renewal: &Renewal, limits: &Limits, now: DateTime<Utc>) -> Sight {
     let Renewal { system, sought_until, good_until } = renewal;
     let left = good_until.and_then(|until| (until - now).to_std().ok());
-    let (severity, title) = match left {
-        Some(left) => {
-            (Severity::Warning, format!("{system}: its token is not renewed; it ends in {}", words(left)))
-        }
-        None => (Severity::Critical, format!("{system}: there is no token, and none is to be had")),
+    let id = system.rsplit('/').next().unwrap_or(system);
+    let (severity, title, impact) = match left {
+        Some(left) => (
+            Severity::Warning,
+            format!("{id}: no new token is to be had; the old one ends in {}", words(left)),
+            "Until then the old one is used. Without a token it is not asked; its messages wait and lose no attempt.",
+        ),
+        None => (
+            Severity::Critical,
+            format!("{id}: there is no token, and none is to be had"),
+            "It is not asked; its messages wait and lose no attempt.",
+        ),
     };
     let raise = Raise {
         fingerprint: format!("token_not_renewed/{system}"),
@@ -56,9 +63,14 @@ pub fn of_renewal(renewal: &Renewal, limits: &Limits, now: DateTime<Utc>) -> Sig
         about: Some(About::system_of(system)),
         severity,
         title,
-        impact: "Without a token it is not asked; its messages wait and lose no attempt.".to_owned(),
-        action: "Are client_id and key of its section right? forebay config check".to_owned(),
-        sample: format!("who sought it last has until {}", sought_until.format("%Y-%m-%d %H:%M:%S UTC")),
+        impact: impact.to_owned(),
+        action: format!(
+            "forebay carrier show {id}\n# The log of the workers says why (no token); are client_id and key right?"
+        ),
+        sample: format!(
+            "last sought by a worker that had time for it until {}",
+            sought_until.format("%Y-%m-%d %H:%M:%S UTC")
+        ),
         count: 1,
     };
     Sight::bad(raise).after(seconds(limits.token_not_renewed_s))
@@ -82,9 +94,9 @@ pub fn of_credential(credential: &Credential, limits: &Limits, now: DateTime<Utc
     if left.is_some_and(|left| left > seconds(limits.credentials_expire_days * 86_400.0)) {
         return Sight::well(fingerprint);
     }
-    let (severity, title) = match left {
-        Some(left) => (Severity::Warning, format!("{name} ends in {}", words(left))),
-        None => (Severity::Critical, format!("{name} has ended")),
+    let (severity, title, begins) = match left {
+        Some(left) => (Severity::Warning, format!("{name} ends in {}", words(left)), "From then on"),
+        None => (Severity::Critical, format!("{name} has ended"), "Since then"),
     };
     Sight::bad(Raise {
         fingerprint,
@@ -92,8 +104,10 @@ pub fn of_credential(credential: &Credential, limits: &Limits, now: DateTime<Utc
         about: None,
         severity,
         title,
-        impact: "From then on the system refuses us: its parcels wait, and lose no attempt.".to_owned(),
-        action: "Get a new key, set it and the date of its end, restart the workers".to_owned(),
+        impact: format!("{begins} the system refuses us: its parcels wait, and lose no attempt."),
+        action: format!(
+            "# Get a new key, set {name} and {name}_ends_on, restart workers and schedule.\nforebay config check"
+        ),
         sample: format!("ends at {}", ends_at.format("%Y-%m-%d %H:%M UTC")),
         count: 1,
     })

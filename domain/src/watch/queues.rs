@@ -110,8 +110,8 @@ impl QueueSeen {
         let raise = self.raise(
             AlertRule::DrainLate,
             Severity::Warning,
-            format!("will not be empty in time: {when}"),
-            "Nothing is lost; what waits is late, and more workers may help.",
+            format!("{when}; wanted within {}", words(self.within)),
+            "Nothing is lost; what waits is late. The first command says whether more workers help.",
             format!("{} wait, {:.1} a second are settled", self.ready, self.pace),
         );
         Sight::bad(raise).after(seconds(limits.drain_late_s))

@@ -139,6 +139,8 @@ fn a_token_is_missed_though_somebody_always_has_time_to_bring_it() {
         told += verdicts.raises.len();
     }
     assert_eq!(told, 1);
+    let open = [open("token_not_renewed/carrier/fedex", 120)];
+    assert_eq!(watcher.judge(vec![], &open, MINUTE, at(125)).resolves.len(), 1, "brought, and over at once");
 }
 
 #[test]

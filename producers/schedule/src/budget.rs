@@ -13,12 +13,14 @@ use forebay_store::{Error, Firing, Store, SystemView};
 /// A tenth of what may be planned is left.
 const NEARLY: u32 = 10;
 
-/// What was told of each system's day: the day's beginning, and whether it was nearly spent.
+/// What was told of each system's day: the day's beginning, the calls that may be planned on it, and whether they are
+/// nearly spent; nothing while no budget is kept.
 #[derive(Debug, Default)]
-pub(crate) struct Budgets(Mutex<BTreeMap<String, (DateTime<Utc>, bool)>>);
+pub(crate) struct Budgets(Mutex<BTreeMap<String, Option<(DateTime<Utc>, u32, bool)>>>);
 
 impl Budgets {
-    /// Raises an incident once a day when the budget is nearly spent, and resolves it when a new day begins.
+    /// Raises an incident when the budget is nearly spent, once a day and budget, and resolves it when a new day begins,
+    /// or the budget grows or is given up.
     pub(crate) async fn look(
         &self,
         store: &dyn Store,
@@ -27,17 +29,19 @@ impl Budgets {
         terms: &Terms,
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
-        let Some((day, most)) = view.day.zip(terms.with(&view.live).most_for(Purpose::Routine)) else {
-            return Ok(());
-        };
-        let nearly = day.until > view.now && day.used >= most - most / NEARLY;
-        let seen = (day.from, nearly);
+        let budget = view.day.zip(terms.with(&view.live).most_for(Purpose::Routine));
+        let seen = budget
+            .map(|(day, most)| (day.from, most, day.until > view.now && day.used >= most - most / NEARLY));
         let before = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&view.key).copied();
         if before == Some(seen) {
             return Ok(());
         }
         let fingerprint = format!("budget/{}", view.key);
-        if nearly {
+        if let Some((day, most)) = budget.filter(|_| seen.is_some_and(|(.., nearly)| nearly)) {
+            let spent = match day.used {
+                used if used >= most => format!("All {most} planned calls are made: its"),
+                used => format!("{used} of {most} planned calls are made. When all are, its"),
+            };
             let raise = Raise {
                 fingerprint,
                 rule: AlertRule::BudgetNearlySpent,
@@ -45,14 +49,17 @@ impl Budgets {
                 severity: Severity::Warning,
                 title: format!("{adapter}: the calls of the day are nearly spent"),
                 impact: format!(
-                    "{} of {most} planned calls are made; parcels are asked about again when the next day begins.",
-                    day.used
+                    "{spent} parcels are asked about again from {} on; nothing of them is lost.",
+                    utc(day.until)
                 ),
-                action: format!("forebay carrier show {adapter}"),
-                sample: format!("the next day begins at {}", day.until.to_rfc3339()),
+                action: format!(
+                    "forebay carrier show {adapter}\n# If its contract bears more:\n\
+                     forebay carrier limit {adapter} --daily CALLS --reason 'WHY'"
+                ),
+                sample: format!("the next day begins at {}", utc(day.until)),
                 count: 1,
             };
-            let slot = format!("{}/{}", view.key, day.from.timestamp());
+            let slot = format!("{}/{}/{most}", view.key, day.from.timestamp());
             let firing = Firing { job: "budget-nearly-spent", slot, outbox: vec![], raises: vec![raise] };
             store.fire_once(firing, now).await?;
         } else {
@@ -61,4 +68,8 @@ impl Budgets {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(view.key.clone(), seen);
         Ok(())
     }
+}
+
+fn utc(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M UTC").to_string()
 }

@@ -9,7 +9,7 @@ use chrono::{DateTime, NaiveTime, Utc};
 use forebay_domain::breaker::{BreakerPolicy, Tally};
 use forebay_domain::daily::{Daily, DayReset, Purpose};
 use forebay_domain::incident::{AlertRule, Raise, Severity, Timing};
-use forebay_domain::limits::Terms;
+use forebay_domain::limits::{LiveLimits, Terms};
 use forebay_domain::pacing::Quota;
 use forebay_domain::programme::Programme;
 use forebay_domain::settlement::Shipment;
@@ -339,6 +339,17 @@ async fn no_more_checks_are_out_than_are_left_of_the_day_and_people_hear_when_it
     }
     let open = scene.store.open_incidents(10).await.unwrap();
     assert_eq!((open.len(), open[0].raise.count), (1, 1), "{open:?}");
+    // The contract bears twice as many, and these are spent, too.
+    let more = LiveLimits { daily: Some(40), ..LiveLimits::default() };
+    let by = By { id: uuid::Uuid::max(), actor: "ops".into(), reason: "more by contract".into() };
+    let (version, _) = scene.store.set_limits(KEY, &more, None, &by).await.unwrap();
+    planner.pass().await.unwrap();
+    assert!(scene.store.open_incidents(10).await.unwrap().is_empty());
+    let terms = terms.with(&more);
+    let wish = Wish { terms: &terms, version, ..wish };
+    assert!(matches!(scene.store.permits(&wish).await.unwrap(), Permits::Granted(grant) if grant.count == 9));
+    planner.pass().await.unwrap();
+    assert_eq!(scene.store.open_incidents(10).await.unwrap().len(), 1);
     scene.clock.advance(Duration::from_secs(24 * 3600));
     let wish = Wish { want: 1, ..wish };
     assert!(matches!(scene.store.permits(&wish).await.unwrap(), Permits::Granted(_)), "a new day");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use forebay_store::watch::system_of;
 use forebay_store::{Error, TokenState, Tokens};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -59,6 +60,16 @@ impl Tokens for PostgresStore {
         .bind(key)
         .bind(token.expose_secret())
         .bind(micros(life))
+        .execute(&self.pool)
+        .await
+        .map_err(store_error)?;
+        // Nobody misses a token of the system's other credentials any more. A statement, and so its locks, of its own.
+        sqlx::query(
+            "update outside_token set lease_until = null
+             where key <> $1 and starts_with(key, $2) and lease_until is not null",
+        )
+        .bind(key)
+        .bind(format!("{}/", system_of(key)))
         .execute(&self.pool)
         .await
         .map_err(store_error)?;

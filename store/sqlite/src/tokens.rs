@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use forebay_store::watch::system_of;
 use forebay_store::{Error, TokenState, Tokens};
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::SqliteConnection;
@@ -73,6 +74,15 @@ async fn keep(
     .bind(token.expose_secret())
     .bind(micros(now + life * 4 / 5))
     .bind(micros(now + life))
+    .execute(&mut *conn)
+    .await?;
+    // Nobody misses a token of the system's other credentials any more.
+    sqlx::query(
+        "update outside_token set lease_until = null
+         where key <> ?1 and substr(key, 1, length(?2)) = ?2 and lease_until is not null",
+    )
+    .bind(key)
+    .bind(format!("{}/", system_of(key)))
     .execute(conn)
     .await?;
     Ok(())

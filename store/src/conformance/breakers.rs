@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use forebay_domain::breaker::{BreakerPolicy, CallEnd, Cause, Change, Force, Phase, Tally};
 use forebay_domain::daily::Purpose;
+use forebay_domain::incident::Severity;
 use forebay_domain::limits::Terms;
 use forebay_domain::pacing::Quota;
 use forebay_domain::{Clock as _, SystemClock};
@@ -110,7 +111,13 @@ pub async fn a_bad_probe_opens_it_for_longer(harness: &dyn Harness) {
     let standing = report(store.as_ref(), &[CallEnd::Failed], pause).await;
     assert_eq!((standing.phase, standing.change), (Phase::Open, Change::Reopened));
     assert!(standing.left > pause && standing.left <= 2 * pause, "{standing:?}");
-    assert_eq!(store.open_incidents(10).await.unwrap().len(), 1, "the same one");
+    let open = store.open_incidents(10).await.unwrap();
+    assert_eq!((open.len(), open[0].raise.count), (1, 1), "the same one");
+    // While it is away our credentials end: somebody has to do something.
+    let standing = report(store.as_ref(), &[CallEnd::Denied], pause).await;
+    assert_eq!((standing.phase, standing.change), (Phase::Open, Change::Opened));
+    let open = store.open_incidents(10).await.unwrap();
+    assert_eq!((open.len(), open[0].raise.severity), (1, Severity::Critical), "the same one, and worse");
 }
 
 pub async fn reports_of_workers_at_once_all_count(harness: &dyn Harness) {

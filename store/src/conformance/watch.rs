@@ -141,4 +141,8 @@ pub async fn a_token_that_was_sought_and_not_brought_is_told_of(harness: &dyn Ha
     let found: Vec<_> = found.iter().map(|r| (r.system.as_str(), r.good_until)).collect();
     assert_eq!(found, [("carrier/dhl", None), ("carrier/fedex", None)], "time to bring it is no token");
     assert!(store.not_renewed(at + hour).await.unwrap().is_empty());
+    // Somebody set other credentials, and with these there is one.
+    store.keep_token("carrier/fedex/dd", &SecretString::from("t"), Duration::from_secs(60)).await.unwrap();
+    let found = store.not_renewed(at - hour).await.unwrap();
+    assert_eq!(found.iter().map(|r| r.system.as_str()).collect::<Vec<_>>(), ["carrier/dhl"]);
 }
