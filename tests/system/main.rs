@@ -52,3 +52,4 @@ mod watching_broker;
 mod watching_keys;
 mod watching_rules;
 mod watching_shelves;
+mod watching_systems;
