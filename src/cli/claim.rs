@@ -89,7 +89,7 @@ pub(crate) enum ClaimCommand {
         #[command(flatten)]
         which: ClaimsArgs,
         /// The file; - for standard output
-        #[arg(long, value_name = "FILE")]
+        #[arg(short, long, value_name = "FILE", default_value = "-")]
         out: PathBuf,
     },
 }

@@ -61,7 +61,7 @@ already.\n\n  forebay stock set mug --total 120 --low-at 10 --reason 'counted'"
         /// The reward
         reward: String,
         /// The file; - for standard output
-        #[arg(long, value_name = "FILE")]
+        #[arg(short, long, value_name = "FILE", default_value = "-")]
         out: PathBuf,
     },
 }

@@ -9,7 +9,7 @@ use crate::commands::{csv_export, table};
 use crate::exit::Exit;
 
 /// What of a claim is shown, in this order.
-const SHOWN: [(&str, &str); 14] = [
+const SHOWN: [(&str, &str); 15] = [
     ("claim", "claim_id"),
     ("state", "state"),
     ("refused", "reject_code"),
@@ -24,6 +24,7 @@ const SHOWN: [(&str, &str); 14] = [
     ("shipped", "fulfilled_at"),
     ("by", "carrier"),
     ("number", "tracking_number"),
+    ("taken back", "reversed_at"),
 ];
 
 pub(crate) async fn run(args: &ApiArgs, command: ClaimCommand) -> Result<(), Exit> {

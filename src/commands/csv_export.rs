@@ -23,17 +23,17 @@ pub(crate) async fn run<const N: usize>(
     let mut asked: Vec<(&str, String)> =
         query.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
     asked.push(("limit", PAGE.to_owned()));
-    let mut into: Box<dyn Write> = if out == Path::new("-") {
-        Box::new(std::io::stdout().lock())
-    } else {
-        let unwritable = |error| Exit::failed(format!("{} can't be written: {error}", out.display()));
-        Box::new(BufWriter::new(File::create(out).map_err(unwritable)?))
-    };
     let bar = bar(what);
-    let mut first = true;
+    let mut opened: Option<Box<dyn Write>> = None;
     loop {
         let borrowed: Vec<(&str, &str)> = asked.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let (page, next) = api.get_page(path, &borrowed).await?;
+        let first = opened.is_none();
+        // What a file held before is gone only once there is something to take its place.
+        let into = match &mut opened {
+            Some(into) => into,
+            None => opened.insert(open(out)?),
+        };
         match into.write_all(&page) {
             // A reader that went away has seen enough.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
@@ -41,18 +41,28 @@ pub(crate) async fn run<const N: usize>(
         }
         // No cell of these lists has a line break of its own.
         let lines = page.iter().filter(|byte| **byte == b'\n').count();
-        bar.inc(lines.saturating_sub(usize::from(std::mem::take(&mut first))) as u64);
+        bar.inc(lines.saturating_sub(usize::from(first)) as u64);
         let Some(next) = next else { break };
         asked.retain(|(name, _)| *name != "cursor");
         asked.push(("cursor", next));
     }
-    into.flush()?;
+    if let Some(mut into) = opened {
+        into.flush()?;
+    }
     let written = bar.position();
     bar.finish_and_clear();
     if out != Path::new("-") {
         people::note(&format!("{written} {what} in {}", out.display()));
     }
     Ok(())
+}
+
+fn open(out: &Path) -> Result<Box<dyn Write>, Exit> {
+    if out == Path::new("-") {
+        return Ok(Box::new(std::io::stdout().lock()));
+    }
+    let unwritable = |error| Exit::failed(format!("{} can't be written: {error}", out.display()));
+    Ok(Box::new(BufWriter::new(File::create(out).map_err(unwritable)?)))
 }
 
 fn bar(what: &str) -> ProgressBar {

@@ -104,6 +104,9 @@ fn a_programme_is_applied_looked_at_and_steered_and_its_attendance_exported() {
     assert!(planned.contains("autumn is new") && planned.contains("+ tz: Asia/Seoul"), "{planned}");
     let unconfirmed = dev.run(&["programme", "apply", "autumn.toml"]);
     assert_eq!(unconfirmed.status.code(), Some(5), "{unconfirmed:?}");
+    // The programme that comes with `dev` gives mugs, too.
+    let said = String::from_utf8_lossy(&unconfirmed.stderr);
+    assert!(said.contains("mug keeps the stock that it has, 50 in all"), "{said}");
     assert_eq!(dev.run(&["programme", "show", "autumn"]).status.code(), Some(4), "nothing was written");
     dev.done(&["programme", "apply", "autumn.toml", "--yes"]);
     dev.done(&["programme", "resume", "autumn", "--reason", "it begins"]);

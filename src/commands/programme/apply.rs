@@ -1,6 +1,8 @@
 //! `programme apply`: what becomes different, then the change.
 
-use forebay_domain::programme::Change;
+use std::collections::BTreeMap;
+
+use forebay_domain::programme::{Change, Programme, StockPlan};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -20,6 +22,7 @@ struct Planned {
 pub(super) async fn run(api: &Api, apply: ApplyArgs) -> Result<(), Exit> {
     let ApplyArgs { file, reason, dry_run, yes, json } = apply;
     let (body, draft) = file::read(&file)?;
+    let kept = kept_stocks(api, &draft.programme).await;
     let id = draft.programme.id;
     let path = path(&["programmes", id.as_str()])?;
     let plan = api.put_json(&path, &[("dry_run", "true"), ("reason", &reason)], &body, None).await?;
@@ -27,6 +30,7 @@ pub(super) async fn run(api: &Api, apply: ApplyArgs) -> Result<(), Exit> {
         return people::print_json(&plan);
     }
     let Planned { present, changes } = serde_json::from_value(plan).map_err(Exit::failed)?;
+    kept.iter().for_each(|told| people::note(told));
     if changes.is_empty() {
         people::note(&format!("{id} is just so already; nothing was changed"));
         return if json { people::print_json(&api.get(&path, &[]).await?) } else { Ok(()) };
@@ -57,4 +61,30 @@ pub(super) async fn run(api: &Api, apply: ApplyArgs) -> Result<(), Exit> {
         people::note(&format!("open it to members: forebay programme resume {id} --reason …"));
     }
     Ok(())
+}
+
+/// Of each reward whose stock is another than the file says: that it stays. The file's is the first one, of a reward that
+/// has none yet.
+async fn kept_stocks(api: &Api, programme: &Programme) -> Vec<String> {
+    let planned: BTreeMap<&str, StockPlan> = programme
+        .rules
+        .iter()
+        .filter_map(|rule| Some((rule.reward.id.as_str(), rule.reward.stock?)))
+        .collect();
+    let mut told = Vec::new();
+    for (reward, plan) in planned {
+        let Ok(path) = path(&["rewards", reward, "stock"]) else { continue };
+        // A reward that is not there yet gets what the file says.
+        let Ok(stock) = api.get(&path, &[]).await else { continue };
+        let number = |name: &str| stock.get(name).and_then(Value::as_i64);
+        let (Some(total), Some(low_at)) = (number("total"), number("low_at")) else { continue };
+        if (total, low_at) != (plan.total, plan.low_at) {
+            told.push(format!(
+                "{reward} keeps the stock that it has, {total} in all, told at {low_at}: the file's is for a new reward; \
+                 forebay stock set {reward} --total {} --low-at {} --reason …",
+                plan.total, plan.low_at
+            ));
+        }
+    }
+    told
 }
