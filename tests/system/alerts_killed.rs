@@ -91,6 +91,7 @@ fn workers_killed_while_sending_leave_nothing_untold_and_send_at_most_one_messag
         "{KILLS} incidents, {KILLS} kills: {told} messages, the last {took:?} after the last kill"
     )
     .unwrap();
-    assert!(told <= 2 * KILLS, "{told} messages");
+    // What was sent is found again, unless Slack took it when the next worker had looked already.
+    assert!(told <= KILLS + KILLS / 10, "{told} messages");
     runtime.block_on(store.close());
 }

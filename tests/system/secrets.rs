@@ -183,7 +183,8 @@ fn no_secret_is_to_be_read_anywhere() {
             "order_id": "O-7", "member_id": MEMBER, "currency": "KRW", "amount_minor": amount,
             "paid_at": "2026-11-20T00:00:00Z",
         });
-        json!({ "specversion": "1.0", "id": id, "source": "/s", "type": "order.paid.v1", "data": data }).to_string()
+        json!({ "specversion": "1.0", "id": id, "source": "/s", "type": "order.paid.v1", "data": data })
+            .to_string()
     };
     // Two that say different things under one id, so that one of them dies; and one that is refused at the door.
     fleet.publish(&[order("e-order", json!(1)), order("e-order", json!(2))]);

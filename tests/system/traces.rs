@@ -174,7 +174,9 @@ async fn a_call_about_many_parcels_is_linked_to_the_trace_of_each() {
     let linked: BTreeSet<String> = checked.links.iter().map(|link| hex(&link.trace_id)).collect();
     assert_eq!(linked, traces.map(str::to_owned).into());
     let asked = |span: &Span| {
-        span.name == "POST carrier/fedex" && span.trace_id == checked.trace_id && !span.parent_span_id.is_empty()
+        span.name == "POST carrier/fedex"
+            && span.trace_id == checked.trace_id
+            && !span.parent_span_id.is_empty()
     };
     collected.one("the call about them", asked).await;
 }
