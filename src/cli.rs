@@ -295,9 +295,17 @@ pub(crate) struct StormArgs {
     /// Seconds over which the burst is spread
     #[arg(long, default_value_t = 60)]
     pub(crate) over_s: u64,
-    /// What to break and how often, e.g. worker=20,relay=5,carrier-slow: worker, relay, intake, schedule,
-    /// carrier-slow, carrier-fails, carrier-limits, shop-fails; with servers also broker, store, cut, freeze
-    #[arg(long = "faults", value_delimiter = ',', value_name = "FAULT[=COUNT]", default_value = "worker=5")]
+    /// What to break: how often, how long and when, e.g. worker=20,carrier-down=20m,carrier-slow=3x10s,broker=2m@5m
+    /// (three times for 10 s; once, for 2 min, 5 min after the beginning); what is not said is left to chance. Faults
+    /// come one after the other. worker, relay, intake, schedule; carrier-slow, carrier-fails, carrier-limits,
+    /// carrier-down, shop-fails; poison=5000 (so many messages at once that nobody can handle, counted apart); with
+    /// servers also broker, store, cut, freeze, slow-store
+    #[arg(
+        long = "faults",
+        value_delimiter = ',',
+        value_name = "FAULT[=[COUNTx]LENGTH|COUNT][@TIME]",
+        default_value = "worker=5"
+    )]
     pub(crate) faults: Vec<Dose>,
     /// RabbitMQ (needs --store-url); everything is declared by the storm
     #[arg(long, env = "FOREBAY_DEMO_QUEUE_URL", hide_env_values = true, requires = "store_url")]
@@ -336,6 +344,17 @@ pub(crate) struct StormArgs {
     /// A shell command that starts it again and returns
     #[arg(long, value_name = "COMMAND")]
     pub(crate) start_store: Option<String>,
+    /// A file of settings for the storm's own installation, e.g. with a section [alerts]; what the storm sets itself
+    /// goes before
+    #[arg(long, value_name = "FILE")]
+    pub(crate) settings: Option<PathBuf>,
+    /// When the burst is settled, do what a person would, closing its dead letters and adding stock, and wait until every
+    /// incident is over and people have heard so
+    #[arg(long)]
+    pub(crate) until_well: bool,
+    /// Save what people saw, as slack.html and mail.html in this folder
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) pages: Option<PathBuf>,
     /// The same burst and the same faults again
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,

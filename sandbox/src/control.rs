@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::faults::Faults;
 use crate::mail::Mail;
+use crate::mime::letter;
 use crate::record::Asked;
 use crate::world::World;
 
@@ -80,7 +81,15 @@ async fn pushes(State(world): Shared, Query(page): Query<Page>) -> Json<Value> {
 }
 
 fn told(mail: &Mail) -> Value {
-    json!({ "from": mail.from, "to": mail.to, "headers": mail.headers(), "body": mail.body() })
+    let read = letter(mail);
+    json!({
+        "from": mail.from,
+        "to": mail.to,
+        "subject": read.subject,
+        "message_id": read.id,
+        "headers": mail.headers(),
+        "body": mail.body(),
+    })
 }
 
 #[derive(Deserialize)]

@@ -13,6 +13,7 @@ mod faults;
 mod http;
 mod kept;
 mod mail;
+mod mime;
 mod options;
 mod pages;
 mod pushes;

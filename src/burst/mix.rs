@@ -21,6 +21,8 @@ pub(crate) const SCARCE_STOCK: i64 = 50;
 const REPEAT_EVERY: usize = 100;
 /// One event in so many is poison.
 const POISON_EVERY: usize = 500;
+/// The numbers of a flood lie above those of a burst.
+const FLOODED_FROM: usize = 10_000_000;
 /// Orders are paid by so many members for one.
 const BUYERS: usize = 1_000;
 
@@ -94,7 +96,7 @@ impl Tag {
         id.starts_with(&self.0)
     }
 
-    fn id(&self, rest: impl std::fmt::Display) -> String {
+    pub(crate) fn id(&self, rest: impl std::fmt::Display) -> String {
         format!("{}{rest}", self.0)
     }
 
@@ -278,6 +280,11 @@ fn poison(events: &mut Vec<Planned>, count: usize, now: DateTime<Utc>, tag: &Tag
         straight.push(Straight { id, kind, body: foreign.into_bytes(), code: Code::UnknownType });
     }
     straight
+}
+
+/// So many messages that the intake takes and no handler can, of one cause; the first is number `first`.
+pub(crate) fn flood(first: usize, count: usize, now: DateTime<Utc>, tag: &Tag) -> Vec<Planned> {
+    (first..first + count).map(|n| unknown_carrier(FLOODED_FROM + n, now, tag)).collect()
 }
 
 fn unknown_carrier(n: usize, now: DateTime<Utc>, tag: &Tag) -> Planned {

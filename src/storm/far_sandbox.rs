@@ -1,17 +1,23 @@
 //! A sandbox in another process, through its control.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use forebay_outbound::{Call, HttpClient};
+use forebay_outbound::{AllowedHost, Call, HttpClient, HttpOptions};
 use forebay_sandbox::Faults;
+use forebay_telemetry::Metrics;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use url::Url;
 
+use crate::compose::System;
 use crate::exit::{Exit, FAILED, UNAVAILABLE};
 
 /// Results read at once.
 const PAGE: usize = 1_000;
+/// Most bytes of an answer.
+const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 /// A sandbox that somebody else started.
 #[derive(Debug)]
@@ -39,13 +45,50 @@ struct Taken {
 }
 
 #[derive(Deserialize)]
+struct Listed {
+    items: Vec<Value>,
+}
+
+#[derive(Deserialize)]
 struct Results {
     items: Vec<Taken>,
 }
 
 impl FarSandbox {
-    pub(crate) fn new(client: HttpClient, url: Url) -> Self {
-        Self { client, url }
+    /// The sandbox at this address.
+    pub(crate) fn reach(system: &System, url: Url) -> Result<Self, Exit> {
+        let entry = AllowedHost::of_url(&url, true).map_err(Exit::failed)?;
+        let options = HttpOptions { body_cap: ANSWER_BYTES, ..HttpOptions::new(vec![entry]) };
+        let metrics = Metrics::new("storm");
+        let client = HttpClient::new(options, Arc::clone(&system.clock), metrics).map_err(Exit::failed)?;
+        Ok(Self { client, url })
+    }
+
+    /// All that it keeps of a list, oldest first.
+    pub(crate) async fn all<T: DeserializeOwned>(&self, list: &str) -> Result<Vec<T>, Exit> {
+        let (mut found, mut after) = (Vec::new(), 0);
+        loop {
+            let mut url = self.at(&format!("_control/{list}"))?;
+            url.query_pairs_mut()
+                .append_pair("limit", &PAGE.to_string())
+                .append_pair("after", &format!("{after}"));
+            let page: Listed = serde_json::from_slice(&self.answered(Call::get("sandbox", url)).await?)
+                .map_err(Exit::failed)?;
+            let full = page.items.len() == PAGE;
+            for item in page.items {
+                after = item["number"].as_u64().unwrap_or(after);
+                found.push(serde_json::from_value(item).map_err(Exit::failed)?);
+            }
+            if !full {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// One of its pages for people.
+    pub(crate) async fn page(&self, name: &str) -> Result<String, Exit> {
+        let bytes = self.answered(Call::get("sandbox", self.at(name)?)).await?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// Sets the switches by which it misbehaves.

@@ -1,6 +1,7 @@
 //! What a storm breaks: an installation of its own, or one that runs anyway.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use rand::rngs::StdRng;
 use secrecy::SecretString;
 use url::Url;
@@ -9,7 +10,8 @@ use crate::burst::invariants::Invariant;
 use crate::burst::mix::{Planned, Recipe, Straight};
 use crate::compose::System;
 use crate::exit::Exit;
-use crate::storm::faults::Strike;
+use crate::storm::faults::Fault;
+use crate::storm::told::Told;
 
 /// An installation, as the storm sees it.
 #[async_trait]
@@ -26,8 +28,11 @@ pub(crate) trait Installation: Send {
     /// What the burst is made of.
     fn recipe(&self, count: usize, seed: u64) -> Recipe;
 
-    /// Strikes once; what has a length is mended before this returns.
-    async fn strike(&mut self, strike: Strike, random: &mut StdRng) -> Result<(), Exit>;
+    /// Strikes once; what lasts goes on until it is mended.
+    async fn strike(&mut self, fault: Fault, random: &mut StdRng) -> Result<(), Exit>;
+
+    /// Ends a fault that lasts.
+    async fn mend(&mut self, fault: Fault) -> Result<(), Exit>;
 
     /// Starts again what ended by itself, and says what did.
     fn revive(&mut self) -> Result<Vec<String>, Exit>;
@@ -43,13 +48,16 @@ pub(crate) trait Installation: Send {
     /// The first is `false` when patience ran out.
     async fn settled(&mut self, sent: &Sums<'_>) -> Result<(bool, Vec<Invariant>), Exit>;
 
+    /// What people were told since then.
+    async fn told(&self, since: DateTime<Utc>) -> Result<Told, Exit>;
+
     /// Ends what the storm started.
     async fn end(self: Box<Self>, sound: bool) -> Result<(), Exit>;
 }
 
 /// What the sums must show.
 pub(crate) struct Sums<'s> {
-    /// All events of the burst.
+    /// All events of the burst, and of the floods.
     pub(crate) events: &'s [Planned],
     /// Indexes of those that the client saw accepted, with repeats.
     pub(crate) accepted: &'s [usize],
@@ -57,6 +65,8 @@ pub(crate) struct Sums<'s> {
     pub(crate) straight: &'s [Straight],
     /// How long to wait for it.
     pub(crate) patience: std::time::Duration,
+    /// Whether people do what they have to, and hear that all is well, before the books are read; and since when.
+    pub(crate) until_well: Option<DateTime<Utc>>,
 }
 
 impl<'s> Sums<'s> {

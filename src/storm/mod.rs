@@ -1,19 +1,21 @@
 //! The storm: a burst through an installation of processes, of which some are killed, cut off or slowed down on a
 //! schedule, and the count of what was lost or doubled.
 
+mod course;
 mod far_sandbox;
 mod faults;
 mod fleet;
 mod installation;
+mod mending;
 mod orders;
 mod private;
 mod proxy;
 mod report;
 mod running;
+mod told;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use forebay_telemetry::{LogFormat, logs};
@@ -25,9 +27,9 @@ use tokio::time::Instant;
 use crate::burst::client::{self, Sending, Sent};
 use crate::burst::mix;
 use crate::cli::StormArgs;
-use crate::commands::people;
 use crate::exit::{CONFIGURATION, Exit, FAILED};
 
+use self::course::Course;
 pub(crate) use self::faults::{Dose, FaultCommand};
 use self::faults::{Fault, Strike};
 use self::installation::{Installation, Sums};
@@ -37,9 +39,7 @@ use self::report::Report;
 use self::running::Running;
 
 /// How long the storefront goes on with one request.
-const ACCEPT_PATIENCE: Duration = Duration::from_secs(180);
-/// How often a line tells how it goes.
-const LINE_EVERY: Duration = Duration::from_secs(5);
+pub(crate) const ACCEPT_PATIENCE: Duration = Duration::from_secs(180);
 
 /// Runs a storm; fails when something was lost or doubled.
 pub(crate) async fn run(args: StormArgs) -> Result<(), Exit> {
@@ -63,6 +63,16 @@ pub(crate) async fn run(args: StormArgs) -> Result<(), Exit> {
 
 fn check(args: &StormArgs, orders: &Orders) -> Result<(), Exit> {
     let wrong = |text: String| Err(Exit::new(CONFIGURATION, text));
+    let own_only = [("--settings", args.settings.is_some()), ("--until-well", args.until_well)];
+    if let Some((option, _)) = own_only.iter().find(|(_, given)| *given && args.intake.is_some()) {
+        return wrong(format!("{option} is for the storm's own installation; leave out --intake"));
+    }
+    if args.until_well && args.store_url.is_none() {
+        return wrong("--until-well needs --queue-url and --store-url".to_owned());
+    }
+    if args.pages.is_some() && args.intake.is_some() && args.sandbox.is_none() {
+        return wrong("--pages needs --sandbox, which is where the messages went".to_owned());
+    }
     if args.intake.is_none() && args.store_url.is_some() != args.queue_url.is_some() {
         return wrong("--store-url needs --queue-url, or --intake for an installation that runs".to_owned());
     }
@@ -72,6 +82,7 @@ fn check(args: &StormArgs, orders: &Orders) -> Result<(), Exit> {
             (fault, Some(_)) if fault.of_the_outside().is_some() && !orders.know(*fault) => {
                 return wrong(format!("--faults {fault} needs --sandbox, or --on {fault}=COMMAND"));
             }
+            (Fault::Poison, _) => {}
             (fault, Some(_)) => orders.need(*fault)?,
             (fault, None) if fault.needs_servers() && args.queue_url.is_none() => {
                 return wrong(format!("--faults {fault} needs --queue-url and --store-url"));
@@ -91,10 +102,10 @@ async fn strike_and_count(
     random: &mut StdRng,
 ) -> Result<Report, Exit> {
     let recipe = installation.recipe(args.events as usize, args.seed);
-    let burst = mix::plan(&recipe, installation.system().clock.now());
+    let since = installation.system().clock.now();
+    let burst = mix::plan(&recipe, since);
     let events = Arc::new(burst.events);
     let accepted = Arc::new(AtomicU64::new(0));
-    let begun = Instant::now();
     let sending: JoinHandle<Result<Sent, Exit>> = {
         let intake = installation.intake();
         let client = client::storefront(installation.system(), &intake)?;
@@ -102,38 +113,35 @@ async fn strike_and_count(
         let sending = Sending { over: Duration::from_secs(args.over_s), patience: ACCEPT_PATIENCE };
         tokio::spawn(async move { client::send(&client, &intake, &key, &events, &accepted, sending).await })
     };
-    let mut line_at = begun + LINE_EVERY;
-    let mut struck: BTreeMap<Fault, usize> = BTreeMap::new();
-    let mut ended = Vec::new();
-    for strike in strikes {
-        let at = begun + strike.at;
-        while Instant::now() < at {
-            tokio::time::sleep_until(at.min(line_at)).await;
-            if Instant::now() >= line_at {
-                line_at += LINE_EVERY;
-                tell(begun, &accepted, &struck, installation).await;
-            }
-        }
-        if !orders.obey(strike.fault, strike.lasts).await? {
-            installation.strike(strike, random).await?;
-        }
-        ended.extend(installation.revive()?);
-        *struck.entry(strike.fault).or_default() += 1;
-    }
+    let mut course = Course::begin(accepted);
+    course.run(strikes, &recipe.tag, orders, installation, random).await?;
     let sent = sending.await.map_err(Exit::failed)??;
-    tell(begun, &accepted, &struck, installation).await;
+    course.tell(installation).await;
     let straight = installation.publish_straight(burst.straight).await?;
     let drained = Instant::now();
+    let Course { struck, mut ended, flood, .. } = course;
     ended.extend(installation.revive()?);
+    let poison = flood.len();
+    let mut events = Vec::clone(&events);
+    let accepted: Vec<usize> =
+        sent.accepted.iter().copied().chain(events.len()..events.len() + poison).collect();
+    events.extend(flood);
     let sums = Sums {
         events: &events,
-        accepted: &sent.accepted,
+        accepted: &accepted,
         straight: &straight,
         patience: Duration::from_secs(args.patience_s),
+        until_well: args.until_well.then_some(since),
     };
     let (in_time, invariants) = installation.settled(&sums).await?;
     let drained_in = in_time.then(|| drained.elapsed());
+    let told = installation.told(since).await?;
+    if let Some(folder) = &args.pages {
+        told.save_pages(folder)?;
+    }
     Ok(Report {
+        poison,
+        told,
         seed: args.seed,
         accepted: sent.accepted.len() + straight.len(),
         sent_again: sent.again,
@@ -143,20 +151,4 @@ async fn strike_and_count(
         drained_in,
         invariants,
     })
-}
-
-async fn tell(
-    begun: Instant,
-    accepted: &AtomicU64,
-    struck: &BTreeMap<Fault, usize>,
-    installation: &dyn Installation,
-) {
-    let faults: Vec<String> = struck.iter().map(|(fault, n)| format!("{n} {fault}")).collect();
-    people::note(&format!(
-        "{:5.1} s  accepted {}  {}  faults {}",
-        begun.elapsed().as_secs_f64(),
-        accepted.load(Ordering::Relaxed),
-        installation.outside().await,
-        if faults.is_empty() { "none yet".to_owned() } else { faults.join(", ") },
-    ));
 }

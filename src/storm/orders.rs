@@ -1,10 +1,19 @@
 //! The commands of a shell by which a storm breaks what it has no hand on.
 
-use std::time::Duration;
-
 use crate::cli::StormArgs;
 use crate::exit::{CONFIGURATION, Exit, FAILED};
 use crate::storm::faults::{Fault, FaultCommand};
+
+/// What a command did of a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Obeyed {
+    /// There is none for it.
+    Not,
+    /// It began, and lasts until it is mended.
+    Half,
+    /// All of it.
+    Whole,
+}
 
 /// The commands that were given.
 #[derive(Debug, Clone, Default)]
@@ -34,22 +43,32 @@ impl Orders {
             }
     }
 
-    /// Does it; `false` when there is no command for it.
-    pub(crate) async fn obey(&self, fault: Fault, lasts: Duration) -> Result<bool, Exit> {
+    /// Does it.
+    pub(crate) async fn strike(&self, fault: Fault) -> Result<Obeyed, Exit> {
         if let Some(command) = self.on.iter().find(|command| command.fault == fault) {
             shell(&command.command).await?;
-            return Ok(true);
+            return Ok(Obeyed::Whole);
         }
-        let pair = match fault {
+        let Some([stop, _]) = self.pair(fault) else { return Ok(Obeyed::Not) };
+        shell(stop).await?;
+        Ok(Obeyed::Half)
+    }
+
+    /// Ends what is stopped and started by commands.
+    pub(crate) async fn mend(&self, fault: Fault) -> Result<(), Exit> {
+        match self.pair(fault) {
+            Some([_, start]) => shell(start).await,
+            None => Ok(()),
+        }
+    }
+
+    fn pair(&self, fault: Fault) -> Option<[&str; 2]> {
+        let [stop, start] = match fault {
             Fault::Broker => &self.broker,
             Fault::Store => &self.store,
-            _ => return Ok(false),
+            _ => return None,
         };
-        let [Some(stop), Some(start)] = pair else { return Ok(false) };
-        shell(stop).await?;
-        tokio::time::sleep(lasts).await;
-        shell(start).await?;
-        Ok(true)
+        Some([stop.as_deref()?, start.as_deref()?])
     }
 
     /// Refuses a fault for which a command is missing.

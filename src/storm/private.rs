@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use forebay_intake::{ApiKey, Scope};
 use forebay_queue::Broker;
 use forebay_sandbox::{Faults, Sandbox};
@@ -26,10 +27,13 @@ use crate::commands::people;
 use crate::compose::{Opened, System};
 use crate::config::{BackEndUrl, Config};
 use crate::exit::{CONFIGURATION, Exit, UNAVAILABLE};
-use crate::storm::faults::{Fault, Strike};
+use crate::storm::far_sandbox::FarSandbox;
+use crate::storm::faults::Fault;
 use crate::storm::fleet::Fleet;
 use crate::storm::installation::{Installation, Sums};
+use crate::storm::mending;
 use crate::storm::proxy::Proxy;
+use crate::storm::told::Told;
 use crate::world;
 
 /// The sandbox's carrier takes so many calls a second.
@@ -37,6 +41,10 @@ const QUOTA: u32 = 1_000;
 /// Where the intake listens: below the ports that the kernel gives to outgoing connections, so that none of these has its
 /// port when it is started again.
 const INTAKE_PORTS: Range<u16> = 30_000..32_000;
+/// The place of the database's proxy.
+const STORE_PROXY: usize = 1;
+/// How late what goes to and comes from a slow database is.
+const SLOW: Duration = Duration::from_millis(150);
 /// How often the sums are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
@@ -59,6 +67,11 @@ impl Private {
     /// Prepares the back ends and starts every process.
     pub(crate) async fn start(args: &StormArgs) -> Result<Self, Exit> {
         let folder = tempfile::tempdir()?;
+        if let Some(settings) = &args.settings {
+            std::fs::copy(settings, folder.path().join("forebay.toml")).map_err(|error| {
+                Exit::new(CONFIGURATION, format!("{} can't be read: {error}", settings.display()))
+            })?;
+        }
         let sandbox = Sandbox::start(forebay_sandbox::Options {
             seed: args.seed,
             carrier_quota_per_second: QUOTA,
@@ -193,6 +206,13 @@ impl Private {
         Ok(false)
     }
 
+    /// From now on all that goes to the database and comes from it is so late.
+    fn delay_store(&self, by: Duration) {
+        if let Some(store) = self.proxies.get(STORE_PROXY) {
+            store.delay(by);
+        }
+    }
+
     async fn store(&self) -> Result<(Arc<dyn Store>, Opened), Exit> {
         let opened = self.system.open().await?;
         let store = self.system.store(&opened).await?;
@@ -218,17 +238,25 @@ impl Installation for Private {
         Recipe::own(count, seed)
     }
 
-    async fn strike(&mut self, strike: Strike, random: &mut StdRng) -> Result<(), Exit> {
-        if let Some(faults) = strike.fault.of_the_outside() {
+    async fn strike(&mut self, fault: Fault, random: &mut StdRng) -> Result<(), Exit> {
+        if let Some(faults) = fault.of_the_outside() {
             self.sandbox.set_faults(faults);
-            tokio::time::sleep(strike.lasts).await;
-            self.sandbox.set_faults(Faults::default());
             return Ok(());
         }
-        match strike.fault {
+        match fault {
+            Fault::SlowStore => self.delay_store(SLOW),
             Fault::Cut => self.proxies.iter().for_each(Proxy::cut),
             Fault::Freeze => self.proxies.iter().for_each(Proxy::freeze),
             fault => self.fleet.kill(fault, random).await?,
+        }
+        Ok(())
+    }
+
+    async fn mend(&mut self, fault: Fault) -> Result<(), Exit> {
+        if fault.of_the_outside().is_some() {
+            self.sandbox.set_faults(Faults::default());
+        } else if fault == Fault::SlowStore {
+            self.delay_store(Duration::ZERO);
         }
         Ok(())
     }
@@ -251,7 +279,14 @@ impl Installation for Private {
     }
 
     async fn settled(&mut self, sums: &Sums<'_>) -> Result<(bool, Vec<Invariant>), Exit> {
+        let deadline = Instant::now() + sums.patience;
         let in_time = self.wait(sums).await?;
+        if let Some(since) = sums.until_well.filter(|_| in_time) {
+            let (store, opened) = self.store().await?;
+            let well = mending::until_well(&self.system, store.as_ref(), since, deadline).await;
+            close(store.as_ref(), opened).await;
+            well?;
+        }
         self.fleet.stop().await?;
         let (store, opened) = self.store().await?;
         let evidence = Evidence {
@@ -264,6 +299,14 @@ impl Installation for Private {
         let invariants = evidence.check().await;
         close(store.as_ref(), opened).await;
         Ok((in_time, invariants?))
+    }
+
+    async fn told(&self, since: DateTime<Utc>) -> Result<Told, Exit> {
+        let sandbox = FarSandbox::reach(&self.system, url_of_sandbox(&self.sandbox)?)?;
+        let (store, opened) = self.store().await?;
+        let told = Told::gather(store.as_ref(), Some(&sandbox), since).await;
+        close(store.as_ref(), opened).await;
+        told
     }
 
     /// The folder with the logs stays when something was wrong.
@@ -290,7 +333,7 @@ async fn close(store: &dyn Store, opened: Opened) {
 
 /// The settings that point an installation at the sandbox.
 fn outside(sandbox: &Sandbox, system: &System) -> Result<Vec<(&'static str, String)>, Exit> {
-    let base = Url::parse(&sandbox.http_url()).map_err(Exit::failed)?;
+    let base = url_of_sandbox(sandbox)?;
     let at = |path: &str| format!("{}/{path}", sandbox.http_url());
     let host = base.host_str().unwrap_or_default();
     let port = base.port_or_known_default().unwrap_or_default();
@@ -312,6 +355,11 @@ fn outside(sandbox: &Sandbox, system: &System) -> Result<Vec<(&'static str, Stri
         ("FOREBAY_SLACK__API_URL", at("slack/api/")),
         ("FOREBAY_SLACK__BOT_TOKEN", text(forebay_sandbox::SLACK_TOKEN)),
         ("FOREBAY_SLACK__CHANNEL", text(forebay_sandbox::SLACK_CHANNEL)),
+        ("FOREBAY_MAIL__HOST", sandbox.smtp_addr().ip().to_string()),
+        ("FOREBAY_MAIL__PORT", sandbox.smtp_addr().port().to_string()),
+        ("FOREBAY_MAIL__TLS", text("none")),
+        ("FOREBAY_MAIL__FROM", text("forebay@shop.example")),
+        ("FOREBAY_MAIL__TO", text("[\"on-call@shop.example\"]")),
     ])
 }
 
@@ -325,6 +373,10 @@ async fn proxied(url: &str) -> Result<(Proxy, String), Exit> {
     through.set_host(Some("127.0.0.1")).map_err(wrong)?;
     let _ = through.set_port(Some(proxy.address().port()));
     Ok((proxy, through.into()))
+}
+
+fn url_of_sandbox(sandbox: &Sandbox) -> Result<Url, Exit> {
+    Url::parse(&sandbox.http_url()).map_err(Exit::failed)
 }
 
 fn url_of(address: &str) -> Result<Url, Exit> {

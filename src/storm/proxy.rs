@@ -1,9 +1,12 @@
-//! A proxy in front of a server, whose connections can be cut or silenced.
+//! A proxy in front of a server, whose connections can be cut, silenced or slowed down.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -21,8 +24,13 @@ enum Order {
 pub(crate) struct Proxy {
     address: SocketAddr,
     generation: Arc<watch::Sender<(u64, Order)>>,
+    /// How late everything comes, in milliseconds.
+    late_ms: Arc<AtomicU64>,
     _stop: DropGuard,
 }
+
+/// Bytes that are carried at once.
+const CHUNK: usize = 64 * 1024;
 
 impl Proxy {
     /// Listens on a port of its own and forwards to `server` (`host:port`).
@@ -31,16 +39,23 @@ impl Proxy {
         let address = listener.local_addr()?;
         let generation = Arc::new(watch::Sender::new((0, Order::Carry)));
         let stop = CancellationToken::new();
+        let late_ms = Arc::new(AtomicU64::new(0));
         tokio::spawn(stop.clone().run_until_cancelled_owned(accept(
             listener,
             server,
             Arc::clone(&generation),
+            Arc::clone(&late_ms),
         )));
-        Ok(Self { address, generation, _stop: stop.drop_guard() })
+        Ok(Self { address, generation, late_ms, _stop: stop.drop_guard() })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// From now on everything comes so late, either way.
+    pub(crate) fn delay(&self, by: Duration) {
+        self.late_ms.store(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Cuts every connection there is.
@@ -61,23 +76,33 @@ impl Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, server: String, generation: Arc<watch::Sender<(u64, Order)>>) {
+async fn accept(
+    listener: TcpListener,
+    server: String,
+    generation: Arc<watch::Sender<(u64, Order)>>,
+    late_ms: Arc<AtomicU64>,
+) {
     while let Ok((client, _)) = listener.accept().await {
-        let (server, orders) = (server.clone(), generation.subscribe());
+        let (server, orders, late_ms) = (server.clone(), generation.subscribe(), Arc::clone(&late_ms));
         tokio::spawn(async move {
             // A server that is away refuses, and so does the proxy: by closing at once.
             if let Ok(upstream) = TcpStream::connect(&server).await {
-                carry(client, upstream, orders).await;
+                carry(client, upstream, orders, &late_ms).await;
             }
         });
     }
 }
 
-async fn carry(mut client: TcpStream, mut upstream: TcpStream, mut orders: watch::Receiver<(u64, Order)>) {
+async fn carry(
+    mut client: TcpStream,
+    mut upstream: TcpStream,
+    mut orders: watch::Receiver<(u64, Order)>,
+    late_ms: &AtomicU64,
+) {
     let _ = (client.set_nodelay(true), upstream.set_nodelay(true));
     orders.mark_unchanged();
     tokio::select! {
-        _ = copy_bidirectional(&mut client, &mut upstream) => return,
+        _ = both_ways(&mut client, &mut upstream, late_ms) => return,
         changed = orders.changed() => if changed.is_err() { return },
     }
     let order = orders.borrow().1;
@@ -87,12 +112,33 @@ async fn carry(mut client: TcpStream, mut upstream: TcpStream, mut orders: watch
     }
 }
 
+async fn both_ways(
+    client: &mut TcpStream,
+    upstream: &mut TcpStream,
+    late_ms: &AtomicU64,
+) -> std::io::Result<()> {
+    let ((from_client, to_client), (from_server, to_server)) = (client.split(), upstream.split());
+    tokio::try_join!(one_way(from_client, to_server, late_ms), one_way(from_server, to_client, late_ms))?;
+    Ok(())
+}
+
+async fn one_way(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, late_ms: &AtomicU64) -> std::io::Result<()> {
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let read = from.read(&mut chunk).await?;
+        if read == 0 {
+            return to.shutdown().await;
+        }
+        let late = late_ms.load(Ordering::Relaxed);
+        if late > 0 {
+            tokio::time::sleep(Duration::from_millis(late)).await;
+        }
+        to.write_all(&chunk[..read]).await?;
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-
     use super::*;
 
     async fn echo() -> (String, Proxy) {
@@ -133,5 +179,7 @@ mod tests {
         assert!(!echoes(&mut second).await.unwrap(), "it is silent, and open");
         let mut third = connect().await.unwrap();
         assert!(echoes(&mut third).await.unwrap());
+        proxy.delay(Duration::from_secs(60));
+        assert!(!echoes(&mut third).await.unwrap(), "it comes late");
     }
 }

@@ -9,6 +9,7 @@ use crate::burst::invariants::Invariant;
 use crate::commands::{people, table};
 use crate::exit::Exit;
 use crate::storm::faults::Fault;
+use crate::storm::told::Told;
 
 /// What the storm did and found.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(crate) struct Report {
     /// Events that the client saw accepted, with repeats, and those published straight to the queues.
     pub(crate) accepted: usize,
     pub(crate) sent_again: usize,
+    /// Messages of floods: each is a dead letter, which the sums know.
+    pub(crate) poison: usize,
     /// The longest time for which a request was not accepted.
     pub(crate) longest_outage: Duration,
     /// Faults that struck.
@@ -26,6 +29,8 @@ pub(crate) struct Report {
     /// From the last acceptance to the last effect; none when patience ran out before.
     pub(crate) drained_in: Option<Duration>,
     pub(crate) invariants: Vec<Invariant>,
+    /// What people heard of it.
+    pub(crate) told: Told,
 }
 
 impl Report {
@@ -53,6 +58,7 @@ impl Report {
             "seed": self.seed,
             "accepted": self.accepted,
             "requests_sent_again": self.sent_again,
+            "poison": self.poison,
             "lost": self.lost(),
             "doubled": self.doubled(),
             "faults": faults,
@@ -62,6 +68,7 @@ impl Report {
                 "drained": self.drained_in.map(|d| d.as_secs_f64()),
             },
             "invariants": self.invariants,
+            "told": self.told,
         })
     }
 
@@ -73,6 +80,7 @@ impl Report {
             vec!["faults".to_owned(), faults.join(", ")],
             vec!["accepted".to_owned(), self.accepted.to_string()],
             vec!["requests sent again".to_owned(), self.sent_again.to_string()],
+            vec!["poison of floods".to_owned(), self.poison.to_string()],
             vec!["lost".to_owned(), self.lost().to_string()],
             vec!["doubled".to_owned(), self.doubled().to_string()],
             vec!["longest outage".to_owned(), seconds(self.longest_outage)],
@@ -86,6 +94,6 @@ impl Report {
             let sign = if i.holds { "ok" } else { "BROKEN" };
             vec![sign.to_owned(), i.name.to_owned(), i.detail.clone()]
         });
-        format!("{}\n\n{}", table::plain(&[], rows), table::plain(&[], invariants))
+        format!("{}\n\n{}\n\n{}", table::plain(&[], rows), table::plain(&[], invariants), self.told.text())
     }
 }

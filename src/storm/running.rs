@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use forebay_sandbox::Faults;
 use forebay_store::Store;
 use rand::rngs::StdRng;
@@ -11,7 +12,6 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 use url::Url;
 
-use crate::burst::client;
 use crate::burst::invariants::{Evidence, Invariant, Outside};
 use crate::burst::mix::{self, Recipe, Straight, Tag};
 use crate::cli::StormArgs;
@@ -19,8 +19,9 @@ use crate::compose::{Opened, System};
 use crate::config::{BackEndUrl, Config};
 use crate::exit::{CONFIGURATION, Exit};
 use crate::storm::far_sandbox::FarSandbox;
-use crate::storm::faults::Strike;
+use crate::storm::faults::Fault;
 use crate::storm::installation::{Installation, Sums};
+use crate::storm::told::Told;
 
 /// How often the sums are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -61,7 +62,7 @@ impl Running {
         let now = system.clock.now();
         store.put_programme(&mix::programme(now, &tag)?, now).await?;
         let sandbox = match &args.sandbox {
-            Some(url) => Some(FarSandbox::new(client::storefront(&system, url)?, url.clone())),
+            Some(url) => Some(FarSandbox::reach(&system, url.clone())?),
             None => None,
         };
         let key = SecretString::from(key.trim());
@@ -109,13 +110,18 @@ impl Installation for Running {
         Recipe { count, seed, tag: self.tag.clone(), returns: self.sandbox.is_some() }
     }
 
-    async fn strike(&mut self, strike: Strike, _: &mut StdRng) -> Result<(), Exit> {
-        let (Some(faults), Some(sandbox)) = (strike.fault.of_the_outside(), &self.sandbox) else {
-            return Ok(());
-        };
-        sandbox.set_faults(&faults).await?;
-        tokio::time::sleep(strike.lasts).await;
-        sandbox.set_faults(&Faults::default()).await
+    async fn strike(&mut self, fault: Fault, _: &mut StdRng) -> Result<(), Exit> {
+        match (fault.of_the_outside(), &self.sandbox) {
+            (Some(faults), Some(sandbox)) => sandbox.set_faults(&faults).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn mend(&mut self, fault: Fault) -> Result<(), Exit> {
+        match (fault.of_the_outside(), &self.sandbox) {
+            (Some(_), Some(sandbox)) => sandbox.set_faults(&Faults::default()).await,
+            _ => Ok(()),
+        }
     }
 
     fn revive(&mut self) -> Result<Vec<String>, Exit> {
@@ -146,6 +152,10 @@ impl Installation for Running {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    async fn told(&self, since: DateTime<Utc>) -> Result<Told, Exit> {
+        Told::gather(self.store.as_ref(), self.sandbox.as_ref(), since).await
     }
 
     async fn end(self: Box<Self>, _: bool) -> Result<(), Exit> {

@@ -46,6 +46,7 @@ mod topology;
 #[cfg(feature = "otlp")]
 mod traces;
 mod tracking;
+mod trouble;
 mod upgrades;
 mod watching;
 mod watching_broker;

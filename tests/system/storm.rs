@@ -1,19 +1,20 @@
 //! `forebay storm`: what is broken on purpose loses nothing and doubles nothing, on both sets.
 
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::fleet::Fleet;
 use crate::support::{bare, forebay, json, setting};
 
-fn storm(args: &[&str]) -> Output {
+/// Runs a storm of its own installation.
+pub(crate) fn storm(args: &[&str]) -> Output {
     forebay().args(["storm", "--json"]).args(args).output().unwrap()
 }
 
 /// The report; nothing was lost or doubled, and so many faults struck.
-fn survived(output: &Output, faults: u64) {
+pub(crate) fn survived(output: &Output, faults: u64) -> Value {
     let told = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{}\n{told}", String::from_utf8_lossy(&output.stdout));
     let report = json(output);
@@ -21,15 +22,16 @@ fn survived(output: &Output, faults: u64) {
     let struck: u64 = report["faults"].as_object().unwrap().values().filter_map(|n| n.as_u64()).sum();
     assert_eq!(struck, faults, "{report}");
     assert!(report["invariants"].as_array().unwrap().iter().all(|i| i["holds"] == true), "{report}");
+    report
 }
 
 /// RabbitMQ and PostgreSQL that only this test uses, since it stops them.
-struct Servers {
+pub(crate) struct Servers {
     folder: TempDir,
 }
 
 impl Servers {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let started =
             bare(&setting("FOREBAY_TEST_SERVERS")).arg("start").arg(folder.path()).output().unwrap();
@@ -37,16 +39,26 @@ impl Servers {
         Self { folder }
     }
 
+    /// The options of a storm that uses them, and may stop them.
+    pub(crate) fn options(&self) -> Vec<String> {
+        let program = |name| self.setting(name);
+        let [broker, store] = ["FOREBAY_TEST_RABBITMQ_SERVER", "FOREBAY_TEST_POSTGRES_SERVER"].map(program);
+        let options = [
+            ("queue-url", self.setting("FOREBAY_TEST_AMQP_URL")),
+            ("store-url", self.setting("FOREBAY_TEST_POSTGRES_URL")),
+            ("stop-broker", format!("{broker} kill")),
+            ("start-broker", format!("{broker} start")),
+            ("stop-store", format!("{store} kill")),
+            ("start-store", format!("{store} start")),
+        ];
+        options.into_iter().flat_map(|(name, value)| [format!("--{name}"), value]).collect()
+    }
+
     /// A setting of theirs.
     fn setting(&self, name: &str) -> String {
         let env = std::fs::read_to_string(self.folder.path().join("env")).unwrap();
         let line = env.lines().find_map(|line| line.strip_prefix(&format!("export {name}='"))).unwrap();
         line.trim_end_matches('\'').to_owned()
-    }
-
-    /// The program that stops and starts one of them.
-    fn program(&self, name: &str) -> PathBuf {
-        Path::new(&self.setting(name)).to_owned()
     }
 }
 
@@ -65,29 +77,11 @@ fn the_embedded_process_is_killed_while_the_outside_fails_and_nothing_is_lost_or
 #[test]
 fn roles_are_killed_servers_stopped_and_connections_cut_and_nothing_is_lost_or_doubled() {
     let servers = Servers::start();
-    let [broker, store] = ["FOREBAY_TEST_RABBITMQ_SERVER", "FOREBAY_TEST_POSTGRES_SERVER"]
-        .map(|name| servers.program(name).display().to_string());
     let faults = "worker=4,relay=2,intake=2,schedule,broker,store,cut=2,freeze,carrier-fails,shop-fails";
-    let output = storm(&[
-        "--events",
-        "4000",
-        "--over-s",
-        "20",
-        "--faults",
-        faults,
-        "--queue-url",
-        &servers.setting("FOREBAY_TEST_AMQP_URL"),
-        "--store-url",
-        &servers.setting("FOREBAY_TEST_POSTGRES_URL"),
-        "--stop-broker",
-        &format!("{broker} kill"),
-        "--start-broker",
-        &format!("{broker} start"),
-        "--stop-store",
-        &format!("{store} kill"),
-        "--start-store",
-        &format!("{store} start"),
-    ]);
+    let burst = ["--events", "4000", "--over-s", "20", "--faults", faults];
+    let options = servers.options();
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let output = storm(&[&burst, &options[..]].concat());
     survived(&output, 16);
 }
 
@@ -96,7 +90,7 @@ fn a_storm_that_is_not_settled_in_time_ends_with_1() {
     let output =
         storm(&["--events", "500", "--over-s", "1", "--faults", "carrier-slow", "--patience-s", "0"]);
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(json(&output)["seconds"]["drained"], serde_json::Value::Null);
+    assert_eq!(json(&output)["seconds"]["drained"], Value::Null);
 }
 
 /// A storm through a fleet that the test started.
@@ -146,6 +140,9 @@ fn a_fault_that_can_not_be_done_is_refused_before_anything_starts() {
         (&[], "lightning", "carrier-slow"),
         (&running, "worker", "--on worker=COMMAND"),
         (&running, "shop-fails", "--sandbox"),
+        (&running, "slow-store", "--on slow-store=COMMAND"),
+        (&["--until-well"], "worker", "--queue-url"),
+        (&["--pages", "p"], "cut", "--queue-url"),
     ];
     for (args, faults, named) in refused {
         let output = storm(&[args, &["--faults", faults]].concat());

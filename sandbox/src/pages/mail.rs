@@ -1,8 +1,8 @@
 //! The mailbox: the newest conversation first, each from its beginning.
 
-use super::mime::{Letter, letter};
 use super::{counted, escaped, older};
 use crate::mail::Mail;
+use crate::mime::{Letter, letter};
 
 /// Most characters of a part that a page shows.
 const PART_CHARS: usize = 20_000;

@@ -2,7 +2,6 @@
 
 mod blocks;
 mod mail;
-mod mime;
 mod mrkdwn;
 mod slack;
 

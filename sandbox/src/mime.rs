@@ -9,18 +9,18 @@ const PARTS_MAX: usize = 20;
 
 /// A mail as a reader's program shows it.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Letter {
-    pub(super) subject: String,
-    pub(super) from: String,
-    pub(super) date: String,
-    pub(super) id: String,
-    pub(super) follows: Option<String>,
-    pub(super) text: Option<String>,
-    pub(super) html: Option<String>,
+pub(crate) struct Letter {
+    pub(crate) subject: String,
+    pub(crate) from: String,
+    pub(crate) date: String,
+    pub(crate) id: String,
+    pub(crate) follows: Option<String>,
+    pub(crate) text: Option<String>,
+    pub(crate) html: Option<String>,
 }
 
 /// Reads a mail; one that can't be read is its text as it came.
-pub(super) fn letter(mail: &Mail) -> Letter {
+pub(crate) fn letter(mail: &Mail) -> Letter {
     // The parser goes into each part: a mail of nothing but beginnings would take it too deep.
     let sane = mail.data.to_ascii_lowercase().matches("multipart/").count() <= PARTS_MAX;
     let parsed = sane.then(|| mailparse::parse_mail(mail.data.as_bytes()).ok()).flatten();
