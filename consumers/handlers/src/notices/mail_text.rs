@@ -3,7 +3,7 @@
 use forebay_domain::incident::{Incident, Severity, Why};
 use forebay_outbound::Mail;
 
-use super::wording::Wording;
+use super::wording::{Wording, sample_label};
 
 const PART_CHARS: usize = 2_000;
 
@@ -29,7 +29,8 @@ fn parts(incident: &Incident, why: Why) -> Vec<(&'static str, String)> {
         return Vec::new();
     }
     let raise = &incident.raise;
-    let parts = [("So what", &raise.impact), ("Now what", &raise.action), ("Top error", &raise.sample)];
+    let parts =
+        [("So what", &raise.impact), ("Now what", &raise.action), (sample_label(incident), &raise.sample)];
     let there = parts.into_iter().filter(|(_, part)| !part.is_empty());
     there.map(|(label, part)| (label, part.chars().take(PART_CHARS).collect())).collect()
 }

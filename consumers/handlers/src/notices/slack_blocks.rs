@@ -9,7 +9,7 @@ use forebay_domain::incident::{Incident, Why};
 use forebay_outbound::SlackMessage;
 use serde_json::{Value, json};
 
-use super::wording::Wording;
+use super::wording::{Wording, sample_label};
 
 /// More is not read in a list of messages.
 const HEADER_CHARS: usize = 80;
@@ -43,7 +43,8 @@ pub(super) fn message(incident: &Incident, why: Why, wording: &Wording) -> Slack
             blocks.push(section(&format!("*Now what:*\n```{}```", escaped(&raise.action, ACTION_CHARS))));
         }
         if !raise.sample.is_empty() {
-            blocks.push(section(&format!("*Top error:*\n```{}```", escaped(&raise.sample, SAMPLE_CHARS))));
+            let (label, sample) = (sample_label(incident), escaped(&raise.sample, SAMPLE_CHARS));
+            blocks.push(section(&format!("*{label}:*\n```{sample}```")));
         }
     }
     let fields: Vec<Value> = wording

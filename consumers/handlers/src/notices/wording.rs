@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
-use forebay_domain::incident::{Incident, Severity, Why, is_report};
+use forebay_domain::incident::{AlertRule, Incident, Severity, Why, is_report};
 use url::Url;
 
 /// How the fingerprint of a test begins: nothing is behind it.
@@ -135,6 +135,21 @@ impl Wording {
     }
 }
 
+/// Rules whose sample is an error; that of the others says more of what is so.
+const OF_ERRORS: &[AlertRule] = &[
+    AlertRule::BreakerOpen,
+    AlertRule::DeadLetters,
+    AlertRule::MailRefused,
+    AlertRule::MemberKeysUnavailable,
+    AlertRule::SlackRefused,
+];
+
+/// What an incident's sample is called.
+pub(super) fn sample_label(incident: &Incident) -> &'static str {
+    let of_error = OF_ERRORS.iter().any(|rule| rule.as_str() == incident.raise.rule);
+    if of_error { "Top error" } else { "In detail" }
+}
+
 /// Where more is written of a rule, for those with the sources and for those with the binary alone.
 fn runbook(rule: &str) -> String {
     format!("docs/runbooks/{rule}.md (forebay explain {rule})")
@@ -229,6 +244,14 @@ pub(super) mod tests {
         incident.handling = Handling::default();
         incident.raise.fingerprint = format!("{TEST}7");
         assert_eq!(wording().take_on(&incident, Why::Opened), None);
+    }
+
+    #[test]
+    fn what_is_no_error_is_not_called_one() {
+        let mut incident = incident();
+        assert_eq!(sample_label(&incident), "Top error");
+        incident.raise.rule = "drain_late".into();
+        assert_eq!(sample_label(&incident), "In detail");
     }
 
     #[test]
