@@ -214,10 +214,19 @@ fn token(segment: &Segment) -> Option<String> {
 fn expectation(said: &str) -> Option<String> {
     let said = said.rsplit_once(" at line ").map_or(said, |(said, _)| said);
     if let Some((_, expected)) = said.rsplit_once(", expected ") {
-        return Some(format!("expected {expected}"));
+        return Some(format!("expected {}", in_words(expected)));
     }
     let ours = said.starts_with("missing field") || said.starts_with("duplicate field") || is_rule(said);
     ours.then(|| said.to_owned())
+}
+
+/// A type of numbers, as whoever sends one knows it: 1.0 is none of these.
+fn in_words(expected: &str) -> &str {
+    match expected {
+        "i64" => "a whole number",
+        "u32" | "u64" | "usize" => "a whole number, 0 or more",
+        other => other,
+    }
 }
 
 /// The message of an id's rule, as in "a member id must be …", which holds nothing of the input.
@@ -252,6 +261,15 @@ mod tests {
             let problem = parse::<Ask>(body.as_bytes()).unwrap_err();
             assert_eq!(problem.kind(), kind, "{body}");
             assert!(!format!("{problem:?}").contains("secret"), "{problem:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_none_is_told_in_words() {
+        for count in ["1.0", "-1", "\"one\"", "null"] {
+            let problem =
+                parse::<Ask>(format!(r#"{{"member_id":"m","count":{count}}}"#).as_bytes()).unwrap_err();
+            assert!(format!("{problem:?}").contains("expected a whole number, 0 or more"), "{problem:?}");
         }
     }
 
