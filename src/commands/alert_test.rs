@@ -38,7 +38,7 @@ pub(crate) async fn run(
     let answers = view.get("answers").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     if json {
         people::print_json(&view)?;
-    } else {
+    } else if !answers.is_empty() {
         let row = |answer: &Value| ["sink", "said"].map(|name| table::text(answer.get(name))).to_vec();
         people::print(&table::plain(&["sink", "answer"], answers.iter().map(row)))?;
     }
