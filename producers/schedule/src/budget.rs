@@ -13,10 +13,18 @@ use forebay_store::{Error, Firing, Store, SystemView};
 /// A tenth of what may be planned is left.
 const NEARLY: u32 = 10;
 
-/// What was told of each system's day: the day's beginning, the calls that may be planned on it, and whether they are
-/// nearly spent; nothing while no budget is kept.
+/// A system's day, as far as people hear of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    from: DateTime<Utc>,
+    /// The calls that may be planned.
+    most: u32,
+    nearly_spent: bool,
+}
+
+/// What was seen last of each system's day; nothing while no budget is kept.
 #[derive(Debug, Default)]
-pub(crate) struct Budgets(Mutex<BTreeMap<String, Option<(DateTime<Utc>, u32, bool)>>>);
+pub(crate) struct Budgets(Mutex<BTreeMap<String, Option<Seen>>>);
 
 impl Budgets {
     /// Raises an incident when the budget is nearly spent, once a day and budget, and resolves it when a new day begins,
@@ -30,14 +38,17 @@ impl Budgets {
         now: DateTime<Utc>,
     ) -> Result<(), Error> {
         let budget = view.day.zip(terms.with(&view.live).most_for(Purpose::Routine));
-        let seen = budget
-            .map(|(day, most)| (day.from, most, day.until > view.now && day.used >= most - most / NEARLY));
+        let seen = budget.map(|(day, most)| Seen {
+            from: day.from,
+            most,
+            nearly_spent: day.until > view.now && day.used >= most - most / NEARLY,
+        });
         let before = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&view.key).copied();
         if before == Some(seen) {
             return Ok(());
         }
         let fingerprint = format!("budget/{}", view.key);
-        if let Some((day, most)) = budget.filter(|_| seen.is_some_and(|(.., nearly)| nearly)) {
+        if let Some((day, most)) = budget.filter(|_| seen.is_some_and(|seen| seen.nearly_spent)) {
             let spent = match day.used {
                 used if used >= most => format!("All {most} planned calls are made: its"),
                 used => format!("{used} of {most} planned calls are made. When all are, its"),
