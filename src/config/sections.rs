@@ -167,6 +167,7 @@ impl Alerts {
             group_wait: seconds(self.group_wait_s),
             update_every: seconds(self.update_every_s),
             repeat_every: seconds(self.repeat_every_s),
+            well_for: seconds(self.limits.well_for_s),
         }
     }
 }

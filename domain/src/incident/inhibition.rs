@@ -79,7 +79,8 @@ pub fn outlived(
     if incident.handling.is_acknowledged() && incident.told_at.is_some() {
         return None;
     }
-    let tell_at = incident.handling.heard_at(now + timing.group_wait);
+    // What ends with its cause needs that long to be seen to be over.
+    let tell_at = incident.handling.heard_at(now + timing.well_for + timing.group_wait);
     incident.tell_due_at = Some(tell_at);
     Some(Change { incident, tell_at: Some(tell_at), also_now: false, counts: true })
 }

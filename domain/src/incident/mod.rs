@@ -182,15 +182,18 @@ pub struct Timing {
     pub update_every: Duration,
     /// After how long an open incident that nobody took on is told again; after that once a day.
     pub repeat_every: Duration,
+    /// For how long a thing must be well again before its incident ends.
+    pub well_for: Duration,
 }
 
 impl Default for Timing {
-    /// 30 s, 5 min, 4 h.
+    /// 30 s, 5 min, 4 h; 1 min.
     fn default() -> Self {
         Self {
             group_wait: Duration::from_secs(30),
             update_every: Duration::from_secs(300),
             repeat_every: Duration::from_secs(4 * 3600),
+            well_for: Duration::from_secs(60),
         }
     }
 }

@@ -342,7 +342,11 @@ fn a_cause_silences_what_follows_from_it_and_nothing_else() {
         outlived(incident.clone(), &ended, open, later(60), &Timing::default())
             .and_then(|change| change.tell_at)
     };
-    assert_eq!(outlives(&of_queue, &[]), Some(later(90)), "after the group wait");
+    assert_eq!(
+        outlives(&of_queue, &[]),
+        Some(later(150)),
+        "when it had time to end, and after the group wait"
+    );
     assert_eq!(outlives(&of_queue, &broker), None, "something else silences it");
     assert_eq!(outlives(&of_another, &[]), None, "it was not silent");
     let known = Incident { told_at: Some(now()), told_revision: 1, ..of_queue };
