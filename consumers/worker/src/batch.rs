@@ -43,6 +43,8 @@ pub(crate) struct Bench {
 struct Held {
     receipt: Receipt,
     message: Message,
+    /// Its past, as its headers tell it.
+    trail: Trail,
     /// How often this copy of it was delivered before.
     unsettled: u32,
 }
@@ -55,6 +57,14 @@ enum Entry {
     Alone(Held),
     /// It is settled without the handler.
     Settled(Receipt, Settlement),
+}
+
+/// What follows from a handler's answer.
+enum Next {
+    /// Each is settled so.
+    Settle(Vec<(Receipt, Settlement)>),
+    /// The handler is asked about each alone.
+    OneByOne(Vec<Held>),
 }
 
 impl Bench {
@@ -102,7 +112,7 @@ impl Bench {
         tracing::info!(queue = %self.queue, messages = held, "fetched ahead, and put back into the queue");
         let ahead = ahead.into_iter().map(|delivery| {
             let Delivery { receipt, message, delivery_count, .. } = delivery;
-            Held { receipt, message, unsettled: delivery_count }
+            Held { trail: message.trail(), receipt, message, unsettled: delivery_count }
         });
         self.put_off(ahead.collect()).await;
         gauge.sub(held);
@@ -112,8 +122,7 @@ impl Bench {
     /// back as delivered.
     async fn put_off(&self, batch: Vec<Held>) {
         let now = self.clock.now();
-        let copies = batch.into_iter().map(|Held { receipt, message, unsettled }| {
-            let past = message.trail();
+        let copies = batch.into_iter().map(|Held { receipt, message, trail: past, unsettled }| {
             let mut trail = park(past.clone(), unsettled, now);
             if matches!(self.queue, Queue::Dead | Queue::Unrouted) {
                 // The archive tells copies of a letter by their headers, and a letter does not age.
@@ -144,8 +153,7 @@ impl Bench {
                 // Whoever gets it as a dead letter, or replays it, has no part in that.
                 trail.crashes = 0;
                 let outcome = Outcome::reject(Code::CrashLoop, error);
-                let message = delivery.message.with_trail(&trail);
-                return Entry::Settled(receipt, self.verdict(&outcome, message, now));
+                return Entry::Settled(receipt, self.verdict(&outcome, delivery.message, &trail, now));
             }
             Admission::Aside(tier, trail) => {
                 tracing::warn!(queue = %self.queue, id = %delivery.message.id, crashes = trail.crashes, tier = tier.as_str(),
@@ -159,10 +167,10 @@ impl Bench {
         match trail.not_before {
             Some(until) if until > now => {
                 let outcome = Outcome::Defer { until, why: "not due yet" };
-                Entry::Settled(receipt, self.verdict(&outcome, message, now))
+                Entry::Settled(receipt, self.verdict(&outcome, message, &trail, now))
             }
-            _ if admission == Admission::Run => Entry::Together(Held { receipt, message, unsettled }),
-            _ => Entry::Alone(Held { receipt, message, unsettled }),
+            _ if admission == Admission::Run => Entry::Together(Held { receipt, message, trail, unsettled }),
+            _ => Entry::Alone(Held { receipt, message, trail, unsettled }),
         }
     }
 
@@ -176,7 +184,15 @@ impl Bench {
         if let Some(Err(_)) = answers {
             traces::failed(&span);
         }
-        self.answered(batch, answers).instrument(span).await;
+        let next = span.in_scope(|| self.answered(batch, answers));
+        match next {
+            Next::Settle(items) => self.settle(items).await,
+            Next::OneByOne(batch) => {
+                for held in batch {
+                    Box::pin(self.run(vec![held])).await;
+                }
+            }
+        }
     }
 
     /// The part that this batch has in the traces of its messages.
@@ -194,25 +210,23 @@ impl Bench {
         traces::processing(&self.label, batch.len(), id, cause, others)
     }
 
-    /// Settles messages as the handler answered, and asks it one by one if it failed on them together.
-    async fn answered(&self, batch: Vec<Held>, answers: Option<Result<Vec<Outcome>, Failure>>) {
+    /// What follows from the handler's answer: it is asked one by one if it failed on messages together.
+    fn answered(&self, batch: Vec<Held>, answers: Option<Result<Vec<Outcome>, Failure>>) -> Next {
         match answers {
-            Some(Ok(outcomes)) => self.conclude(batch, outcomes).await,
+            Some(Ok(outcomes)) => self.conclude(batch, outcomes),
             Some(Err(failure)) if batch.len() > 1 => {
                 tracing::warn!(queue = %self.queue, messages = batch.len(), error = %failure,
                     "a batch failed as a whole; its messages are tried one by one");
-                for held in batch {
-                    Box::pin(self.run(vec![held])).await;
-                }
+                Next::OneByOne(batch)
             }
             Some(Err(failure)) => {
                 let outcome = match failure {
                     Failure::Failed { code, error } => Outcome::retry(code, error),
                     Failure::Unavailable(error) => Outcome::retry(Code::StoreUnavailable, error),
                 };
-                self.conclude(batch, vec![outcome]).await;
+                self.conclude(batch, vec![outcome])
             }
-            None => self.settle(batch.into_iter().map(|h| (h.receipt, Settlement::Return)).collect()).await,
+            None => Next::Settle(batch.into_iter().map(|h| (h.receipt, Settlement::Return)).collect()),
         }
     }
 
@@ -259,7 +273,7 @@ impl Bench {
         }
     }
 
-    async fn conclude(&self, batch: Vec<Held>, outcomes: Vec<Outcome>) {
+    fn conclude(&self, batch: Vec<Held>, outcomes: Vec<Outcome>) -> Next {
         let now = self.clock.now();
         let missing = Outcome::retry(Code::Panic, "the handler did not answer for this message");
         let answers = outcomes.into_iter().chain(std::iter::repeat(missing));
@@ -267,15 +281,15 @@ impl Bench {
         for (held, outcome) in batch.into_iter().zip(answers) {
             self.count(&held.message, &outcome, now);
             // The worker is still there: the message is not what makes it crash.
-            let trail = Trail { crashes: 0, ..held.message.trail() };
-            let message = held.message.with_trail(&trail);
-            items.push((held.receipt, self.verdict(&outcome, message, now)));
+            let trail = Trail { crashes: 0, ..held.trail };
+            items.push((held.receipt, self.verdict(&outcome, held.message, &trail, now)));
         }
-        self.settle(items).await;
+        Next::Settle(items)
     }
 
-    fn verdict(&self, outcome: &Outcome, message: Message, now: DateTime<Utc>) -> Settlement {
-        match self.policy.decide(outcome, &message.trail(), now, rand::random()) {
+    /// How a message with this past is settled.
+    fn verdict(&self, outcome: &Outcome, message: Message, trail: &Trail, now: DateTime<Utc>) -> Settlement {
+        match self.policy.decide(outcome, trail, now, rand::random()) {
             Verdict::Ack => Settlement::Ack,
             Verdict::Delay(tier, trail) => Settlement::Delay(tier, message.with_trail(&trail)),
             Verdict::Dead(trail) => {
