@@ -57,7 +57,7 @@ pub(crate) enum Command {
     Dev(DevArgs),
     /// Sends a burst through an installation of processes, breaks what it is told to break, and counts what was lost
     /// or doubled
-    Storm(StormArgs),
+    Storm(Box<StormArgs>),
     /// Serves HTTP: events (intake), or members' commands, reads and administration (api)
     Serve {
         /// What to serve

@@ -42,7 +42,7 @@ pub(crate) async fn run(cli: Cli, observation: &Observation) -> Result<(), Exit>
     let file = cli.config.as_deref();
     match cli.command {
         Command::Demo(args) => demo::run(args).await,
-        Command::Storm(args) => storm::run(args).await,
+        Command::Storm(args) => storm::run(*args).await,
         Command::Dev(args) => dev::run(configured(file, observation)?, args).await,
         Command::Serve { role } => production::serve(configured(file, observation)?, role).await,
         Command::Work { queues } => production::work(configured(file, observation)?, &queues).await,
