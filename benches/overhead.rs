@@ -207,9 +207,9 @@ fn granted(database: &str, source: &str) -> usize {
 /// Claims a second, from the first set to the last: what a process takes to start and to stop is no part of it.
 fn pace(database: &str, source: &str) -> f64 {
     let statement = format!(
-        "select count(*) filter (where settled_at > first) / extract(epoch from max(settled_at) - min(first))
-         from claim, (select min(settled_at) as first from claim where source = '{source}') as begun
-         where source = '{source}'"
+        "with begun as materialized (select min(settled_at) as first from claim where source = '{source}')
+         select count(*) filter (where settled_at > first) / extract(epoch from max(settled_at) - min(first))
+         from claim, begun where source = '{source}'"
     );
     ask(database, &statement).parse().unwrap()
 }
