@@ -82,19 +82,8 @@ impl Collected {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_trace_goes_from_the_storefronts_request_over_queues_and_the_schedule_to_the_carrier_and_the_shop()
-{
-    let (collected, endpoint) = Collected::listening().await;
-    let fleet = Fleet::embedded();
-    let operations = free_port();
-    let mut dev = fleet.command(&["dev", "--data", "shop.db", "--no-sandbox"]);
-    dev.env("FOREBAY_OPERATIONS__LISTEN", format!("127.0.0.1:{operations}"))
-        .env("FOREBAY_TRACES__ENDPOINT", &endpoint)
-        .env("FOREBAY_TRACES__AUTHORIZATION", "Bearer for-the-collector")
-        // OpenTelemetry's own setting: for how long spans are gathered, in milliseconds.
-        .env("OTEL_BSP_SCHEDULE_DELAY", "100");
-    let dev = Role::ready(dev, "dev", operations, fleet.folder());
+/// A return, within the storefront's trace.
+fn publish(fleet: &Fleet) {
     let returned = json!({
         "return_id": "R-1", "order_id": "O-1", "requested_at": "2026-11-20T00:00:00Z",
         "parcel": { "carrier": "cj", "tracking_number": PICKED_UP },
@@ -109,7 +98,40 @@ async fn a_trace_goes_from_the_storefronts_request_over_queues_and_the_schedule_
     let json = "Content-Type: application/cloudevents+json";
     let (status, answer) = curl(&["-H", &context, "-H", &key, "-H", json, "-d", &body, &url]);
     assert_eq!(status, 202, "{answer}");
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_sent_to_a_collector_that_only_the_environment_names() {
+    let (collected, endpoint) = Collected::listening().await;
+    let fleet = Fleet::embedded();
+    let operations = free_port();
+    let mut dev = fleet.command(&["dev", "--data", "shop.db", "--no-sandbox"]);
+    dev.env("FOREBAY_OPERATIONS__LISTEN", format!("127.0.0.1:{operations}"))
+        // OpenTelemetry's own settings.
+        .env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &endpoint)
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.trim_end_matches("v1/traces"))
+        .env("OTEL_BSP_SCHEDULE_DELAY", "100");
+    let dev = Role::ready(dev, "dev", operations, fleet.folder());
+    publish(&fleet);
+    // What waits to be sent is sent at the end.
+    dev.stop();
+    assert!(collected.spans.lock().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_goes_from_the_storefronts_request_over_queues_and_the_schedule_to_the_carrier_and_the_shop()
+{
+    let (collected, endpoint) = Collected::listening().await;
+    let fleet = Fleet::embedded();
+    let operations = free_port();
+    let mut dev = fleet.command(&["dev", "--data", "shop.db", "--no-sandbox"]);
+    dev.env("FOREBAY_OPERATIONS__LISTEN", format!("127.0.0.1:{operations}"))
+        .env("FOREBAY_TRACES__ENDPOINT", &endpoint)
+        .env("FOREBAY_TRACES__AUTHORIZATION", "Bearer for-the-collector")
+        // OpenTelemetry's own setting: for how long spans are gathered, in milliseconds.
+        .env("OTEL_BSP_SCHEDULE_DELAY", "100");
+    let dev = Role::ready(dev, "dev", operations, fleet.folder());
+    publish(&fleet);
     let request = collected.span(SpanKind::Server, "POST /v1/events").await;
     assert_eq!(hex(&request.parent_span_id), PARENT_ID);
     // Alone it goes on with the request's trace; beside the first collection of returns it is linked to it.
