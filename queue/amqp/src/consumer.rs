@@ -7,7 +7,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use forebay_queue::{ConsumeOptions, Consumer, Delivery, Lost, Receipt, Settlement};
 use forebay_schemas::Queue;
-use futures::future::join_all;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -122,8 +121,7 @@ impl Consumer for AmqpConsumer {
 
     async fn settle(&self, items: Vec<(Receipt, Settlement)>) -> Vec<Result<(), Lost>> {
         let _settling = self.settling.token();
-        join_all(items.into_iter().map(|(receipt, settlement)| self.settler.settle(receipt, settlement)))
-            .await
+        self.settler.settle(items).await
     }
 
     fn stalled(&self) -> Option<String> {

@@ -102,7 +102,7 @@ impl Intake {
 
     fn arrive(&self, delivery: lapin::message::Delivery) {
         let receipt = Receipt { epoch: self.source.epoch, tag: delivery.delivery_tag };
-        let hold = Hold::new(delivery.acker, &self.source, delivery.data.len());
+        let hold = Hold::new(delivery.delivery_tag, delivery.acker, &self.source, delivery.data.len());
         let (properties, body) = (delivery.properties, delivery.data);
         let arrived = Arrived { properties, body, redelivered: delivery.redelivered };
         self.shelf.put(arrived.into_delivery(&self.queue, receipt), hold);

@@ -30,6 +30,7 @@ mod stall;
 mod stats;
 mod subscription;
 mod topology;
+mod unsettled;
 mod users;
 mod waiting;
 

@@ -1,10 +1,12 @@
-//! Settling one delivery: perhaps a copy stored elsewhere first, then the acknowledgement.
+//! Settling deliveries: perhaps a copy stored elsewhere first, then the acknowledgement.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_queue::{Lost, Message, Outgoing, PublishError, Publisher, Receipt, Settlement};
 use forebay_schemas::{Queue, Route};
+use futures::future::join_all;
 
 use crate::backoff::Backoff;
 use crate::publisher::AmqpPublisher;
@@ -37,10 +39,53 @@ impl Drop for Claim<'_> {
 }
 
 impl Settler {
-    pub(crate) async fn settle(&self, receipt: Receipt, settlement: Settlement) -> Result<(), Lost> {
+    /// Settles deliveries; the answers are in their order.
+    pub(crate) async fn settle(&self, items: Vec<(Receipt, Settlement)>) -> Vec<Result<(), Lost>> {
+        let count = items.len();
+        let (acks, others): (Vec<_>, Vec<_>) =
+            items.into_iter().enumerate().partition(|(_, (_, settlement))| *settlement == Settlement::Ack);
+        let acks = self.acknowledge(acks.into_iter().map(|(place, (receipt, _))| (place, receipt)).collect());
+        let others = join_all(others.into_iter().map(|(place, (receipt, settlement))| async move {
+            (place, self.settle_one(receipt, settlement).await)
+        }));
+        let (acks, others) = tokio::join!(acks, others);
+        let mut answers: BTreeMap<usize, Result<(), Lost>> = acks.into_iter().chain(others).collect();
+        (0..count)
+            .map(|place| answers.remove(&place).unwrap_or_else(|| Err(lost("it has no answer"))))
+            .collect()
+    }
+
+    /// Acknowledges deliveries, channel by channel.
+    async fn acknowledge(&self, receipts: Vec<(usize, Receipt)>) -> Vec<(usize, Result<(), Lost>)> {
+        let mut answers = Vec::with_capacity(receipts.len());
+        let mut channels: BTreeMap<u64, Vec<(usize, Claim<'_>)>> = BTreeMap::new();
+        for (place, receipt) in receipts {
+            match self.claim(receipt) {
+                Ok(claim) => channels.entry(receipt.epoch).or_default().push((place, claim)),
+                Err(error) => answers.push((place, Err(error))),
+            }
+        }
+        let acknowledged = join_all(channels.into_values().map(|claims| async move {
+            let source = claims.first().and_then(|(_, claim)| claim.hold.as_ref()).map(Hold::source);
+            let Some(source) = source else { return Vec::new() };
+            let turn = source.turn().await;
+            let held = claims.into_iter().filter_map(|(place, mut claim)| Some((place, claim.hold.take()?)));
+            let (places, holds): (Vec<usize>, Vec<Hold>) = held.unzip();
+            let acknowledged = source.acknowledge(turn, holds).await;
+            places.into_iter().zip(acknowledged.into_iter().map(settled)).collect()
+        }));
+        answers.extend(acknowledged.await.into_iter().flatten());
+        answers
+    }
+
+    fn claim(&self, receipt: Receipt) -> Result<Claim<'_>, Lost> {
         let hold = self.shelf.claim(receipt);
         let hold = hold.ok_or_else(|| lost("its channel is gone, or it was settled before"))?;
-        let claim = Claim { shelf: &self.shelf, receipt, hold: Some(hold) };
+        Ok(Claim { shelf: &self.shelf, receipt, hold: Some(hold) })
+    }
+
+    async fn settle_one(&self, receipt: Receipt, settlement: Settlement) -> Result<(), Lost> {
+        let claim = self.claim(receipt)?;
         match settlement {
             Settlement::Ack => acknowledge(claim).await,
             Settlement::Return => give_back(claim).await,
@@ -80,18 +125,18 @@ impl Settler {
 
 async fn acknowledge(mut claim: Claim<'_>) -> Result<(), Lost> {
     let Some(hold) = claim.hold.take() else { return Err(lost("it was settled before")) };
-    // `false` is lapin's way to say that the channel was gone.
-    match hold.acknowledge().await {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(lost("its channel is gone")),
-        Err(error) => Err(lost(&crate::dial::reason(&error))),
-    }
+    settled(hold.acknowledge().await)
 }
 
 async fn give_back(mut claim: Claim<'_>) -> Result<(), Lost> {
     let Some(hold) = claim.hold.take() else { return Err(lost("it was settled before")) };
-    match hold.give_back().await {
+    settled(hold.give_back().await)
+}
+
+fn settled(answer: lapin::Result<bool>) -> Result<(), Lost> {
+    match answer {
         Ok(true) => Ok(()),
+        // lapin's way to say that the channel was gone.
         Ok(false) => Err(lost("its channel is gone")),
         Err(error) => Err(lost(&crate::dial::reason(&error))),
     }

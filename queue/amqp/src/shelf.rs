@@ -1,16 +1,19 @@
 //! Deliveries of one consumer between the broker and the handler: those that wait to be received, and those that
 //! were received and wait to be settled.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use forebay_queue::{Delivery, Receipt};
+use futures::future::join_all;
 use lapin::options::{BasicAckOptions, BasicNackOptions};
+use lapin::types::DeliveryTag;
 use lapin::{Acker, Channel};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::unsettled::Unsettled;
 use crate::waiting::while_open;
 
 /// The channel that deliveries came on. It stays open as long as one of them is unsettled.
@@ -20,6 +23,10 @@ pub(crate) struct Source {
     pub(crate) channel: Channel,
     outstanding: AtomicUsize,
     bytes: AtomicUsize,
+    unsettled: Mutex<Unsettled>,
+    /// Held while many are acknowledged with one word: after a later word an earlier one would be about nothing, which
+    /// the broker takes for a fault.
+    acknowledging: tokio::sync::Mutex<()>,
     /// A delivery was settled.
     settled: Arc<Notify>,
 }
@@ -31,6 +38,8 @@ impl Source {
             channel,
             outstanding: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
+            unsettled: Mutex::default(),
+            acknowledging: tokio::sync::Mutex::default(),
             settled,
         })
     }
@@ -44,11 +53,51 @@ impl Source {
     pub(crate) fn bytes(&self) -> usize {
         if self.channel.status().connected() { self.bytes.load(Ordering::Acquire) } else { 0 }
     }
+
+    /// Notes what the broker was told of. What it may not have heard is never acknowledged with others.
+    fn told(&self, answer: &lapin::Result<bool>, tags: impl IntoIterator<Item = DeliveryTag>) {
+        if matches!(answer, Ok(true)) {
+            let mut unsettled = self.unsettled.lock();
+            tags.into_iter().for_each(|tag| unsettled.settled(tag));
+        }
+    }
+
+    /// Waits for the turn to acknowledge many with one word.
+    pub(crate) async fn turn(&self) -> Turn<'_> {
+        Turn(self.acknowledging.lock().await)
+    }
+
+    /// Removes messages from their queue, in as few words as may be: with one word all before which nothing is unsettled,
+    /// the rest one by one. `false` when the channel is gone; the answers are in the holds' order.
+    pub(crate) async fn acknowledge(&self, turn: Turn<'_>, holds: Vec<Hold>) -> Vec<lapin::Result<bool>> {
+        let tags: BTreeSet<DeliveryTag> = holds.iter().map(|hold| hold.tag).collect();
+        let up_to = self.unsettled.lock().up_to(&tags);
+        let word = match holds.iter().find(|hold| Some(hold.tag) == up_to) {
+            Some(last) => {
+                let multiple = BasicAckOptions { multiple: true };
+                let word = while_open(&self.channel, last.acker.ack(multiple)).await;
+                self.told(&word, tags.into_iter().filter(|tag| Some(*tag) <= up_to));
+                word
+            }
+            None => Ok(false),
+        };
+        drop(turn);
+        let word = &word;
+        join_all(holds.into_iter().map(|hold| async move {
+            if Some(hold.tag) <= up_to { word.clone() } else { hold.acknowledge().await }
+        }))
+        .await
+    }
 }
+
+/// The turn to acknowledge many deliveries of a channel with one word.
+#[derive(Debug)]
+pub(crate) struct Turn<'s>(#[expect(dead_code, reason = "held, not read")] tokio::sync::MutexGuard<'s, ()>);
 
 /// The right to settle one delivery.
 #[derive(Debug)]
 pub(crate) struct Hold {
+    tag: DeliveryTag,
     acker: Acker,
     source: Arc<Source>,
     bytes: usize,
@@ -62,20 +111,30 @@ impl Hold {
 
     /// Removes the message from its queue; `false` when its channel is gone.
     pub(crate) async fn acknowledge(self) -> lapin::Result<bool> {
-        while_open(&self.source.channel, self.acker.ack(BasicAckOptions::default())).await
+        let answer = while_open(&self.source.channel, self.acker.ack(BasicAckOptions::default())).await;
+        self.source.told(&answer, [self.tag]);
+        answer
     }
 
     /// Puts the message back into its queue; `false` when its channel is gone.
     pub(crate) async fn give_back(self) -> lapin::Result<bool> {
         let requeue = BasicNackOptions { requeue: true, ..BasicNackOptions::default() };
-        while_open(&self.source.channel, self.acker.nack(requeue)).await
+        let answer = while_open(&self.source.channel, self.acker.nack(requeue)).await;
+        self.source.told(&answer, [self.tag]);
+        answer
     }
 
     /// Of a delivery with a body of so many bytes.
-    pub(crate) fn new(acker: Acker, source: &Arc<Source>, bytes: usize) -> Self {
+    pub(crate) fn new(tag: DeliveryTag, acker: Acker, source: &Arc<Source>, bytes: usize) -> Self {
         source.outstanding.fetch_add(1, Ordering::AcqRel);
         source.bytes.fetch_add(bytes, Ordering::AcqRel);
-        Self { acker, source: Arc::clone(source), bytes }
+        source.unsettled.lock().arrived(tag);
+        Self { tag, acker, source: Arc::clone(source), bytes }
+    }
+
+    /// The channel that it came on.
+    pub(crate) fn source(&self) -> Arc<Source> {
+        Arc::clone(&self.source)
     }
 }
 

@@ -4,6 +4,7 @@ mod conformance;
 mod faults;
 mod forgetful;
 mod proxy;
+mod settling;
 mod supply;
 #[path = "../support/mod.rs"]
 mod support;
