@@ -344,7 +344,7 @@ pub(crate) struct StormArgs {
     /// A shell command that starts it again and returns
     #[arg(long, value_name = "COMMAND")]
     pub(crate) start_store: Option<String>,
-    /// A file of settings for the storm's own installation, e.g. with a section [alerts]; what the storm sets itself
+    /// A file of settings for the storm's own installation, e.g. with a section `alerts`; what the storm sets itself
     /// goes before
     #[arg(long, value_name = "FILE")]
     pub(crate) settings: Option<PathBuf>,

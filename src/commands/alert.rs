@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn rules_are_listed_with_the_settings_that_decide_when_they_tell() {
-        let alerts = Config::load(None).unwrap().alerts;
+        let alerts = Config::defaults().unwrap().alerts;
         let of = |rule| {
             let rule = RULES.iter().find(|of| of.rule == rule).unwrap();
             threshold(&alerts, rule).map(|(setting, value)| format!("{setting} {}", told(&value)))

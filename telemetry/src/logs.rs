@@ -1,7 +1,7 @@
 //! Structured logs on standard error: one line an event, JSON or for people.
 
 use std::fmt::Write as _;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::panic::PanicHookInfo;
 use std::str::FromStr;
 
@@ -121,7 +121,12 @@ fn moves(c: char) -> bool {
 fn panicked(panic: &PanicHookInfo<'_>) {
     let at = panic.location().map(ToString::to_string).unwrap_or_default();
     let what = panic.payload().downcast_ref::<&'static str>().copied().unwrap_or("its text is left out");
-    tracing::error!(at, what, "a panic: please report it");
+    if tracing::enabled!(tracing::Level::ERROR) {
+        tracing::error!(at, what, "a panic: please report it");
+    } else {
+        // Nobody wanted a log; that a process broke has to be seen all the same.
+        let _ = writeln!(std::io::stderr(), "a panic at {at}: {what}: please report it");
+    }
 }
 
 #[cfg(test)]

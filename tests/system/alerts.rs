@@ -468,7 +468,7 @@ async fn what_follows_from_an_open_breaker_is_told_after_it() {
     assert!(scene.posts()[0].text.contains("breaker"));
     scene.later(600);
     scene.store.resolve(&["breaker".to_owned()], scene.now()).await.unwrap();
-    scene.later(30);
+    scene.later(90);
     scene.deliver().await;
     let posts = scene.posts();
     assert!(posts.len() == 2 && posts[1].text.contains("letters"), "{posts:?}");

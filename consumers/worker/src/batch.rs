@@ -185,6 +185,7 @@ impl Bench {
             traces::failed(&span);
         }
         let next = span.in_scope(|| self.answered(batch, answers));
+        drop(span);
         match next {
             Next::Settle(items) => self.settle(items).await,
             Next::OneByOne(batch) => {

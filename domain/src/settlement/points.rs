@@ -40,7 +40,10 @@ impl Booked {
         let Some(rest) = self.idem_key.strip_prefix("order:") else { return Vec::new() };
         let ids: Vec<&str> = match self.kind {
             PointsKind::Earn => rest.strip_suffix(":earn").into_iter().collect(),
-            _ => rest.rmatch_indices(":refund:").map(|(at, _)| &rest[..at]).collect(),
+            _ => {
+                let places = rest.char_indices().rev().map(|(at, _)| rest.split_at(at));
+                places.filter(|(_, then)| then.starts_with(":refund:")).map(|(id, _)| id).collect()
+            }
         };
         ids.into_iter().filter_map(|id| OrderId::new(id).ok()).collect()
     }

@@ -1,9 +1,12 @@
 //! Looks for a message that may have been sent before. Slack knows no idempotency keys, but keeps what a message says of
 //! itself beside its text, and tells it to the app that wrote it.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use forebay_domain::incident::SlackRef;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::{SYSTEM, Slack, SlackError, SlackSink, answers, not_delivered};
 use crate::http::{Call, CallError};
@@ -12,6 +15,8 @@ const EVENT_TYPE: &str = "forebay_notice";
 /// Messages of one page, and how many pages are read. A message may have ten kilobytes, an answer a megabyte.
 const PAGE: &str = "50";
 const PAGES: usize = 20;
+/// Longest look, well within the time for telling one notice.
+const LOOK_FOR: Duration = Duration::from_secs(10);
 
 /// What a message says of itself.
 pub(super) fn metadata(mark: &str) -> Value {
@@ -31,11 +36,24 @@ impl Slack {
     }
 
     /// The message with this mark that was sent since then, in the channel or in a thread. None as well where the app may
-    /// not look: it needs the scope `channels:history`, in a private channel `groups:history`.
+    /// not look: it needs the scope `channels:history`, in a private channel `groups:history`; and where it takes Slack
+    /// longer than [`LOOK_FOR`]: rather told twice than not in time.
     ///
     /// # Errors
     /// [`SlackError`], never a permanent one.
     pub async fn find(
+        &self,
+        mark: &str,
+        thread: Option<&SlackRef>,
+        since: DateTime<Utc>,
+    ) -> Result<Option<SlackRef>, SlackError> {
+        match timeout(LOOK_FOR, self.look(mark, thread, since)).await {
+            Ok(found) => self.noted(found),
+            Err(_late) => Ok(None),
+        }
+    }
+
+    async fn look(
         &self,
         mark: &str,
         thread: Option<&SlackRef>,

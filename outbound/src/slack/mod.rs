@@ -166,10 +166,7 @@ impl Slack {
             SlackSink::Webhook { .. } => answers::of_webhook(&answer).map(|()| None),
             SlackSink::Bot { .. } => answers::of_bot(&answer).map(Some),
         };
-        if let Err(SlackError::RateLimited { after }) = &result {
-            *self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + *after);
-        }
-        result
+        self.noted(result)
     }
 
     /// The call, once the message is one that Slack could take.
@@ -215,6 +212,14 @@ impl Slack {
         self.quiet()?;
         let turn = timeout(TURN_WAIT, self.pace.until_ready()).await;
         turn.map_err(|_| SlackError::RateLimited { after: TURN_WAIT })
+    }
+
+    /// Remembers that Slack wants to be left alone, if that is its answer.
+    fn noted<T>(&self, result: Result<T, SlackError>) -> Result<T, SlackError> {
+        if let Err(SlackError::RateLimited { after }) = &result {
+            *self.quiet_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + *after);
+        }
+        result
     }
 
     /// Fails while Slack wants to be left alone.

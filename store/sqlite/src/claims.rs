@@ -140,7 +140,7 @@ async fn reverse(
         Ok(Step::Nothing) => return Ok(Ok(None)),
         Ok(Step::Do(fact)) => fact,
     };
-    sqlx::query("update claim set reversed_at = ?2 where id = ?1")
+    sqlx::query("update claim set reversed_at = ?2, review = null, review_at = null where id = ?1")
         .bind(standing.claim_id)
         .bind(micros(now))
         .execute(&mut *conn)
