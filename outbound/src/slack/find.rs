@@ -37,7 +37,7 @@ impl Slack {
 
     /// The message with this mark that was sent since then, in the channel or in a thread. None as well where the app may
     /// not look: it needs the scope `channels:history`, in a private channel `groups:history`; and where it takes Slack
-    /// longer than [`LOOK_FOR`]: rather told twice than not in time.
+    /// longer than 10 s: rather told twice than not in time.
     ///
     /// # Errors
     /// [`SlackError`], never a permanent one.
