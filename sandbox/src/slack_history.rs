@@ -43,8 +43,7 @@ async fn history(
     headers: HeaderMap,
     Query(wanted): Query<Wanted>,
 ) -> Response {
-    hang(&world).await;
-    if let Some(refusal) = refusal(&world, &headers, &wanted) {
+    if let Some(refusal) = refusal(&world, &headers, &wanted).await {
         return refusal;
     }
     let mut posts = world.record.slack_posts();
@@ -59,8 +58,7 @@ async fn replies(
     headers: HeaderMap,
     Query(wanted): Query<Wanted>,
 ) -> Response {
-    hang(&world).await;
-    if let Some(refusal) = refusal(&world, &headers, &wanted) {
+    if let Some(refusal) = refusal(&world, &headers, &wanted).await {
         return refusal;
     }
     let mut posts = world.record.slack_posts();
@@ -71,7 +69,8 @@ async fn replies(
     page(posts, &wanted)
 }
 
-fn refusal(world: &World, headers: &HeaderMap, wanted: &Wanted) -> Option<Response> {
+async fn refusal(world: &World, headers: &HeaderMap, wanted: &Wanted) -> Option<Response> {
+    hang(world).await;
     if let Some(trouble) = trouble(world) {
         return Some(trouble);
     }

@@ -14,7 +14,7 @@ use url::Url;
 use crate::compose::System;
 use crate::exit::{Exit, FAILED, UNAVAILABLE};
 
-/// Results read at once.
+/// Items of a list read at once.
 const PAGE: usize = 1_000;
 /// Most bytes of an answer.
 const ANSWER_BYTES: usize = 64 * 1024 * 1024;
@@ -39,7 +39,6 @@ pub(crate) struct CarrierFigures {
 
 #[derive(Deserialize)]
 struct Taken {
-    number: u64,
     key: String,
     body: Value,
 }
@@ -47,11 +46,6 @@ struct Taken {
 #[derive(Deserialize)]
 struct Listed {
     items: Vec<Value>,
-}
-
-#[derive(Deserialize)]
-struct Results {
-    items: Vec<Taken>,
 }
 
 impl FarSandbox {
@@ -99,26 +93,12 @@ impl FarSandbox {
 
     /// The distinct (idempotency key, return id) of the results that the shop took.
     pub(crate) async fn results(&self) -> Result<BTreeSet<(String, String)>, Exit> {
-        let mut found = BTreeSet::new();
-        let mut after = None;
-        loop {
-            let mut url = self.at("_control/results")?;
-            url.query_pairs_mut().append_pair("limit", &PAGE.to_string());
-            if let Some(after) = after {
-                url.query_pairs_mut().append_pair("after", &format!("{after}"));
-            }
-            let page: Results = serde_json::from_slice(&self.answered(Call::get("sandbox", url)).await?)
-                .map_err(Exit::failed)?;
-            after = page.items.last().map(|item| item.number);
-            let full = page.items.len() == PAGE;
-            found.extend(page.items.into_iter().map(|item| {
-                let return_id = item.body["return_id"].as_str().unwrap_or_default().to_owned();
-                (item.key, return_id)
-            }));
-            if !full {
-                return Ok(found);
-            }
-        }
+        let taken: Vec<Taken> = self.all("results").await?;
+        let results = taken.into_iter().map(|taken| {
+            let return_id = taken.body["return_id"].as_str().unwrap_or_default().to_owned();
+            (taken.key, return_id)
+        });
+        Ok(results.collect())
     }
 
     /// What its carrier counted.

@@ -9,10 +9,11 @@ use forebay_schemas::events::StockChangeKind;
 use forebay_store::{By, DeadLetterFilter, IncidentFilter, PAGE_MAX, StockMovement, Store};
 use tokio::time::Instant;
 
+use crate::burst::invariants::Invariant;
 use crate::burst::mix::{SCARCE_STOCK, Tag};
 use crate::commands::people;
 use crate::compose::System;
-use crate::exit::{Exit, FAILED};
+use crate::exit::Exit;
 
 /// How often the incidents are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -20,27 +21,28 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LINE_EVERY: Duration = Duration::from_secs(30);
 
 /// Closes the dead letters of a storm's own installation, adds to what is sold out, and waits until every incident since
-/// then is over and people have heard so.
+/// then is over and people have heard so; says whether they were in time.
 pub(crate) async fn until_well(
     system: &System,
     store: &dyn Store,
     since: DateTime<Utc>,
     deadline: Instant,
-) -> Result<(), Exit> {
+) -> Result<Invariant, Exit> {
     close_dead_letters(system, store).await?;
     restock(system, store).await?;
     let mut line_at = Instant::now();
     loop {
         let waits = unfinished(store, since).await?;
-        let Some(first) = waits.first() else { return Ok(()) };
+        let Some(first) = waits.first() else {
+            return Ok(well(true, "every incident is over, and people heard so".to_owned()));
+        };
         let now = Instant::now();
         if now >= deadline {
-            let text = format!(
-                "{} incidents were not over, or nobody heard so, within --patience-s, e.g. \"{}\"",
-                waits.len(),
-                first.raise.title
+            let (count, title) = (waits.len(), &first.raise.title);
+            let detail = format!(
+                "{count} incidents are open, or people have not heard of their end, e.g. \"{title}\""
             );
-            return Err(Exit::new(FAILED, text));
+            return Ok(well(false, detail));
         }
         if now >= line_at {
             line_at = now + LINE_EVERY;
@@ -48,6 +50,10 @@ pub(crate) async fn until_well(
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+fn well(holds: bool, detail: String) -> Invariant {
+    Invariant { name: "all is well again", holds, detail, lost: 0, doubled: 0 }
 }
 
 fn by(system: &System) -> By {

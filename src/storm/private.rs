@@ -281,11 +281,12 @@ impl Installation for Private {
     async fn settled(&mut self, sums: &Sums<'_>) -> Result<(bool, Vec<Invariant>), Exit> {
         let deadline = Instant::now() + sums.patience;
         let in_time = self.wait(sums).await?;
+        let mut well = None;
         if let Some(since) = sums.until_well.filter(|_| in_time) {
             let (store, opened) = self.store().await?;
-            let well = mending::until_well(&self.system, store.as_ref(), since, deadline).await;
+            let waited = mending::until_well(&self.system, store.as_ref(), since, deadline).await;
             close(store.as_ref(), opened).await;
-            well?;
+            well = Some(waited?);
         }
         self.fleet.stop().await?;
         let (store, opened) = self.store().await?;
@@ -298,7 +299,9 @@ impl Installation for Private {
         };
         let invariants = evidence.check().await;
         close(store.as_ref(), opened).await;
-        Ok((in_time, invariants?))
+        let mut invariants = invariants?;
+        invariants.extend(well);
+        Ok((in_time, invariants))
     }
 
     async fn told(&self, since: DateTime<Utc>) -> Result<Told, Exit> {

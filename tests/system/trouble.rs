@@ -56,6 +56,8 @@ fn people_hear_of_each_trouble_when_it_begins_and_when_it_is_over() {
     let people = ["--until-well", "--settings", &settings, "--pages", &pages];
     let report = survived(&storm(&[&burst[..], &faults, &people].concat()), 3);
     let told = at_most_a_beginning_and_an_end_each(&report);
+    let well = |invariant: &Value| invariant["name"] == "all is well again" && invariant["holds"] == true;
+    assert!(report["invariants"].as_array().unwrap().iter().any(well), "{report:#}");
     // What lasts until somebody mends it; the rest may be over before it is told.
     assert!(told.is_superset(&["dead_letters", "stock_out"].into()), "{report:#}");
     let incidents = report["told"]["incidents"].as_array().unwrap().iter();

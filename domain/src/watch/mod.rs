@@ -35,9 +35,6 @@ pub const WATCHED: &[AlertRule] = &[
     AlertRule::TokenNotRenewed,
 ];
 
-/// What does not waver is over as soon as it is well: a token that was brought is there. So it ends before it is told
-/// that it outlived what silenced it.
-const WELL_AT_ONCE: &[AlertRule] = &[AlertRule::TokenNotRenewed];
 /// The words of an incident that lasts are not older than that.
 const REFRESHED_EVERY: TimeDelta = TimeDelta::minutes(5);
 /// From this share of a threshold on downwards a thing is well again.
@@ -168,20 +165,13 @@ impl Watcher {
                 (State::Bad(raise), Some(open)) if now - open.last_seen >= REFRESHED_EVERY => {
                     verdicts.refreshes.push(*raise);
                 }
-                (State::Well, Some(_)) if lasts >= well_for || is_well_at_once(&sight.fingerprint) => {
-                    verdicts.resolves.push(sight.fingerprint);
-                }
+                (State::Well, Some(_)) if lasts >= well_for => verdicts.resolves.push(sight.fingerprint),
                 _ => {}
             }
         }
         self.since = since;
         verdicts
     }
-}
-
-fn is_well_at_once(fingerprint: &str) -> bool {
-    let rule = fingerprint.split_once('/').map_or(fingerprint, |(rule, _)| rule);
-    WELL_AT_ONCE.iter().any(|at_once| at_once.as_str() == rule)
 }
 
 /// A length of time in words: two units at most.
