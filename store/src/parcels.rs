@@ -1,6 +1,6 @@
 //! Parcels: planned, asked about, merged.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -184,14 +184,13 @@ pub trait Parcels {
         now: DateTime<Utc>,
     ) -> Result<u32, Error>;
 
-    /// How many parcels of a carrier's system are due and have no check outstanding (counted up to `most`), and since
-    /// when the first of them is; `None` when there is none.
+    /// Which of these carriers' systems have parcels that are due and have no check outstanding: how many (counted up to
+    /// the number that stands beside the system), and since when the first of those is.
     async fn checks_due(
         &self,
-        adapter: &AdapterId,
-        most: u32,
+        systems: &[(AdapterId, u32)],
         now: DateTime<Utc>,
-    ) -> Result<Option<(u32, DateTime<Utc>)>, Error>;
+    ) -> Result<BTreeMap<AdapterId, (u32, DateTime<Utc>)>, Error>;
 
     /// How many checks of a carrier's system are outstanding.
     async fn checks_outstanding(&self, adapter: &AdapterId, now: DateTime<Utc>) -> Result<u32, Error>;

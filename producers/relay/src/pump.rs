@@ -10,6 +10,7 @@ use forebay_schemas::Route;
 use forebay_schemas::trail::TRACEPARENT;
 use forebay_store::{Error, OutboxRow, PATIENCE, Store, within};
 use forebay_telemetry::{Check, Health, Metrics};
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::broker_watch::BrokerWatch;
@@ -23,16 +24,18 @@ pub struct RelayOptions {
     pub lanes: usize,
     /// How long a row is this relay's; longer than a publish may take.
     pub lease: Duration,
-    /// How often an idle relay looks, where the store has no wake-up.
+    /// How often an idle relay looks at least, whatever wakes it.
     pub idle: Duration,
 }
 
 impl Default for RelayOptions {
     fn default() -> Self {
-        Self { batch: 500, lanes: 2, lease: Duration::from_secs(30), idle: Duration::from_millis(500) }
+        Self { batch: 500, lanes: 2, lease: Duration::from_secs(30), idle: Duration::from_secs(2) }
     }
 }
 
+/// The first pause while the store is away, and the one after a batch of which nothing could be published.
+const PAUSE: Duration = Duration::from_millis(500);
 /// How long rows wait that could not be published.
 const REFUSED_WAIT: Duration = Duration::from_secs(2);
 /// How long a row waits that no queue takes: a person has to mend the topology first.
@@ -52,6 +55,8 @@ pub struct Relay {
     health: Health,
     options: RelayOptions,
     broker: Arc<BrokerWatch>,
+    /// Whose turn it is to look for rows: while there are none, one lane asks for all of them.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Relay {
@@ -65,7 +70,8 @@ impl Relay {
         health: Health,
         options: RelayOptions,
     ) -> Self {
-        Self { store, publisher, clock, metrics, health, options, broker: Arc::default() }
+        let (broker, turn) = (Arc::default(), Arc::default());
+        Self { store, publisher, clock, metrics, health, options, broker, turn }
     }
 
     /// Publishes until `stop`; what is under way is finished first.
@@ -81,17 +87,29 @@ impl Relay {
     }
 
     async fn lane(&self, stop: CancellationToken) {
-        let mut pause = self.options.idle;
-        while !stop.is_cancelled() {
-            match self.pass().await {
-                Ok(0) => {
-                    pause = self.options.idle;
+        let mut pause = PAUSE;
+        loop {
+            let turn = self.turn.lock().await;
+            if stop.is_cancelled() {
+                return;
+            }
+            let passed = match self.take().await {
+                Ok(rows) if rows.is_empty() => {
+                    pause = PAUSE;
                     tokio::select! {
                         () = self.store.outbox_changed(self.options.idle) => {}
                         () = stop.cancelled() => {}
                     }
+                    continue;
                 }
-                Ok(_) => pause = self.options.idle,
+                Ok(rows) => {
+                    drop(turn);
+                    self.send(rows).await
+                }
+                Err(error) => Err(error),
+            };
+            match passed {
+                Ok(()) => pause = PAUSE,
                 Err(error) => {
                     self.health.ready(Check::failed("relay", error.to_string()));
                     tracing::warn!(%error, "the outbox can't be relayed at present");
@@ -109,14 +127,25 @@ impl Relay {
     /// # Errors
     /// When the store fails; the rows come again when their lease is over.
     pub async fn pass(&self) -> Result<usize, Error> {
+        let rows = self.take().await?;
+        let taken = rows.len();
+        if taken > 0 {
+            self.send(rows).await?;
+        }
+        Ok(taken)
+    }
+
+    async fn take(&self) -> Result<Vec<OutboxRow>, Error> {
         let now = self.clock.now();
-        let rows =
-            within(PATIENCE, self.store.outbox_take(self.options.batch, self.options.lease, now)).await?;
+        let taking = self.store.outbox_take(self.options.batch, self.options.lease, now);
+        let rows = within(PATIENCE, taking).await?;
         self.health.ready(Check::ok("relay"));
         self.metrics.last_done.with_label_values(&["relay"]).set(now.timestamp() as f64);
-        if rows.is_empty() {
-            return Ok(0);
-        }
+        Ok(rows)
+    }
+
+    async fn send(&self, rows: Vec<OutboxRow>) -> Result<(), Error> {
+        let now = self.clock.now();
         let mut outgoing = Vec::with_capacity(rows.len());
         let mut ids = Vec::with_capacity(rows.len());
         let mut unroutable = Vec::new();
@@ -132,11 +161,9 @@ impl Relay {
                 }
             }
         }
-        let taken = outgoing.len() + unroutable.len();
         let fates = self.publisher.publish(outgoing).await;
         self.conclude(&ids, &fates, unroutable, now).await?;
-        self.broker.saw(self.store.as_ref(), &fates, self.clock.now()).await?;
-        Ok(taken)
+        self.broker.saw(self.store.as_ref(), &fates, self.clock.now()).await
     }
 
     async fn conclude(
@@ -168,7 +195,7 @@ impl Relay {
         if !refused.is_empty() {
             within(PATIENCE, self.store.outbox_release(&refused, now + REFUSED_WAIT)).await?;
             if published.is_empty() {
-                tokio::time::sleep(self.options.idle).await;
+                tokio::time::sleep(PAUSE).await;
             }
         }
         if !unroutable.is_empty() {

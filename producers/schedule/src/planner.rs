@@ -38,7 +38,7 @@ pub struct Planner {
 }
 
 /// How often an idle planner looks.
-const IDLE: Duration = Duration::from_millis(500);
+const IDLE: Duration = Duration::from_secs(1);
 /// Most parcels planned in one transaction.
 const MOST: u32 = 2_000;
 /// How long a check may be outstanding before the parcel is planned again: longer than the ladder of retries.
@@ -90,18 +90,24 @@ impl Planner {
         let systems = self.store.systems().await?;
         self.health.ready(Check::ok("planner"));
         self.metrics.last_done.with_label_values(&["planner"]).set(now.timestamp() as f64);
+        let asked: Vec<_> = self.tracked.iter().map(|of| (of.adapter.clone(), of.batch)).collect();
+        let due = self.store.checks_due(&asked, now).await?;
         let mut planned = 0;
         for tracked in &self.tracked {
             let known = systems.iter().find(|view| view.key == tracked.key).cloned();
             let view = known.unwrap_or_else(|| SystemView::untouched(&tracked.key, now));
-            planned += self.plan(tracked, &view, now).await?;
+            self.budgets.look(self.store.as_ref(), &tracked.adapter, &view, &tracked.terms, now).await?;
+            if let Some((count, since)) = due.get(&tracked.adapter)
+                && !gathers(tracked, *count, *since, now)
+            {
+                planned += self.plan(tracked, &view, now).await?;
+            }
         }
         Ok(planned)
     }
 
     /// Plans the due parcels of one system.
     async fn plan(&self, tracked: &Tracked, view: &SystemView, now: DateTime<Utc>) -> Result<u32, Error> {
-        self.budgets.look(self.store.as_ref(), &tracked.adapter, view, &tracked.terms, now).await?;
         let outstanding = self.store.checks_outstanding(&tracked.adapter, now).await?;
         // No more than passes the gate soon.
         let room = match view.outlook(&tracked.terms, AHEAD) {
@@ -111,7 +117,7 @@ impl Planner {
             // What is out already can be the probe.
             Outlook::Probe => u32::from(outstanding == 0),
         };
-        if room == 0 || self.gathers(tracked, now).await? {
+        if room == 0 {
             return Ok(0);
         }
         let planned = self.store.plan_checks(&tracked.adapter, tracked.batch, room, LEASE, now).await?;
@@ -120,13 +126,9 @@ impl Planner {
         }
         Ok(planned)
     }
+}
 
-    /// A call that takes many parcels waits a moment until it is full.
-    async fn gathers(&self, tracked: &Tracked, now: DateTime<Utc>) -> Result<bool, Error> {
-        if tracked.batch <= 1 {
-            return Ok(false);
-        }
-        let due = self.store.checks_due(&tracked.adapter, tracked.batch, now).await?;
-        Ok(due.is_none_or(|(count, since)| count < tracked.batch && now - since < LINGER))
-    }
+/// A call that takes many parcels waits a moment until it is full.
+fn gathers(tracked: &Tracked, count: u32, since: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    count < tracked.batch && now - since < LINGER
 }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How often an idle replayer looks.
-const IDLE: Duration = Duration::from_millis(250);
+const IDLE: Duration = Duration::from_secs(1);
 /// The pause while the store is away.
 const AWAY: Duration = Duration::from_secs(1);
 /// How often what is late is looked for, and what is open is measured.

@@ -100,12 +100,18 @@ impl Broker for EmbeddedBroker {
 
     async fn depth(&self, queue: &Queue) -> Result<Depth, BrokerError> {
         let (readers, now) = (self.core.db.read(), self.core.now());
+        let empty = self.core.is_empty();
         if let Queue::Delay(tier) = queue {
-            let (ready, oldest) = rows::tier_depth(readers, *tier, now).await.map_err(unavailable)?;
+            let (ready, oldest) = match empty {
+                true => (0, None),
+                false => rows::tier_depth(readers, *tier, now).await.map_err(unavailable)?,
+            };
             return Ok(Depth { ready, unsettled: Some(0), oldest, consumers: Some(0) });
         }
-        let (ready, unsettled, oldest) =
-            rows::depth(readers, &queue.to_string(), now).await.map_err(unavailable)?;
+        let (ready, unsettled, oldest) = match empty {
+            true => (0, 0, None),
+            false => rows::depth(readers, &queue.to_string(), now).await.map_err(unavailable)?,
+        };
         let of_queue =
             |subscription: &&Arc<Subscription>| subscription.queue == *queue && subscription.is_open();
         let consumers = u32::try_from(self.subscriptions().iter().filter(of_queue).count()).ok();

@@ -55,6 +55,11 @@ impl Core {
         (self.clock)()
     }
 
+    /// Whether no queue holds anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.stored.load(Ordering::Acquire) == 0
+    }
+
     /// Reserves places for up to `wanted` messages, and returns how many there are.
     pub(crate) fn reserve(&self, wanted: u64) -> u64 {
         let mut granted = 0;

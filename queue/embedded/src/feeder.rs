@@ -10,8 +10,10 @@ use crate::core::Core;
 use crate::rows::{self, Prospect};
 use crate::shelf::Shelf;
 
-/// A waiting consumer looks at least this often, though it is woken by whatever concerns it: one small read.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// A waiting consumer looks at least this often, though it is woken by whatever concerns it: one small read …
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
+/// … and this often while something is to become due, since clocks are set.
+const LOOK_AT_DUE: Duration = Duration::from_secs(1);
 /// Wait after the file could not be read or written.
 const AFTER_FAILURE: Duration = Duration::from_millis(500);
 
@@ -56,7 +58,7 @@ impl Feeder {
         let now = self.core.now();
         let wait = match rows::prospect(self.core.db.read(), &self.queue, now).await? {
             Prospect::Ready => return self.fetch(room).await,
-            Prospect::Due(due) => (due - now).to_std().unwrap_or_default().min(LOOK_AGAIN),
+            Prospect::Due(due) => (due - now).to_std().unwrap_or_default().min(LOOK_AT_DUE),
             Prospect::Empty => LOOK_AGAIN,
         };
         tokio::select! {

@@ -1,5 +1,6 @@
 //! Parcels: planned and read.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -94,23 +95,28 @@ impl Parcels for PostgresStore {
 
     async fn checks_due(
         &self,
-        adapter: &AdapterId,
-        most: u32,
+        systems: &[(AdapterId, u32)],
         now: DateTime<Utc>,
-    ) -> Result<Option<(u32, DateTime<Utc>)>, Error> {
-        let (count, since): (i64, Option<DateTime<Utc>>) = sqlx::query_as(
-            "select count(*), min(next_check_at) from (
+    ) -> Result<BTreeMap<AdapterId, (u32, DateTime<Utc>)>, Error> {
+        let rows: Vec<(String, i64, DateTime<Utc>)> = sqlx::query_as(
+            "select s.adapter, count(*), min(due.next_check_at)
+             from unnest($1::text[], $2::bigint[]) as s (adapter, most), lateral (
                  select next_check_at from parcel
-                 where adapter = $1 and next_check_at <= $2 and (check_until is null or check_until <= $2)
-                 limit $3) due",
+                 where adapter = s.adapter and next_check_at <= $3 and (check_until is null or check_until <= $3)
+                 limit s.most) due
+             group by s.adapter",
         )
-        .bind(adapter.as_str())
+        .bind(systems.iter().map(|(adapter, _)| adapter.as_str()).collect::<Vec<_>>())
+        .bind(systems.iter().map(|(_, most)| i64::from(*most)).collect::<Vec<_>>())
         .bind(now)
-        .bind(i64::from(most))
-        .fetch_one(&self.pool)
+        .fetch_all(&self.pool)
         .await
         .map_err(store_error)?;
-        Ok(since.map(|since| (u32::try_from(count).unwrap_or(u32::MAX), since)))
+        let due = rows.into_iter().map(|(adapter, count, since)| {
+            let adapter = read("parcel", "adapter", AdapterId::new(adapter))?;
+            Ok((adapter, (u32::try_from(count).unwrap_or(u32::MAX), since)))
+        });
+        due.collect()
     }
 
     async fn checks_outstanding(&self, adapter: &AdapterId, now: DateTime<Utc>) -> Result<u32, Error> {

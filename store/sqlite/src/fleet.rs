@@ -31,11 +31,25 @@ impl Fleet for SqliteStore {
     }
 
     async fn orders(&self, worker: Uuid, now: DateTime<Utc>) -> Result<Orders, Error> {
-        let pauses = pauses(self.db.read(), now).await?;
-        let drain =
-            sqlx::query_scalar("select exists (select 1 from worker where id = ? and drain_at is not null)");
-        let drain = drain.bind(worker).fetch_one(self.db.read()).await.map_err(Fault::from)?;
-        Ok(Orders { pauses, drain })
+        // One statement, since it is asked every second: a row for each pause, or one without any.
+        let rows = sqlx::query(
+            "select p.*, exists (select 1 from worker where id = ?1 and drain_at is not null) as drain
+             from (select 1) left join paused_queue p on p.until is null or p.until > ?2 order by p.queue",
+        )
+        .bind(worker)
+        .bind(micros(now))
+        .fetch_all(self.db.read())
+        .await
+        .map_err(Fault::from)?;
+        let mut orders = Orders { pauses: Vec::new(), drain: false };
+        for row in &rows {
+            let told = Reading::of("worker", row);
+            orders.drain = told.get("drain")?;
+            if told.get::<Option<&str>>("queue")?.is_some() {
+                orders.pauses.push(pause_of(row)?);
+            }
+        }
+        Ok(orders)
     }
 
     async fn workers(&self, limit: u32) -> Result<Vec<WorkerView>, Error> {

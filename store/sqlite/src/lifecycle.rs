@@ -11,6 +11,8 @@ use crate::error::Fault;
 
 /// Where the migrations that were applied are remembered; the queue in the same file has a table of its own.
 const MIGRATIONS_TABLE: &str = "store_migrations";
+/// What SQLite says while that table is not there.
+const NEVER_MIGRATED: &str = "no such table: store_migrations";
 
 const MIGRATIONS: &[(&str, &str)] = &[
     ("tables", include_str!("../migrations/0001_tables.sql")),
@@ -49,25 +51,19 @@ impl Lifecycle for SqliteStore {
 
     async fn status(&self) -> Result<StoreStatus, Error> {
         let schema_wanted = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-        let migrated: bool = sqlx::query_scalar("select exists (select 1 from sqlite_schema where name = ?)")
-            .bind(MIGRATIONS_TABLE)
+        let asked = sqlx::query_scalar("select coalesce(max(version), 0) from store_migrations where success")
             .fetch_one(self.db.read())
-            .await
-            .map_err(Fault::from)?;
-        let schema_version = if migrated {
-            sqlx::query_scalar("select coalesce(max(version), 0) from store_migrations where success")
-                .fetch_one(self.db.read())
-                .await
-                .map_err(Fault::from)?
-        } else {
-            0
+            .await;
+        let schema_version = match asked {
+            Ok(version) => version,
+            Err(sqlx::Error::Database(error)) if error.message() == NEVER_MIGRATED => 0,
+            Err(error) => return Err(Fault::from(error).into()),
         };
         Ok(StoreStatus { schema_version, schema_wanted, now: self.clock.now() })
     }
 
     async fn outbox_changed(&self, most: Duration) {
-        // That the time is up is an answer like any other.
-        let _ = tokio::time::timeout(most, self.outbox_woken()).await;
+        self.wait_for_outbox(most).await;
     }
 
     async fn close(&self) {

@@ -1,5 +1,6 @@
 //! The outbox.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -131,12 +132,12 @@ impl Outbox for SqliteStore {
         now: DateTime<Utc>,
     ) -> Result<Vec<OutboxRow>, Error> {
         // A relay with nothing to do does not make the writer commit.
-        let due: bool = sqlx::query_scalar("select exists (select 1 from outbox where due_at <= ?)")
-            .bind(micros(now))
+        let next: Option<i64> = sqlx::query_scalar("select min(due_at) from outbox")
             .fetch_one(self.db.read())
             .await
             .map_err(Fault::from)?;
-        if !due {
+        self.outbox_next.store(next.unwrap_or(i64::MAX), Ordering::Relaxed);
+        if next.is_none_or(|next| next > micros(now)) {
             return Ok(Vec::new());
         }
         self.write(move |conn| Box::pin(take(conn, limit, lease, now))).await
@@ -164,7 +165,7 @@ impl Outbox for SqliteStore {
             return Ok(());
         }
         let ids = json(&ids)?;
-        self.write(move |conn| {
+        self.write_and_wake(move |conn| {
             Box::pin(async move {
                 sqlx::query("update outbox set due_at = ?2 where id in (select value from json_each(?1))")
                     .bind(ids)

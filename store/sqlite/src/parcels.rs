@@ -1,5 +1,6 @@
 //! Parcels: planned and read.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -137,26 +138,33 @@ impl Parcels for SqliteStore {
 
     async fn checks_due(
         &self,
-        adapter: &AdapterId,
-        most: u32,
+        systems: &[(AdapterId, u32)],
         now: DateTime<Utc>,
-    ) -> Result<Option<(u32, DateTime<Utc>)>, Error> {
-        let row = sqlx::query(
-            "select count(*) as count, min(next_check_at) as since from (
-                 select next_check_at from parcel
-                 where adapter = ?1 and next_check_at <= ?2 and (check_until is null or check_until <= ?2)
-                 limit ?3)",
+    ) -> Result<BTreeMap<AdapterId, (u32, DateTime<Utc>)>, Error> {
+        let adapters: Vec<&AdapterId> = systems.iter().map(|(adapter, _)| adapter).collect();
+        // A bound can't come from a column: each is counted up to the greatest one, and cut.
+        let rows = sqlx::query(
+            "select (select json_array(count(*), min(at)) from (
+                 select next_check_at as at from parcel
+                 where adapter = s.value and next_check_at <= ?2 and (check_until is null or check_until <= ?2)
+                 limit ?3)) as due
+             from json_each(?1) s order by s.key",
         )
-        .bind(adapter.as_str())
+        .bind(json(&adapters)?)
         .bind(micros(now))
-        .bind(most)
-        .fetch_one(self.db.read())
+        .bind(systems.iter().map(|(_, most)| *most).max())
+        .fetch_all(self.db.read())
         .await
         .map_err(Fault::from)?;
-        let row = Reading::of("parcel", &row);
-        let count: i64 = row.get("count")?;
-        let since = row.instant_if_any("since")?;
-        Ok(since.map(|since| (u32::try_from(count).unwrap_or(u32::MAX), since)))
+        let mut due = BTreeMap::new();
+        for (row, (adapter, most)) in rows.iter().zip(systems) {
+            let row = Reading::of("parcel", row);
+            let (count, since): (u32, Option<i64>) = row.json("due")?;
+            if let Some(since) = since {
+                due.insert(adapter.clone(), (count.min(*most), row.instant_of("due", since)?));
+            }
+        }
+        Ok(due)
     }
 
     async fn checks_outstanding(&self, adapter: &AdapterId, now: DateTime<Utc>) -> Result<u32, Error> {

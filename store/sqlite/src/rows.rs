@@ -103,7 +103,8 @@ impl<'r> Reading<'r> {
         self.get::<Option<i64>>(column)?.map(|us| self.instant_of(column, us)).transpose()
     }
 
-    fn instant_of(&self, column: &'static str, us: i64) -> Result<DateTime<Utc>, Fault> {
+    /// An instant that came with others in one column.
+    pub(crate) fn instant_of(&self, column: &'static str, us: i64) -> Result<DateTime<Utc>, Fault> {
         DateTime::from_timestamp_micros(us)
             .ok_or_else(|| unreadable(self.table, column, format!("{us} is out of range")))
     }

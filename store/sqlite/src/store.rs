@@ -1,6 +1,8 @@
 //! The store, on an open file.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use forebay_domain::incident::Timing;
 use forebay_domain::{Clock, Ids};
@@ -10,6 +12,7 @@ use sqlx::SqliteConnection;
 use tokio::sync::Mutex;
 
 use crate::error::Fault;
+use crate::rows::micros;
 
 /// The wake-up channel of the outbox.
 const OUTBOX_CHANNEL: &str = "outbox";
@@ -22,6 +25,8 @@ pub struct SqliteStore {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) timing: Timing,
     outbox_wakes: Mutex<Listener>,
+    /// When the next row of the outbox is due, in microseconds, as the last look found it; `i64::MAX`: there is none.
+    pub(crate) outbox_next: AtomicI64,
 }
 
 impl SqliteStore {
@@ -30,7 +35,7 @@ impl SqliteStore {
     #[must_use]
     pub fn new(db: Db, ids: Arc<dyn Ids>, clock: Arc<dyn Clock>, timing: Timing) -> Self {
         let outbox_wakes = Mutex::new(db.wakes().listen(OUTBOX_CHANNEL));
-        Self { db, ids, clock, timing, outbox_wakes }
+        Self { db, ids, clock, timing, outbox_wakes, outbox_next: AtomicI64::new(0) }
     }
 
     /// Runs a use case as one job of the writer.
@@ -53,9 +58,12 @@ impl SqliteStore {
         Ok(answer)
     }
 
-    /// Waits until the relay was woken since the last call.
-    pub(crate) async fn outbox_woken(&self) {
-        self.outbox_wakes.lock().await.woken().await;
+    /// Waits until the relay was woken since the last call or a row that it has seen is due, and no longer than `most`.
+    pub(crate) async fn wait_for_outbox(&self, most: Duration) {
+        let left = self.outbox_next.load(Ordering::Relaxed).saturating_sub(micros(self.clock.now()));
+        let left = Duration::from_micros(u64::try_from(left).unwrap_or(0));
+        // That the time is up is an answer like any other.
+        let _ = tokio::time::timeout(left.min(most), async { self.outbox_wakes.lock().await.woken().await }).await;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Parcels: planned, asked about, merged.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,7 +81,12 @@ pub async fn where_calls_are_scarce_who_can_wait_the_shortest_goes_first(harness
 
 pub async fn what_is_due_is_counted_and_since_when(harness: &dyn Harness) {
     let store = harness.store().await;
-    let due = async |most, at| store.checks_due(&adapter(), most, later(at)).await.unwrap();
+    let other = AdapterId::new("other").unwrap();
+    let due = async |most, at| {
+        let mut due = store.checks_due(&[(other.clone(), 9), (adapter(), most)], later(at)).await.unwrap();
+        assert_eq!(due.remove(&other), None);
+        due.remove(&adapter())
+    };
     assert_eq!(due(9, 0).await, None);
     for n in 1..=3 {
         let at = later(u64::from(n) * 10);
@@ -92,7 +97,7 @@ pub async fn what_is_due_is_counted_and_since_when(harness: &dyn Harness) {
     assert_eq!(due(2, 99).await.map(|(count, _)| count), Some(2), "counted no further than asked for");
     planned(store.as_ref(), 1, later(20)).await;
     assert_eq!(due(9, 20).await, Some((1, later(20))), "the other one is outstanding");
-    assert_eq!(store.checks_due(&AdapterId::new("other").unwrap(), 9, later(99)).await.unwrap(), None);
+    assert_eq!(store.checks_due(&[(other.clone(), 9)], later(99)).await.unwrap(), BTreeMap::new());
 }
 
 pub async fn a_parcel_that_is_not_asked_about_any_more_says_why(harness: &dyn Harness) {
