@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use forebay_sandbox::{Record, Sandbox};
-use forebay_store::{Store, Tally};
+use forebay_store::{Done, Store};
 use forebay_telemetry::Metrics;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
@@ -18,7 +18,7 @@ use crate::burst::mix::{Leaves, Planned, Straight};
 use crate::commands::people;
 use crate::world::Serving;
 
-/// How often the sums are looked at.
+/// How often it is counted what is done.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How often a line is written where nobody sees it change.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -54,15 +54,15 @@ impl Expected {
         }
     }
 
-    fn effects_met(&self, tally: &Tally) -> bool {
-        tally.attendance >= self.attendance
-            && tally.claims >= self.claims
-            && tally.orders >= self.orders
-            && tally.returns.2 >= self.returns
+    fn effects_met(&self, done: &Done) -> bool {
+        done.attendance >= self.attendance
+            && done.claims >= self.claims
+            && done.orders >= self.orders
+            && done.returns.2 >= self.returns
     }
 
-    pub(crate) fn met(&self, tally: &Tally) -> bool {
-        self.effects_met(tally) && tally.dead_letters >= self.dead_letters
+    pub(crate) fn met(&self, done: &Done) -> bool {
+        self.effects_met(done) && done.dead_letters >= self.dead_letters
     }
 }
 
@@ -73,8 +73,8 @@ pub(crate) struct Finish {
     pub(crate) settled_in: Option<Duration>,
     /// From the first request until the dead letters were archived, too.
     pub(crate) archived_in: Option<Duration>,
-    /// The last sums.
-    pub(crate) tally: Tally,
+    /// What was done at the last look.
+    pub(crate) done: Done,
     /// Notices that people got: Slack messages and mails.
     pub(crate) notices: (usize, usize),
     /// Calls that the carrier counted.
@@ -121,7 +121,7 @@ impl Watch {
         finish.unwrap_or_else(|_| Finish {
             settled_in: None,
             archived_in: None,
-            tally: Tally::default(),
+            done: Done::default(),
             notices: (0, 0),
             carrier_calls: 0,
         })
@@ -143,22 +143,22 @@ impl Looker {
         let mut finish = Finish {
             settled_in: None,
             archived_in: None,
-            tally: Tally::default(),
+            done: Done::default(),
             notices: (0, 0),
             carrier_calls: 0,
         };
         let mut line_at = Instant::now() + LINE_EVERY;
         let mut alerted_by: Option<Instant> = None;
         while !give_up.is_cancelled() {
-            if let Ok(tally) = self.store.tally().await {
-                finish.tally = tally;
+            if let Ok(done) = self.store.done().await {
+                finish.done = done;
             }
             finish.notices = (self.record.slack_messages(), self.record.mails());
             finish.carrier_calls = self.record.carrier_calls();
-            if finish.settled_in.is_none() && self.expected.effects_met(&finish.tally) {
+            if finish.settled_in.is_none() && self.expected.effects_met(&finish.done) {
                 finish.settled_in = Some(self.begun.elapsed());
             }
-            if finish.archived_in.is_none() && self.expected.met(&finish.tally) {
+            if finish.archived_in.is_none() && self.expected.met(&finish.done) {
                 finish.archived_in = Some(self.begun.elapsed());
             }
             let line = self.line(&finish);
@@ -199,19 +199,19 @@ impl Looker {
     fn line(&self, finish: &Finish) -> String {
         let seconds = self.begun.elapsed().as_secs_f64().max(0.001);
         let accepted = self.accepted.load(Ordering::Relaxed);
-        let tally = &finish.tally;
-        let settled = tally.attendance + tally.claims + tally.orders;
+        let done = &finish.done;
+        let settled = done.attendance + done.claims + done.orders;
         let retries = self.metrics.retried();
         format!(
             "{seconds:5.1} s  accepted {accepted} ({:.0}/s)  settled {settled} ({:.0}/s)  tracked {}  reported {}  \
              alerts {}+{}  retries {retries}  dead letters {}",
             accepted as f64 / seconds,
             settled as f64 / seconds,
-            tally.parcels_checked,
-            tally.returns.2,
+            done.parcels_checked,
+            done.returns.2,
             finish.notices.0,
             finish.notices.1,
-            tally.dead_letters,
+            done.dead_letters,
         )
     }
 }

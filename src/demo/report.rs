@@ -55,7 +55,7 @@ impl Report {
     }
 
     fn json(&self) -> Value {
-        let tally = &self.finish.tally;
+        let done = &self.finish.done;
         let seconds = |d: Option<Duration>| d.map(|d| d.as_secs_f64());
         let rate = |n: usize, d: Option<Duration>| d.map(|d| n as f64 / d.as_secs_f64().max(0.001));
         json!({
@@ -64,12 +64,12 @@ impl Report {
                 "accepted": self.accepted,
                 "requests_sent_again": self.sent_again,
                 "published_straight": self.straight,
-                "attendance": tally.attendance,
-                "claims": tally.claims,
-                "orders": tally.orders,
-                "returns_reported": tally.returns.2,
+                "attendance": done.attendance,
+                "claims": done.claims,
+                "orders": done.orders,
+                "returns_reported": done.returns.2,
                 "carrier_calls": self.finish.carrier_calls,
-                "dead_letters": tally.dead_letters,
+                "dead_letters": done.dead_letters,
                 "slack_messages": self.finish.notices.0,
                 "mails": self.finish.notices.1,
             },
@@ -89,22 +89,22 @@ impl Report {
     }
 
     fn text(&self) -> String {
-        let tally = &self.finish.tally;
+        let done = &self.finish.done;
         let rows = [
             ("accepted", self.accepted.to_string(), format!("{:.2} s", self.accepted_in.as_secs_f64())),
             ("accept p50 / p99", millis(self.p50), millis(self.p99)),
             (
                 "check-ins, claims, orders",
-                (tally.attendance + tally.claims + tally.orders).to_string(),
+                (done.attendance + done.claims + done.orders).to_string(),
                 String::new(),
             ),
             (
                 "parcels tracked",
-                tally.parcels_checked.to_string(),
+                done.parcels_checked.to_string(),
                 format!("{} carrier calls", self.finish.carrier_calls),
             ),
-            ("results at the shop", tally.returns.2.to_string(), String::new()),
-            ("dead letters", tally.dead_letters.to_string(), String::new()),
+            ("results at the shop", done.returns.2.to_string(), String::new()),
+            ("dead letters", done.dead_letters.to_string(), String::new()),
             (
                 "notices",
                 format!("{} in Slack", self.finish.notices.0),

@@ -189,9 +189,9 @@ impl Private {
             }
             let there = match self.store().await {
                 Ok((store, opened)) => {
-                    let tally = store.tally().await;
+                    let done = store.done().await;
                     close(store.as_ref(), opened).await;
-                    tally.is_ok_and(|tally| expected.met(&tally))
+                    done.is_ok_and(|done| expected.met(&done))
                 }
                 Err(_) => false,
             };

@@ -41,6 +41,23 @@ pub struct RewardTally {
     pub movements: i64,
 }
 
+/// How many effects there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Done {
+    /// Attendance rows.
+    pub attendance: i64,
+    /// Claims settled.
+    pub claims: i64,
+    /// Orders booked.
+    pub orders: i64,
+    /// Returns registered, picked up (or further), reported.
+    pub returns: (i64, i64, i64),
+    /// Parcels asked about at least once.
+    pub parcels_checked: i64,
+    /// Dead letters.
+    pub dead_letters: i64,
+}
+
 /// Sums over everything.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Tally {
@@ -60,18 +77,8 @@ pub struct Tally {
     pub inbox: i64,
     /// Rows in the outbox.
     pub outbox: i64,
-    /// Attendance rows.
-    pub attendance: i64,
-    /// Claims settled.
-    pub claims: i64,
-    /// Orders booked.
-    pub orders: i64,
-    /// Returns registered, picked up (or further), reported.
-    pub returns: (i64, i64, i64),
-    /// Parcels asked about at least once.
-    pub parcels_checked: i64,
-    /// Dead letters.
-    pub dead_letters: i64,
+    /// What is done.
+    pub done: Done,
     /// Incidents ever opened.
     pub incidents: i64,
 }
@@ -79,6 +86,9 @@ pub struct Tally {
 /// Sums and lists that do not rest on counters.
 #[async_trait]
 pub trait Audit {
+    /// What is done so far: counts alone, which may be asked for again and again while much is to do.
+    async fn done(&self) -> Result<Done, Error>;
+
     /// Sums over everything, in one consistent read.
     async fn tally(&self) -> Result<Tally, Error>;
 

@@ -44,7 +44,7 @@ pub use attendance::{
     Attendance, AttendanceCursor, AttendanceFilter, AttendanceView, ClaimSum, DaySet, DaySummary, FunnelStep,
     MemberDays, ProgrammeSummary, Voided,
 };
-pub use audit::{Audit, EffectKind, RewardTally, Tally};
+pub use audit::{Audit, Done, EffectKind, RewardTally, Tally};
 pub use audit_log::{AuditEntry, AuditLog, By};
 pub use breakers::{Breakers, DayUse, Outlook, Shut, Standing, SystemView};
 pub use census::Census;

@@ -1,7 +1,7 @@
 //! The books, summed up.
 
 use async_trait::async_trait;
-use forebay_store::{Audit, EffectKind, Error, RewardTally, Tally};
+use forebay_store::{Audit, Done, EffectKind, Error, RewardTally, Tally};
 use sqlx::{PgConnection, Row as _};
 
 use crate::PostgresStore;
@@ -24,15 +24,17 @@ const SUMS: &str = "
            (select coalesce(sum(balance), 0)::int8 from member) as points,
            (select count(*) from inbox) as inbox,
            (select count(*) from outbox) as outbox,
-           (select count(*) from attendance) as attendance,
+           (select count(*) from incident) as incidents";
+
+const DONE: &str = "
+    select (select count(*) from attendance) as attendance,
            (select count(*) from claim) as claims,
            (select count(*) from shop_order) as orders,
            (select count(*) from return_order) as registered,
            (select count(*) from return_order where picked_up_at is not null) as picked_up,
            (select count(*) from return_order where reported_at is not null) as reported,
            (select count(*) from parcel where checks > 0) as parcels_checked,
-           (select count(*) from dead_letter) as dead_letters,
-           (select count(*) from incident) as incidents";
+           (select count(*) from dead_letter) as dead_letters";
 
 const REWARDS: &str = "
     select r.id, s.total, s.issued, coalesce(c.n, 0), coalesce(m.n, 0) + coalesce(b.n, 0)
@@ -45,6 +47,11 @@ const REWARDS: &str = "
 
 #[async_trait]
 impl Audit for PostgresStore {
+    async fn done(&self) -> Result<Done, Error> {
+        let mut tx = self.begin_read().await?;
+        done(&mut tx).await.map_err(store_error)
+    }
+
     async fn tally(&self) -> Result<Tally, Error> {
         let mut tx = self.begin_read().await?;
         tally(&mut tx).await.map_err(store_error)
@@ -78,8 +85,21 @@ impl Audit for PostgresStore {
     }
 }
 
+async fn done(conn: &mut PgConnection) -> Result<Done, sqlx::Error> {
+    let row = sqlx::query(DONE).fetch_one(conn).await?;
+    Ok(Done {
+        attendance: row.try_get("attendance")?,
+        claims: row.try_get("claims")?,
+        orders: row.try_get("orders")?,
+        returns: (row.try_get("registered")?, row.try_get("picked_up")?, row.try_get("reported")?),
+        parcels_checked: row.try_get("parcels_checked")?,
+        dead_letters: row.try_get("dead_letters")?,
+    })
+}
+
 async fn tally(conn: &mut PgConnection) -> Result<Tally, sqlx::Error> {
     sqlx::query(STATEMENT_TIMEOUT).execute(&mut *conn).await?;
+    let done = done(conn).await?;
     let row = sqlx::query(SUMS).fetch_one(&mut *conn).await?;
     type Row = (String, Option<i64>, Option<i64>, i64, i64);
     let rewards: Vec<Row> = sqlx::query_as(REWARDS).fetch_all(conn).await?;
@@ -102,12 +122,7 @@ async fn tally(conn: &mut PgConnection) -> Result<Tally, sqlx::Error> {
         rewards,
         inbox: row.try_get("inbox")?,
         outbox: row.try_get("outbox")?,
-        attendance: row.try_get("attendance")?,
-        claims: row.try_get("claims")?,
-        orders: row.try_get("orders")?,
-        returns: (row.try_get("registered")?, row.try_get("picked_up")?, row.try_get("reported")?),
-        parcels_checked: row.try_get("parcels_checked")?,
-        dead_letters: row.try_get("dead_letters")?,
+        done,
         incidents: row.try_get("incidents")?,
     })
 }

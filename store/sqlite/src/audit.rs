@@ -1,7 +1,7 @@
 //! The books, summed up.
 
 use async_trait::async_trait;
-use forebay_store::{Audit, EffectKind, Error, RewardTally, Tally};
+use forebay_store::{Audit, Done, EffectKind, Error, RewardTally, Tally};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
@@ -22,15 +22,17 @@ const SUMS: &str = "
            (select coalesce(sum(balance), 0) from member) as points,
            (select count(*) from inbox) as inbox,
            (select count(*) from outbox) as outbox,
-           (select count(*) from attendance) as attendance,
+           (select count(*) from incident) as incidents";
+
+const DONE: &str = "
+    select (select count(*) from attendance) as attendance,
            (select count(*) from claim) as claims,
            (select count(*) from shop_order) as orders,
            (select count(*) from return_order) as registered,
            (select count(*) from return_order where picked_up_at is not null) as picked_up,
            (select count(*) from return_order where reported_at is not null) as reported,
            (select count(*) from parcel where checks > 0) as parcels_checked,
-           (select count(*) from dead_letter) as dead_letters,
-           (select count(*) from incident) as incidents";
+           (select count(*) from dead_letter) as dead_letters";
 
 const REWARDS: &str = "
     select r.id, s.total, s.issued, coalesce(c.n, 0) as granted, coalesce(m.n, 0) + coalesce(b.n, 0) as movements
@@ -43,6 +45,11 @@ const REWARDS: &str = "
 
 #[async_trait]
 impl Audit for SqliteStore {
+    async fn done(&self) -> Result<Done, Error> {
+        let mut read = self.db.read().acquire().await.map_err(Fault::from)?;
+        Ok(done(&mut read).await?)
+    }
+
     async fn tally(&self) -> Result<Tally, Error> {
         // One transaction: every sum is of the same moment.
         let mut read = self.db.read().begin().await.map_err(Fault::from)?;
@@ -121,7 +128,21 @@ fn effects_sql(kind: EffectKind) -> &'static str {
     }
 }
 
+async fn done(conn: &mut SqliteConnection) -> Result<Done, Fault> {
+    let row = sqlx::query(DONE).fetch_one(conn).await?;
+    let row = Reading::of("(counts)", &row);
+    Ok(Done {
+        attendance: row.get("attendance")?,
+        claims: row.get("claims")?,
+        orders: row.get("orders")?,
+        returns: (row.get("registered")?, row.get("picked_up")?, row.get("reported")?),
+        parcels_checked: row.get("parcels_checked")?,
+        dead_letters: row.get("dead_letters")?,
+    })
+}
+
 async fn tally(conn: &mut SqliteConnection) -> Result<Tally, Fault> {
+    let done = done(conn).await?;
     let row = sqlx::query(SUMS).fetch_one(&mut *conn).await?;
     let rewards = sqlx::query(REWARDS).fetch_all(conn).await?;
     let row = Reading::of("(sums)", &row);
@@ -134,12 +155,7 @@ async fn tally(conn: &mut SqliteConnection) -> Result<Tally, Fault> {
         rewards: rewards.iter().map(reward).collect::<Result<_, _>>()?,
         inbox: row.get("inbox")?,
         outbox: row.get("outbox")?,
-        attendance: row.get("attendance")?,
-        claims: row.get("claims")?,
-        orders: row.get("orders")?,
-        returns: (row.get("registered")?, row.get("picked_up")?, row.get("reported")?),
-        parcels_checked: row.get("parcels_checked")?,
-        dead_letters: row.get("dead_letters")?,
+        done,
         incidents: row.get("incidents")?,
     })
 }

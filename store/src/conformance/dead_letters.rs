@@ -124,7 +124,7 @@ pub async fn copies_of_a_message_are_one_dead_letter(harness: &dyn Harness) {
     let archived = store.archive(vec![letter("m-2"), letter("m-3")], later(2)).await.unwrap();
     assert_eq!(archived, Archived { new: 1, again: 0, replayed: 0 });
     assert_eq!(archive(store.as_ref(), Vec::new(), later(3)).await, 0);
-    assert_eq!(store.tally().await.unwrap().dead_letters, 3);
+    assert_eq!(store.tally().await.unwrap().done.dead_letters, 3);
     assert_eq!(counts(store.as_ref()).await, [3, 0, 0, 0]);
     let incident = store.open_incidents(10).await.unwrap().remove(0);
     assert_eq!(incident.raise.count, 4, "each death is an occurrence, a repeat is none");
@@ -362,7 +362,7 @@ pub async fn archivers_at_once_keep_each_dead_letter_once(harness: &dyn Harness)
     for archiver in archivers {
         new += archiver.await.unwrap();
     }
-    assert_eq!((new, store.tally().await.unwrap().dead_letters), (100, 100));
+    assert_eq!((new, store.tally().await.unwrap().done.dead_letters), (100, 100));
     assert_eq!(counts(store.as_ref()).await, [100, 0, 0, 0]);
     assert_eq!(store.open_incidents(10).await.unwrap()[0].raise.count, 100);
 }

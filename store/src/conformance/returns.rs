@@ -107,7 +107,7 @@ pub async fn a_return_is_registered_with_its_parcel_due_at_once(harness: &dyn Ha
     let without = store.return_by_id(&return_id("R-2")).await.unwrap().unwrap();
     assert_eq!((without.state.as_str(), without.parcel_id), ("requested", None));
     assert_eq!(store.return_by_id(&return_id("R-3")).await.unwrap(), None);
-    assert_eq!(store.tally().await.unwrap().returns, (2, 0, 0));
+    assert_eq!(store.tally().await.unwrap().done.returns, (2, 0, 0));
 }
 
 pub async fn a_repeated_request_is_told_from_a_reused_one(harness: &dyn Harness) {
@@ -135,7 +135,7 @@ pub async fn a_return_that_exists_only_gains_a_parcel(harness: &dyn Harness) {
     assert_eq!((view.state.as_str(), view.order_id.as_str()), ("tracking", "O-R-1"));
     assert_eq!(view.tracking_number.as_deref(), Some(number(1).as_str()));
     assert_eq!(store.parcel(&carrier(), &number(2)).await.unwrap(), None, "nobody would want its news");
-    assert_eq!(store.tally().await.unwrap().returns, (1, 0, 0));
+    assert_eq!(store.tally().await.unwrap().done.returns, (1, 0, 0));
 }
 
 pub async fn messages_of_a_set_may_name_one_return(harness: &dyn Harness) {
@@ -233,7 +233,7 @@ pub async fn of_collectors_at_once_one_saves_its_page(harness: &dyn Harness) {
         }
         assert_eq!(saved, [1], "to {to}");
     }
-    assert_eq!(store.tally().await.unwrap().returns.0, 2);
+    assert_eq!(store.tally().await.unwrap().done.returns.0, 2);
 }
 
 pub async fn workers_at_once_register_each_return_once(harness: &dyn Harness) {
@@ -259,7 +259,7 @@ pub async fn workers_at_once_register_each_return_once(harness: &dyn Harness) {
         done += worker.await.unwrap().into_iter().filter(|h| *h == Handled::Done).count();
     }
     let tally = store.tally().await.unwrap();
-    assert_eq!((done, tally.returns.0, tally.inbox), (100, 100, 100));
+    assert_eq!((done, tally.done.returns.0, tally.inbox), (100, 100, 100));
     let planned = store.plan_checks(&adapter(), 10, 1000, Duration::from_secs(60), now()).await.unwrap();
     assert_eq!(planned, 50, "two returns a parcel");
 }
@@ -289,7 +289,7 @@ pub async fn workers_at_once_register_a_parcel_once_however_its_number_is_spelt(
         worker.await.unwrap();
     }
     let planned = store.plan_checks(&adapter(), 10, 1000, Duration::from_secs(60), now()).await.unwrap();
-    assert_eq!((planned, store.tally().await.unwrap().returns.0), (25, 100));
+    assert_eq!((planned, store.tally().await.unwrap().done.returns.0), (25, 100));
 }
 
 /// An id that no row has.

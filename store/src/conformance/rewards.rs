@@ -42,7 +42,7 @@ pub async fn a_check_in_counts_once_a_day_in_the_programmes_zone(harness: &dyn H
     assert_eq!(again, [(Handled::Done, Some(Answer::CheckedInBefore(day("2026-11-20"))))]);
     let days = store.member_days(&programme().id, &member(1)).await.unwrap().days;
     assert_eq!(days, [day("2026-11-20"), day("2026-11-21")]);
-    assert_eq!(store.tally().await.unwrap().attendance, 2);
+    assert_eq!(store.tally().await.unwrap().done.attendance, 2);
 }
 
 pub async fn a_repeated_message_has_no_second_effect(harness: &dyn Harness) {
@@ -77,7 +77,7 @@ pub async fn of_one_identity_in_a_set_the_first_counts(harness: &dyn Harness) {
         ]
     );
     let tally = store.tally().await.unwrap();
-    assert_eq!((tally.inbox, tally.attendance), (1, 1));
+    assert_eq!((tally.inbox, tally.done.attendance), (1, 1));
 }
 
 pub async fn one_id_from_two_sources_is_two_messages(harness: &dyn Harness) {
@@ -173,7 +173,7 @@ pub async fn a_claim_id_is_settled_once_whatever_message_carries_it(harness: &dy
     let settled = settle(store.as_ref(), vec![other.clone()]).await;
     assert_eq!(settled, [(Handled::Done, Some(Answer::SettledBefore))]);
     let tally = store.tally().await.unwrap();
-    assert_eq!((tally.claims, tally.inbox), (1, 3));
+    assert_eq!((tally.done.claims, tally.inbox), (1, 3));
 }
 
 pub async fn facts_of_a_set_are_in_the_outbox(harness: &dyn Harness) {
@@ -211,7 +211,7 @@ pub async fn concurrent_workers_settle_each_message_once(harness: &dyn Harness) 
     }
     assert_eq!(done, 120, "each message is done by one worker and a repeat for the others");
     let tally = store.tally().await.unwrap();
-    assert_eq!((tally.attendance, tally.claims, tally.inbox), (60, 60, 120));
+    assert_eq!((tally.done.attendance, tally.done.claims, tally.inbox), (60, 60, 120));
     assert_eq!((tally.rewards[0].granted, tally.rewards[0].issued), (10, Some(10)));
 }
 

@@ -55,7 +55,7 @@ async fn a_burst_on_one_hot_reward_is_settled_and_adds_up() {
     let claims = (0..CLAIMS).map(|n| claim(u128::from(n) + 1, n, "one-day")).collect();
     let claims_a_second = settled_a_second(&database, claims).await;
     let tally = store.tally().await.unwrap();
-    assert_eq!((tally.attendance, tally.claims), (i64::from(CHECK_INS), i64::from(CLAIMS)));
+    assert_eq!((tally.done.attendance, tally.done.claims), (i64::from(CHECK_INS), i64::from(CLAIMS)));
     let mug = tally.rewards.iter().find(|r| r.reward_id == "mug").unwrap();
     assert_eq!((mug.issued, mug.granted, mug.movements), (Some(MUGS), MUGS, MUGS));
     // Far below what is usual, so that only a wrong plan or lock fails here.

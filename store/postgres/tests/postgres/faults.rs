@@ -66,7 +66,7 @@ async fn survives(database: &Database, fault: impl AsyncFnOnce(&AtomicU32)) -> u
     }
     let tally = store.tally().await.unwrap();
     let half = i64::from(WORKERS * SETS * SET / 2);
-    assert_eq!((tally.inbox, tally.attendance, tally.claims), (2 * half, half, half));
+    assert_eq!((tally.inbox, tally.done.attendance, tally.done.claims), (2 * half, half, half));
     // A fact for each check-in and claim, two for the crossings of the stock, and what tells of the incident.
     let tellings = tally.outbox - 2 * half - 2;
     assert!((1..=2).contains(&tellings), "{} rows in the outbox", tally.outbox);

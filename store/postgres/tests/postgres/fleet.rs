@@ -60,7 +60,7 @@ async fn processes_settle_overlapping_sets_each_message_once() {
     let tally = database.store().tally().await.unwrap();
     let members = i64::from(MEMBERS);
     assert_eq!(
-        (tally.inbox, tally.attendance, tally.claims, tally.orders),
+        (tally.inbox, tally.done.attendance, tally.done.claims, tally.done.orders),
         (members * 4, members, members, members)
     );
     assert_eq!((tally.ledger_sum, tally.ledger_unbalanced, tally.balances_off), (0, 0, 0));

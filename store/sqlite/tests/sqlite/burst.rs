@@ -42,7 +42,7 @@ async fn a_burst_on_one_hot_reward_adds_up() {
     settle_all(&store, (0..13_500).map(|n| check_in(&format!("c{n}"), n, now())).collect()).await;
     settle_all(&store, (0..9_000).map(|n| claim(u128::from(n) + 1, n, "one-day")).collect()).await;
     let tally = store.tally().await.unwrap();
-    assert_eq!((tally.attendance, tally.claims, tally.inbox), (13_500, 9_000, 22_500));
+    assert_eq!((tally.done.attendance, tally.done.claims, tally.inbox), (13_500, 9_000, 22_500));
     let mug = &tally.rewards[0];
     assert_eq!((mug.issued, mug.granted, mug.movements), (Some(3_000), 3_000, 3_000));
     assert_eq!(tally.outbox, 13_500 + 9_000 + 2 + 2, "low and out are told once each");

@@ -119,10 +119,10 @@ async fn a_full_disk_is_told_and_nothing_is_written() {
         |from: u32| (from..from + 500).map(|n| check_in(&format!("c{n}"), n, now())).collect::<Vec<_>>();
     let outcome = store.settle_rewards(burst(0), now()).await;
     assert!(matches!(outcome, Err(Error::Full(_))), "{outcome:?}");
-    assert_eq!(store.tally().await.unwrap().attendance, 0);
+    assert_eq!(store.tally().await.unwrap().done.attendance, 0);
     by_hand(&db, "pragma max_page_count = 100000").await.unwrap();
     store.settle_rewards(burst(0), now()).await.unwrap();
-    assert_eq!(store.tally().await.unwrap().attendance, 500);
+    assert_eq!(store.tally().await.unwrap().done.attendance, 500);
 }
 
 #[tokio::test]
