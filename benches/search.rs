@@ -11,7 +11,7 @@ use forebay_queue::Message;
 use forebay_schemas::{Code, Queue, Trail};
 use forebay_store::{DeadLetterFilter, Status, Store};
 use forebay_telemetry::Metrics;
-use forebay_worker::RawHandler as _;
+use forebay_worker::{RawHandler as _, Received};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::json;
 
@@ -76,7 +76,7 @@ async fn fill(store: &Arc<dyn Store>, on: &str, letters: usize) -> DateTime<Utc>
         .map(|from| {
             let at = death(from, first);
             let archive = Archive::new(Arc::clone(store), Arc::new(At(at)), metrics.clone(), Queue::Dead);
-            let chunk = (from..(from + CHUNK).min(letters)).map(|n| letter(n, first)).collect();
+            let chunk = (from..(from + CHUNK).min(letters)).map(|n| Received::of(letter(n, first))).collect();
             async move { archive.handle(chunk, at).await }
         })
         .buffer_unordered(ARCHIVING)

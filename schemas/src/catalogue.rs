@@ -76,8 +76,8 @@ impl Catalogue {
     /// # Errors
     /// A [`Refusal`] with `unknown_type` or `schema_invalid` and every violation (16 at most).
     pub fn read(&self, event: Event) -> Result<Decoded, Refusal> {
-        let payload = self.check(&event)?;
-        Ok(Decoded { digest: event.digest(), event, payload })
+        let (payload, data) = self.checked(&event)?;
+        Ok(Decoded { digest: event.digest_with(&data), event, payload })
     }
 
     /// As [`Catalogue::read`], without the digest: for who only has to know whether the event can be taken.
@@ -85,6 +85,10 @@ impl Catalogue {
     /// # Errors
     /// As [`Catalogue::read`].
     pub fn check(&self, event: &Event) -> Result<Payload, Refusal> {
+        self.checked(event).map(|(payload, _)| payload)
+    }
+
+    fn checked(&self, event: &Event) -> Result<(Payload, Value), Refusal> {
         let Some(kind) = event.event_type() else {
             return Err(Refusal::one(Code::UnknownType, "/type", "is not in the catalogue"));
         };
@@ -99,7 +103,7 @@ impl Catalogue {
                 validator.iter_errors(&data).flat_map(|error| told(&error)).take(16).collect();
             return Err(Refusal { code: Code::SchemaInvalid, violations });
         }
-        payload(kind, event.data.get())
+        Ok((payload(kind, event.data.get())?, data))
     }
 
     /// Decodes the envelope and the data in one go.

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use crate::code::Code;
@@ -76,17 +76,6 @@ impl Event {
         }
     }
 
-    /// The event within this trace, if it is in none yet.
-    #[must_use]
-    pub fn within(&self, traceparent: Option<&str>) -> Cow<'_, Self> {
-        match traceparent {
-            Some(context) if self.traceparent.is_none() => {
-                Cow::Owned(Self { traceparent: Some(context.to_owned()), ..self.clone() })
-            }
-            _ => Cow::Borrowed(self),
-        }
-    }
-
     /// Reads one event from the bytes of its JSON.
     ///
     /// # Errors
@@ -105,7 +94,7 @@ impl Event {
         Self::from_attributes(values)
     }
 
-    fn from_attributes(mut attributes: BTreeMap<String, Box<RawValue>>) -> Result<Self, Refusal> {
+    fn from_attributes(mut attributes: Values<'_>) -> Result<Self, Refusal> {
         let mut wrong = Vec::new();
         let specversion = text(&mut attributes, "specversion", 8, true, &mut wrong);
         if specversion.as_deref().is_some_and(|v| v != "1.0") {
@@ -133,6 +122,7 @@ impl Event {
         let extensions = extensions(attributes, &mut wrong);
         match (id, source, kind, data) {
             (Some(id), Some(source), Some(kind), Some(data)) if wrong.is_empty() => {
+                let data = data.to_owned();
                 Ok(Self { id, source, kind, subject, time, recorded_time, traceparent, extensions, data })
             }
             _ => Err(Refusal { code: Code::Undecodable, violations: wrong }),
@@ -145,16 +135,29 @@ impl Event {
     /// Never: every part was read from JSON or made by us.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("an envelope is plain JSON")
+        self.encode_within(self.traceparent.as_deref())
+    }
+
+    /// The same within this trace, whatever its own.
+    ///
+    /// # Panics
+    /// Never, as [`Event::encode`].
+    #[must_use]
+    pub fn encode_within(&self, traceparent: Option<&str>) -> Vec<u8> {
+        serde_json::to_vec(&Written { event: self, traceparent }).expect("an envelope is plain JSON")
     }
 
     /// The digest that tells a repeat from a reused identity.
     #[must_use]
     pub fn digest(&self) -> Digest {
+        self.digest_with(&serde_json::from_str(self.data.get()).unwrap_or(Value::Null))
+    }
+
+    /// The same where the data are parsed already.
+    pub(crate) fn digest_with(&self, data: &Value) -> Digest {
         // A parsed `Value` keeps its keys sorted: printing it again is the canonical form.
-        let data: Value = serde_json::from_str(self.data.get()).unwrap_or(Value::Null);
-        let canonical = serde_json::json!([self.kind, self.subject, data]).to_string();
-        Digest(Sha256::digest(canonical.as_bytes()).into())
+        let canonical = serde_json::to_vec(&(&self.kind, &self.subject, data)).unwrap_or_default();
+        Digest(Sha256::digest(&canonical).into())
     }
 
     /// The type, when the catalogue knows it.
@@ -165,22 +168,31 @@ impl Event {
 }
 
 /// The members of an envelope, unread.
-struct Attributes {
-    values: BTreeMap<String, Box<RawValue>>,
+struct Attributes<'b> {
+    values: Values<'b>,
     repeated: bool,
 }
 
-impl<'de> Deserialize<'de> for Attributes {
+type Values<'b> = BTreeMap<Cow<'b, str>, &'b RawValue>;
+
+/// A name, borrowed unless it is escaped.
+#[derive(Deserialize)]
+struct Name<'b>(#[serde(borrow)] Cow<'b, str>);
+
+impl<'de> Deserialize<'de> for Attributes<'de> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Members;
         impl<'de> serde::de::Visitor<'de> for Members {
-            type Value = Attributes;
+            type Value = Attributes<'de>;
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("an object")
             }
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Attributes, A::Error> {
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                mut map: A,
+            ) -> Result<Attributes<'de>, A::Error> {
                 let mut attributes = Attributes { values: BTreeMap::new(), repeated: false };
-                while let Some((name, value)) = map.next_entry()? {
+                while let Some((Name(name), value)) = map.next_entry()? {
                     attributes.repeated |= attributes.values.insert(name, value).is_some();
                 }
                 Ok(attributes)
@@ -192,29 +204,42 @@ impl<'de> Deserialize<'de> for Attributes {
 
 impl Serialize for Event {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Written { event: self, traceparent: self.traceparent.as_deref() }.serialize(serializer)
+    }
+}
+
+/// An event on its way, within a trace.
+struct Written<'e> {
+    event: &'e Event,
+    traceparent: Option<&'e str>,
+}
+
+impl Serialize for Written<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeMap;
+        let Self { event, traceparent } = self;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("specversion", "1.0")?;
-        map.serialize_entry("id", &self.id)?;
-        map.serialize_entry("source", &self.source)?;
-        map.serialize_entry("type", &self.kind)?;
-        if let Some(subject) = &self.subject {
+        map.serialize_entry("id", &event.id)?;
+        map.serialize_entry("source", &event.source)?;
+        map.serialize_entry("type", &event.kind)?;
+        if let Some(subject) = &event.subject {
             map.serialize_entry("subject", subject)?;
         }
-        if let Some(time) = self.time {
+        if let Some(time) = event.time {
             map.serialize_entry("time", &rfc3339(time))?;
         }
-        if let Some(time) = self.recorded_time {
+        if let Some(time) = event.recorded_time {
             map.serialize_entry("recordedtime", &rfc3339(time))?;
         }
-        if let Some(traceparent) = &self.traceparent {
+        if let Some(traceparent) = traceparent {
             map.serialize_entry("traceparent", traceparent)?;
         }
-        for (name, value) in &self.extensions {
+        for (name, value) in &event.extensions {
             map.serialize_entry(name, value)?;
         }
         map.serialize_entry("datacontenttype", "application/json")?;
-        map.serialize_entry("data", &self.data)?;
+        map.serialize_entry("data", &event.data)?;
         map.end()
     }
 }
@@ -235,7 +260,7 @@ fn plain(error: &serde_json::Error) -> String {
 }
 
 fn text(
-    attributes: &mut BTreeMap<String, Box<RawValue>>,
+    attributes: &mut Values<'_>,
     name: &str,
     most: usize,
     required: bool,
@@ -262,11 +287,7 @@ fn text(
     None
 }
 
-fn instant(
-    attributes: &mut BTreeMap<String, Box<RawValue>>,
-    name: &str,
-    wrong: &mut Vec<Violation>,
-) -> Option<DateTime<Utc>> {
+fn instant(attributes: &mut Values<'_>, name: &str, wrong: &mut Vec<Violation>) -> Option<DateTime<Utc>> {
     let value = text(attributes, name, 64, false, wrong)?;
     match DateTime::parse_from_rfc3339(&value) {
         Ok(at) => Some(at.with_timezone(&Utc)),
@@ -277,11 +298,8 @@ fn instant(
     }
 }
 
-fn extensions(
-    attributes: BTreeMap<String, Box<RawValue>>,
-    wrong: &mut Vec<Violation>,
-) -> BTreeMap<String, Value> {
-    let mut kept = Map::new();
+fn extensions(attributes: Values<'_>, wrong: &mut Vec<Violation>) -> BTreeMap<String, Value> {
+    let mut kept = BTreeMap::new();
     for (name, raw) in attributes {
         let named = (1..=20).contains(&name.len())
             && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
@@ -292,12 +310,12 @@ fn extensions(
         }
         match serde_json::from_str::<Value>(raw.get()) {
             Ok(value @ (Value::String(_) | Value::Bool(_) | Value::Number(_))) => {
-                kept.insert(name, value);
+                kept.insert(name.into_owned(), value);
             }
             _ => wrong.push(Violation::new(format!("/{name}"), "is not a string, number or boolean")),
         }
     }
-    kept.into_iter().collect()
+    kept
 }
 
 #[cfg(test)]

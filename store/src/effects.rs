@@ -41,12 +41,34 @@ pub struct EffectView {
     pub changed_at: DateTime<Utc>,
 }
 
+/// A result that the shop took.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultDelivered {
+    /// The key of the call.
+    pub key: String,
+    /// The return.
+    pub return_id: ReturnId,
+    /// The message by which it was sent.
+    pub identity: Identity,
+}
+
 /// The effect ledger.
 #[async_trait]
 pub trait Effects {
-    /// Notes that a call is about to be made under this idempotency key (the key is the effect's name: the same
-    /// over retries, replays and workers). Committed before the call.
-    async fn effect_intend(&self, key: &str, kind: &str, now: DateTime<Utc>) -> Result<Intent, Error>;
+    /// Notes that calls are about to be made under these idempotency keys, each named once (a key is the effect's name:
+    /// the same over retries, replays and workers). Committed before the calls; the answers are in the keys' order.
+    async fn effects_intend(
+        &self,
+        keys: &[String],
+        kind: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Intent>, Error>;
+
+    /// The same for one call.
+    async fn effect_intend(&self, key: &str, kind: &str, now: DateTime<Utc>) -> Result<Intent, Error> {
+        let answers = self.effects_intend(&[key.to_owned()], kind, now).await?;
+        only(answers)
+    }
 
     /// Notes that the call failed for sure, or that it can't be told whether it arrived.
     async fn effect_failed(
@@ -60,13 +82,28 @@ pub trait Effects {
     /// What is known of a call.
     async fn effect(&self, key: &str) -> Result<Option<EffectView>, Error>;
 
-    /// Notes that the shop took the result of a return: confirms the effect, marks the return as reported, and
-    /// writes the message's inbox row, in one transaction.
+    /// Notes that the shop took the results of returns: confirms the effects, marks the returns as reported, and writes
+    /// the messages' inbox rows, all in one transaction.
+    async fn results_delivered(
+        &self,
+        results: Vec<ResultDelivered>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Handled>, Error>;
+
+    /// The same for one result.
     async fn result_delivered(
         &self,
         key: &str,
         return_id: &ReturnId,
         identity: &Identity,
         now: DateTime<Utc>,
-    ) -> Result<Handled, Error>;
+    ) -> Result<Handled, Error> {
+        let (key, return_id, identity) = (key.to_owned(), return_id.clone(), identity.clone());
+        only(self.results_delivered(vec![ResultDelivered { key, return_id, identity }], now).await?)
+    }
+}
+
+/// The answer to a question about one thing.
+fn only<T>(answers: Vec<T>) -> Result<T, Error> {
+    answers.into_iter().next().ok_or_else(|| Error::Unavailable("the store did not answer".to_owned()))
 }

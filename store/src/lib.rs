@@ -54,7 +54,7 @@ pub use dead_letters::{
     Archived, Cursor, DeadLetter, DeadLetterCount, DeadLetterFilter, DeadLetterGroup, DeadLetters,
     NewDeadLetter, NewReplay, Replay, ReplayStep, Replays, Revived, Status,
 };
-pub use effects::{EffectView, Effects, Intent, result_key};
+pub use effects::{EffectView, Effects, Intent, ResultDelivered, result_key};
 pub use erasure::{Erasure, Erasures};
 pub use error::Error;
 pub use fleet::{Fleet, Orders, Pause, WorkerBeat, WorkerView};

@@ -1,5 +1,7 @@
 //! Returns: registered once each, followed, reported.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::due::Due;
@@ -164,9 +166,12 @@ pub trait Returns {
         now: DateTime<Utc>,
     ) -> Result<Option<u32>, Error>;
 
-    /// What to send to the shop for a picked-up return, and whether it was reported before. `None`: no such return,
-    /// or it is not picked up.
-    async fn result_of(&self, return_id: &ReturnId) -> Result<Option<(ReturnPickedUp, bool)>, Error>;
+    /// What to send to the shop for those of these returns that are there and picked up, and whether it was reported
+    /// before.
+    async fn results_of(
+        &self,
+        returns: &[ReturnId],
+    ) -> Result<BTreeMap<ReturnId, (ReturnPickedUp, bool)>, Error>;
 
     /// One return.
     async fn return_by_id(&self, return_id: &ReturnId) -> Result<Option<ReturnView>, Error>;

@@ -17,7 +17,7 @@ use forebay_sqlite::Db;
 use forebay_store::{By, Lifecycle as _, OutboxRow, Store};
 use forebay_store_sqlite::SqliteStore;
 use forebay_telemetry::Metrics;
-use forebay_worker::{Decoding, Handler, RawHandler as _};
+use forebay_worker::{Decoding, Handler, RawHandler as _, Received};
 use secrecy::SecretString;
 use tempfile::TempDir;
 use url::Url;
@@ -134,7 +134,7 @@ impl Scene {
             headers: row.headers,
             body: row.body.into(),
         };
-        self.handler.handle(vec![message], self.now()).await.unwrap().remove(0)
+        self.handler.handle(vec![Received::of(message)], self.now()).await.unwrap().remove(0)
     }
 
     fn posts(&self) -> Vec<SlackPost> {

@@ -22,7 +22,7 @@ use forebay_sqlite::Db;
 use forebay_store::{Lifecycle as _, ParcelView, Store};
 use forebay_store_sqlite::SqliteStore;
 use forebay_telemetry::Metrics;
-use forebay_worker::{Decoding, Handler, RawHandler as _};
+use forebay_worker::{Decoding, Handler, RawHandler as _, Received};
 use tempfile::TempDir;
 use url::Url;
 
@@ -151,5 +151,5 @@ async fn handle<D: EventData>(handler: &Arc<dyn Handler>, id: &str, attempts: u3
     let event = Event::of(id, "/shops/main", SystemClock.now(), data);
     let decoding = Decoding::new(Arc::new(Catalogue::new()), Arc::clone(handler));
     let message = Message::of(&event).with_trail(&Trail { attempts, ..Trail::default() });
-    decoding.handle(vec![message], SystemClock.now()).await.unwrap().remove(0)
+    decoding.handle(vec![Received::of(message)], SystemClock.now()).await.unwrap().remove(0)
 }

@@ -11,7 +11,7 @@ use forebay_schemas::trail::bounded;
 use forebay_schemas::{Code, EventType, Queue, Trail, limits};
 use forebay_store::{NewDeadLetter, Store};
 use forebay_telemetry::Metrics;
-use forebay_worker::{Failure, Message, RawHandler, Shape};
+use forebay_worker::{Failure, Message, RawHandler, Received, Shape};
 use sha2::{Digest as _, Sha256};
 
 use crate::answers;
@@ -33,8 +33,9 @@ impl Archive {
         Self { store, clock, metrics, queue }
     }
 
-    fn letter(&self, message: Message) -> NewDeadLetter {
-        let trail = message.trail();
+    fn letter(&self, received: Received) -> NewDeadLetter {
+        let Received { mut message, trail } = received;
+        trail.write(&mut message.headers);
         let Identified { event, message_id, key } = Identified::of(&message);
         let code = trail.code.unwrap_or(match (&self.queue, &event) {
             (Queue::Unrouted, Some(event)) if event.event_type().is_none() => Code::UnknownType,
@@ -104,9 +105,9 @@ impl RawHandler for Archive {
         Shape { batch: 200, linger, concurrency: 1, deadline: Duration::from_secs(60) }
     }
 
-    async fn handle(&self, batch: Vec<Message>, _now: DateTime<Utc>) -> Result<Vec<Outcome>, Failure> {
+    async fn handle(&self, batch: Vec<Arc<Received>>, _now: DateTime<Utc>) -> Result<Vec<Outcome>, Failure> {
         let count = batch.len();
-        let letters = batch.into_iter().map(|message| self.letter(message)).collect();
+        let letters = batch.into_iter().map(|received| self.letter(Arc::unwrap_or_clone(received))).collect();
         // A dead letter has nowhere else to go: whatever the store's trouble is, it is waited out.
         let archived = self
             .store

@@ -1,14 +1,17 @@
 //! Results of picked-up returns on their way to the shop: signed, under one idempotency key for ever.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use forebay_domain::{Clock, Outcome};
-use forebay_schemas::events::SendResult;
-use forebay_schemas::{Code, Payload};
-use forebay_store::{Intent, Store, result_key};
+use forebay_schemas::events::{ReturnPickedUp, SendResult};
+use forebay_schemas::{Code, Payload, ReturnId};
+use forebay_store::{Intent, ResultDelivered, Store, result_key};
 use forebay_worker::{Failure, Handler, Inbound, Shape};
+use futures::future::join_all;
 
 use crate::answers;
 use crate::shop::{Delivered, ShopApi};
@@ -16,6 +19,8 @@ use crate::shop::{Delivered, ShopApi};
 /// The consumer's name in the inbox.
 pub const CONSUMER: &str = "results";
 const KIND: &str = "return-result";
+/// Sets of results on their way side by side: one that waits for a slow call does not hold up the next.
+const SETS: usize = 2;
 
 /// Sends results.
 #[derive(Debug)]
@@ -33,56 +38,112 @@ impl Results {
         Self { store, clock, shop, concurrency: concurrency.max(1) }
     }
 
-    async fn send(&self, inbound: &Inbound, command: &SendResult) -> Result<Outcome, Failure> {
-        let found = self.store.result_of(&command.return_id).await.map_err(answers::failure)?;
-        let Some((result, reported)) = found else {
-            return Ok(Outcome::retry(Code::NotYetKnown, "the return is not here, or was not picked up yet"));
-        };
-        if reported && !command.again {
-            return Ok(Outcome::Duplicate);
-        }
-        let key = result_key(&command.return_id);
-        let now = self.clock.now();
-        let intent = self.store.effect_intend(&key, KIND, now).await.map_err(answers::failure)?;
-        if command.again || matches!(intent, Intent::Proceed { .. }) {
-            // The shop's endpoint honours the key, so a call that may have arrived is safe to repeat.
-            match self.shop.deliver(&key, &result, now).await {
-                Delivered::Taken => {}
-                Delivered::Failed { outcome, unknown } => {
-                    let error = format!("{outcome:?}");
-                    self.store
-                        .effect_failed(&key, unknown, &error, self.clock.now())
-                        .await
-                        .map_err(answers::failure)?;
-                    return Ok(outcome);
+    /// Sends the results of different returns side by side; the outcomes are in their order.
+    async fn send(&self, asked: &[(&Inbound, &SendResult)]) -> Result<Vec<Outcome>, Failure> {
+        let returns: Vec<ReturnId> = asked.iter().map(|(_, command)| command.return_id.clone()).collect();
+        let mut found = self.store.results_of(&returns).await.map_err(answers::failure)?;
+        let mut outcomes = vec![answers::unanswered(); asked.len()];
+        let mut sendings = Vec::with_capacity(asked.len());
+        for (place, (inbound, command)) in asked.iter().enumerate() {
+            match found.remove(&command.return_id) {
+                None => {
+                    let why = "the return is not here, or was not picked up yet";
+                    outcomes[place] = Outcome::retry(Code::NotYetKnown, why);
+                }
+                Some((_, true)) if !command.again => outcomes[place] = Outcome::Duplicate,
+                Some((result, _)) => {
+                    let key = result_key(&command.return_id);
+                    sendings.push(Sending { place, inbound, again: command.again, key, result });
                 }
             }
         }
-        let identity = answers::identity(CONSUMER, inbound);
-        let handled =
-            self.store.result_delivered(&key, &command.return_id, &identity, self.clock.now()).await;
-        Ok(answers::outcome(handled.map_err(answers::failure)?))
+        let keys: Vec<String> = sendings.iter().map(|sending| sending.key.clone()).collect();
+        let now = self.clock.now();
+        let intents = self.store.effects_intend(&keys, KIND, now).await.map_err(answers::failure)?;
+        let calls = sendings.iter().zip(intents).map(|(sending, intent)| self.call(sending, intent, now));
+        let mut taken = Vec::with_capacity(sendings.len());
+        for (sending, delivered) in sendings.iter().zip(join_all(calls).await) {
+            match delivered {
+                Delivered::Taken => taken.push(sending),
+                Delivered::Failed { outcome, unknown } => {
+                    let (error, now) = (format!("{outcome:?}"), self.clock.now());
+                    let noted = self.store.effect_failed(&sending.key, unknown, &error, now).await;
+                    noted.map_err(answers::failure)?;
+                    outcomes[sending.place] = outcome;
+                }
+            }
+        }
+        if !taken.is_empty() {
+            let delivered = taken.iter().map(|sending| sending.delivered()).collect();
+            let handled = self.store.results_delivered(delivered, self.clock.now()).await;
+            for (sending, handled) in taken.iter().zip(handled.map_err(answers::failure)?) {
+                outcomes[sending.place] = answers::outcome(handled);
+            }
+        }
+        Ok(outcomes)
+    }
+
+    async fn call(&self, sending: &Sending<'_>, intent: Intent, now: DateTime<Utc>) -> Delivered {
+        match intent {
+            Intent::Confirmed if !sending.again => Delivered::Taken,
+            // The shop's endpoint honours the key, so a call that may have arrived is safe to repeat.
+            _ => self.shop.deliver(&sending.key, &sending.result, now).await,
+        }
+    }
+}
+
+/// A result on its way.
+struct Sending<'b> {
+    /// Of its message among those that came with it.
+    place: usize,
+    inbound: &'b Inbound,
+    /// Though the shop had taken it before.
+    again: bool,
+    key: String,
+    result: ReturnPickedUp,
+}
+
+impl Sending<'_> {
+    fn delivered(&self) -> ResultDelivered {
+        ResultDelivered {
+            key: self.key.clone(),
+            return_id: self.result.return_id.clone(),
+            identity: answers::identity(CONSUMER, self.inbound),
+        }
     }
 }
 
 #[async_trait]
 impl Handler for Results {
     fn shape(&self) -> Shape {
+        // Each set makes all its calls at once, and there are no more of them than are allowed.
+        let sets = self.concurrency.min(SETS);
         Shape {
-            batch: 1,
+            batch: self.concurrency / sets,
             linger: Duration::ZERO,
-            concurrency: self.concurrency,
+            concurrency: sets,
             deadline: Duration::from_secs(60),
         }
     }
 
     async fn handle(&self, batch: Vec<Inbound>) -> Result<Vec<Outcome>, Failure> {
-        let mut outcomes = Vec::with_capacity(batch.len());
-        for inbound in &batch {
-            outcomes.push(match &inbound.payload {
-                Payload::SendResult(command) => self.send(inbound, command).await?,
-                _ => Outcome::reject(Code::Rejected, "this type is not handled in the queue of results"),
-            });
+        let not_ours = Outcome::reject(Code::Rejected, "this type is not handled in the queue of results");
+        let mut outcomes = vec![not_ours; batch.len()];
+        let commands = batch.iter().enumerate().filter_map(|(place, inbound)| match &inbound.payload {
+            Payload::SendResult(command) => Some((place, inbound, command)),
+            _ => None,
+        });
+        let mut left: Vec<_> = commands.collect();
+        while !left.is_empty() {
+            // One that asks for the same return again waits for what becomes of the first.
+            let mut returns = BTreeSet::new();
+            let (now, later): (Vec<_>, Vec<_>) =
+                left.into_iter().partition(|(_, _, command)| returns.insert(&command.return_id));
+            let asked: Vec<_> = now.iter().map(|(_, inbound, command)| (*inbound, *command)).collect();
+            for ((place, ..), outcome) in now.iter().zip(self.send(&asked).await?) {
+                outcomes[*place] = outcome;
+            }
+            left = later;
         }
         Ok(outcomes)
     }

@@ -8,7 +8,7 @@ use forebay_domain::{Clock, Outcome, dead_letter};
 use forebay_schemas::Event;
 use forebay_store::{Revived, Store};
 use forebay_telemetry::Metrics;
-use forebay_worker::{Failure, Message, RawHandler, Shape};
+use forebay_worker::{Failure, Message, RawHandler, Received, Shape};
 
 /// Who a message is to the archive.
 pub(crate) struct Identified {
@@ -77,12 +77,12 @@ impl RawHandler for Reviving {
         self.handler.shape()
     }
 
-    async fn handle(&self, batch: Vec<Message>, now: DateTime<Utc>) -> Result<Vec<Outcome>, Failure> {
+    async fn handle(&self, batch: Vec<Arc<Received>>, now: DateTime<Utc>) -> Result<Vec<Outcome>, Failure> {
         let replayed: Vec<(usize, Revived)> = batch
             .iter()
             .enumerate()
-            .filter_map(|(index, message)| {
-                let trail = message.trail();
+            .filter_map(|(index, received)| {
+                let Received { message, trail } = received.as_ref();
                 let id = trail.letter?;
                 Some((index, Revived { id, replay: trail.replay, key: Identified::of(message).key }))
             })

@@ -41,29 +41,27 @@ impl Handler for Rewards {
     }
 
     async fn handle(&self, batch: Vec<Inbound>) -> Result<Vec<Outcome>, Failure> {
-        let asks: Vec<Option<Ask>> = batch.iter().map(ask).collect();
-        let messages: Vec<RewardMessage> = batch
-            .iter()
-            .zip(&asks)
-            .filter_map(|(inbound, ask)| {
-                Some(RewardMessage { identity: answers::identity(CONSUMER, inbound), ask: ask.clone()? })
-            })
-            .collect();
+        let mut messages = Vec::with_capacity(batch.len());
+        let mut asked = Vec::with_capacity(batch.len());
+        for inbound in batch {
+            let identity = answers::identity(CONSUMER, &inbound);
+            let ask = ask(inbound);
+            asked.push(ask.is_some());
+            messages.extend(ask.map(|ask| RewardMessage { identity, ask }));
+        }
         let settled =
             self.store.settle_rewards(messages, self.clock.now()).await.map_err(answers::failure)?;
         let mut handled = settled.handled.into_iter().map(answers::outcome);
-        Ok(asks
-            .iter()
-            .map(|ask| match ask {
-                Some(_) => handled.next().unwrap_or(answers::unanswered()),
-                None => Outcome::reject(Code::Rejected, "this type is not handled in the queue of rewards"),
-            })
-            .collect())
+        let outcomes = asked.into_iter().map(|asked| match asked {
+            true => handled.next().unwrap_or(answers::unanswered()),
+            false => Outcome::reject(Code::Rejected, "this type is not handled in the queue of rewards"),
+        });
+        Ok(outcomes.collect())
     }
 }
 
-fn ask(inbound: &Inbound) -> Option<Ask> {
-    Some(match inbound.payload.clone() {
+fn ask(inbound: Inbound) -> Option<Ask> {
+    Some(match inbound.payload {
         Payload::CheckInRequested(check_in) => Ask::CheckIn(check_in, inbound.received_at),
         Payload::ClaimRequested(claim) => Ask::Claim(claim, inbound.received_at),
         Payload::SpendRequested(spend) => Ask::Spend(spend, inbound.received_at),

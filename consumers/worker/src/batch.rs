@@ -9,14 +9,14 @@ use forebay_domain::retry::{RetryPolicy, Verdict, park, unpark};
 use forebay_domain::{Clock, Outcome};
 use forebay_queue::{Consumer, Delivery, Message, Receipt, Settlement};
 use forebay_schemas::trail::{TRACE_LINKS, TRACEPARENT};
-use forebay_schemas::{Code, Queue, Tier, Trail};
+use forebay_schemas::{Code, Queue, Tier};
 use forebay_telemetry::{Metrics, traces};
 use rand::seq::SliceRandom as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span};
 
-use crate::handler::{Failure, RawHandler};
+use crate::handler::{Failure, RawHandler, Received};
 use crate::instants::Instants;
 use crate::orders::StandingOrders;
 
@@ -42,9 +42,7 @@ pub(crate) struct Bench {
 /// A message that is ready for the handler.
 struct Held {
     receipt: Receipt,
-    message: Message,
-    /// Its past, as its headers tell it.
-    trail: Trail,
+    received: Arc<Received>,
     /// How often this copy of it was delivered before.
     unsettled: u32,
 }
@@ -112,7 +110,7 @@ impl Bench {
         tracing::info!(queue = %self.queue, messages = held, "fetched ahead, and put back into the queue");
         let ahead = ahead.into_iter().map(|delivery| {
             let Delivery { receipt, message, delivery_count, .. } = delivery;
-            Held { trail: message.trail(), receipt, message, unsettled: delivery_count }
+            Held { receipt, received: Received::of(message), unsettled: delivery_count }
         });
         self.put_off(ahead.collect()).await;
         gauge.sub(held);
@@ -122,11 +120,13 @@ impl Bench {
     /// back as delivered.
     async fn put_off(&self, batch: Vec<Held>) {
         let now = self.clock.now();
-        let copies = batch.into_iter().map(|Held { receipt, message, trail: past, unsettled }| {
-            let mut trail = park(past.clone(), unsettled, now);
+        let copies = batch.into_iter().map(|Held { receipt, received, unsettled }| {
+            let Received { message, trail: past } = Arc::unwrap_or_clone(received);
+            let parked_at = past.parked_at;
+            let mut trail = park(past, unsettled, now);
             if matches!(self.queue, Queue::Dead | Queue::Unrouted) {
                 // The archive tells copies of a letter by their headers, and a letter does not age.
-                trail.parked_at = past.parked_at;
+                trail.parked_at = parked_at;
             }
             (receipt, Settlement::Delay(Tier::S5, message.with_trail(&trail)))
         });
@@ -142,10 +142,9 @@ impl Bench {
         trail.first_seen.get_or_insert(now);
         // A dead letter keeps the queue that it died in.
         if self.queue != Queue::Dead {
-            trail.queue = Some(self.queue.to_string());
+            trail.queue = Some(self.label.clone());
         }
-        let receipt = delivery.receipt;
-        let (unsettled, redelivered) = (delivery.delivery_count, delivery.redelivered);
+        let Delivery { receipt, message, delivery_count: unsettled, redelivered, .. } = delivery;
         let admission = self.crashes.admit(&trail, unsettled, redelivered, now, rand::random());
         match admission {
             Admission::Guilty(times) => {
@@ -153,24 +152,27 @@ impl Bench {
                 // Whoever gets it as a dead letter, or replays it, has no part in that.
                 trail.crashes = 0;
                 let outcome = Outcome::reject(Code::CrashLoop, error);
-                return Entry::Settled(receipt, self.verdict(&outcome, delivery.message, &trail, now));
+                return Entry::Settled(
+                    receipt,
+                    self.verdict(&outcome, Received { message, trail }.into(), now),
+                );
             }
             Admission::Aside(tier, trail) => {
-                tracing::warn!(queue = %self.queue, id = %delivery.message.id, crashes = trail.crashes, tier = tier.as_str(),
+                tracing::warn!(queue = %self.queue, id = %message.id, crashes = trail.crashes, tier = tier.as_str(),
                     "set aside: in a worker's hands when it went away, more than once");
-                let message = delivery.message.with_trail(&trail);
-                return Entry::Settled(receipt, Settlement::Delay(tier, message));
+                return Entry::Settled(receipt, Settlement::Delay(tier, message.with_trail(&trail)));
             }
             Admission::Run | Admission::Alone => {}
         }
-        let message = delivery.message.with_trail(&trail);
-        match trail.not_before {
+        let not_before = trail.not_before;
+        let received = Arc::new(Received { message, trail });
+        match not_before {
             Some(until) if until > now => {
                 let outcome = Outcome::Defer { until, why: "not due yet" };
-                Entry::Settled(receipt, self.verdict(&outcome, message, &trail, now))
+                Entry::Settled(receipt, self.verdict(&outcome, received, now))
             }
-            _ if admission == Admission::Run => Entry::Together(Held { receipt, message, trail, unsettled }),
-            _ => Entry::Alone(Held { receipt, message, trail, unsettled }),
+            _ if admission == Admission::Run => Entry::Together(Held { receipt, received, unsettled }),
+            _ => Entry::Alone(Held { receipt, received, unsettled }),
         }
     }
 
@@ -199,13 +201,14 @@ impl Bench {
     /// The part that this batch has in the traces of its messages.
     fn span(&self, batch: &[Held]) -> Span {
         let alone = match batch {
-            [held] => Some(&held.message),
+            [held] => Some(&held.received.message),
             _ => None,
         };
         let cause = alone.and_then(|message| message.headers.get(TRACEPARENT)).map(String::as_str);
         let others = batch.iter().filter(|_| alone.is_none());
-        let others = others.filter_map(|held| held.message.headers.get(TRACEPARENT)).map(String::as_str);
-        let links = batch.iter().filter_map(|held| held.message.headers.get(TRACE_LINKS));
+        let others =
+            others.filter_map(|held| held.received.message.headers.get(TRACEPARENT)).map(String::as_str);
+        let links = batch.iter().filter_map(|held| held.received.message.headers.get(TRACE_LINKS));
         let others = others.chain(links.flat_map(|links| links.split(',')));
         let id = alone.map(|message| message.id.as_str());
         traces::processing(&self.label, batch.len(), id, cause, others)
@@ -252,7 +255,7 @@ impl Bench {
     async fn ask_once(&self, batch: &[Held]) -> Result<Vec<Outcome>, Failure> {
         let shape = self.handler.shape();
         let handler = Arc::clone(&self.handler);
-        let messages: Vec<Message> = batch.iter().map(|h| h.message.clone()).collect();
+        let messages = batch.iter().map(|held| Arc::clone(&held.received)).collect();
         let now = self.clock.now();
         let timer = self.metrics.handler_seconds.with_label_values(&[&self.label]).start_timer();
         // A task of its own, so that a panic ends there.
@@ -280,21 +283,25 @@ impl Bench {
         let answers = outcomes.into_iter().chain(std::iter::repeat(missing));
         let mut items = Vec::with_capacity(batch.len());
         for (held, outcome) in batch.into_iter().zip(answers) {
-            self.count(&held.message, &outcome, now);
-            // The worker is still there: the message is not what makes it crash.
-            let trail = Trail { crashes: 0, ..held.trail };
-            items.push((held.receipt, self.verdict(&outcome, held.message, &trail, now)));
+            self.count(&held.received.message, &outcome, now);
+            let mut received = held.received;
+            if received.trail.crashes > 0 {
+                // The worker is still there: the message is not what makes it crash.
+                Arc::make_mut(&mut received).trail.crashes = 0;
+            }
+            items.push((held.receipt, self.verdict(&outcome, received, now)));
         }
         Next::Settle(items)
     }
 
-    /// How a message with this past is settled.
-    fn verdict(&self, outcome: &Outcome, message: Message, trail: &Trail, now: DateTime<Utc>) -> Settlement {
-        match self.policy.decide(outcome, trail, now, rand::random()) {
+    /// How a message is settled.
+    fn verdict(&self, outcome: &Outcome, received: Arc<Received>, now: DateTime<Utc>) -> Settlement {
+        let message = |received: Arc<Received>| Arc::unwrap_or_clone(received).message;
+        match self.policy.decide(outcome, &received.trail, now, rand::random()) {
             Verdict::Ack => Settlement::Ack,
-            Verdict::Delay(tier, trail) => Settlement::Delay(tier, message.with_trail(&trail)),
+            Verdict::Delay(tier, trail) => Settlement::Delay(tier, message(received).with_trail(&trail)),
             Verdict::Dead(trail) => {
-                let code = trail.code.unwrap_or(Code::Rejected);
+                let (message, code) = (message(received), trail.code.unwrap_or(Code::Rejected));
                 self.metrics.dead.with_label_values(&[self.label.as_str(), code.as_str()]).inc();
                 tracing::warn!(queue = %self.queue, id = %message.id, kind = %message.kind, %code,
                     attempts = trail.attempts, error = trail.error.as_deref().unwrap_or(""), "dead letter");

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::Outcome;
-use forebay_queue::Message;
 use forebay_schemas::Catalogue;
 
-use crate::handler::{Failure, Handler, Inbound, RawHandler, Shape};
+use crate::handler::{Failure, Handler, Inbound, RawHandler, Received, Shape};
 
 /// A handler of events as a handler of messages.
 #[derive(Debug)]
@@ -24,19 +23,19 @@ impl Decoding {
         Self { catalogue, handler }
     }
 
-    fn decode(&self, message: &Message, now: DateTime<Utc>) -> Result<Inbound, Outcome> {
+    fn decode(&self, received: &Received, now: DateTime<Utc>) -> Result<Inbound, Outcome> {
+        let Received { message, trail } = received;
         let decoded = self
             .catalogue
             .decode(&message.body)
             .map_err(|refusal| Outcome::reject(refusal.code, refusal.to_string()))?;
-        let trail = message.trail();
         let received_at =
             decoded.event.recorded_time.or(message.timestamp).or(trail.first_seen).unwrap_or(now);
         Ok(Inbound {
             event: decoded.event,
             payload: decoded.payload,
             digest: decoded.digest,
-            trail,
+            trail: trail.clone(),
             received_at,
         })
     }
@@ -48,11 +47,11 @@ impl RawHandler for Decoding {
         self.handler.shape()
     }
 
-    async fn handle(&self, batch: Vec<Message>, now: DateTime<Utc>) -> Result<Vec<Outcome>, Failure> {
+    async fn handle(&self, batch: Vec<Arc<Received>>, now: DateTime<Utc>) -> Result<Vec<Outcome>, Failure> {
         let mut events = Vec::with_capacity(batch.len());
         let mut outcomes: Vec<Option<Outcome>> = Vec::with_capacity(batch.len());
-        for message in &batch {
-            match self.decode(message, now) {
+        for received in &batch {
+            match self.decode(received, now) {
                 Ok(event) => {
                     events.push(event);
                     outcomes.push(None);

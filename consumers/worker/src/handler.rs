@@ -1,5 +1,6 @@
 //! What a handler is.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -64,6 +65,24 @@ pub trait Handler: Send + Sync + std::fmt::Debug + 'static {
     async fn handle(&self, batch: Vec<Inbound>) -> Result<Vec<Outcome>, Failure>;
 }
 
+/// A message in a worker's hands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// As it came. What its headers tell of its past may be older than [`Self::trail`].
+    pub message: Message,
+    /// Its past, this delivery included.
+    pub trail: Trail,
+}
+
+impl Received {
+    /// A message whose past is what its headers tell.
+    #[must_use]
+    pub fn of(message: Message) -> Arc<Self> {
+        let trail = message.trail();
+        Arc::new(Self { message, trail })
+    }
+}
+
 /// Handles messages as they came, decodable or not.
 #[async_trait]
 pub trait RawHandler: Send + Sync + std::fmt::Debug + 'static {
@@ -71,5 +90,5 @@ pub trait RawHandler: Send + Sync + std::fmt::Debug + 'static {
     fn shape(&self) -> Shape;
 
     /// Handles a batch: answer `i` is for message `i`. `now` is when the harness took it.
-    async fn handle(&self, batch: Vec<Message>, now: DateTime<Utc>) -> Result<Vec<Outcome>, Failure>;
+    async fn handle(&self, batch: Vec<Arc<Received>>, now: DateTime<Utc>) -> Result<Vec<Outcome>, Failure>;
 }

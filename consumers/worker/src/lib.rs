@@ -16,7 +16,7 @@ mod valve;
 
 pub use decoding::Decoding;
 pub use forebay_queue::Message;
-pub use handler::{Failure, Handler, Inbound, RawHandler, Shape};
+pub use handler::{Failure, Handler, Inbound, RawHandler, Received, Shape};
 pub use orders::StandingOrders;
 pub use run::{Assignment, Worker, WorkerOptions};
 pub use steward::{Identity, Steward};

@@ -19,7 +19,7 @@ use forebay_queue_embedded::EmbeddedBroker;
 use forebay_schemas::{Code, Queue, Route, Topology, Trail};
 use forebay_sqlite::Db;
 use forebay_telemetry::{Health, Metrics};
-use forebay_worker::{Assignment, Failure, RawHandler, Shape, Worker, WorkerOptions};
+use forebay_worker::{Assignment, Failure, RawHandler, Received, Shape, Worker, WorkerOptions};
 use secrecy::SecretString;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -101,14 +101,14 @@ impl RawHandler for Brittle {
         Shape { batch: 10, linger, concurrency: 2, deadline: Duration::from_secs(30) }
     }
 
-    async fn handle(&self, batch: Vec<Message>, _now: DateTime<Utc>) -> Result<Vec<Outcome>, Failure> {
-        if batch.iter().any(|message| message.id == POISON) {
+    async fn handle(&self, batch: Vec<Arc<Received>>, _now: DateTime<Utc>) -> Result<Vec<Outcome>, Failure> {
+        if batch.iter().any(|received| received.message.id == POISON) {
             std::process::abort();
         }
         let mut file = std::fs::OpenOptions::new().append(true).create(true).open(&self.done).unwrap();
-        for message in &batch {
+        for received in &batch {
             // In one piece: another batch may be writing, too.
-            file.write_all(format!("{}\n", message.id).as_bytes()).unwrap();
+            file.write_all(format!("{}\n", received.message.id).as_bytes()).unwrap();
         }
         Ok(vec![Outcome::Done; batch.len()])
     }

@@ -22,7 +22,8 @@ use forebay_store::{By, Store};
 use forebay_store_sqlite::SqliteStore;
 use forebay_telemetry::{Health, Metrics};
 use forebay_worker::{
-    Assignment, Failure, Identity, RawHandler, Shape, StandingOrders, Steward, Worker, WorkerOptions,
+    Assignment, Failure, Identity, RawHandler, Received, Shape, StandingOrders, Steward, Worker,
+    WorkerOptions,
 };
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, watch};
@@ -48,12 +49,12 @@ impl RawHandler for Slow {
         Shape { batch: 1, linger: Duration::ZERO, concurrency: 2, deadline: PATIENCE }
     }
 
-    async fn handle(&self, batch: Vec<Message>, _now: DateTime<Utc>) -> Result<Vec<Outcome>, Failure> {
+    async fn handle(&self, batch: Vec<Arc<Received>>, _now: DateTime<Utc>) -> Result<Vec<Outcome>, Failure> {
         self.begun.fetch_add(1, Ordering::SeqCst);
         self.may.acquire().await.unwrap().forget();
         let mut seen = self.seen.lock().unwrap();
-        for message in &batch {
-            *seen.entry(message.id.clone()).or_default() += 1;
+        for received in &batch {
+            *seen.entry(received.message.id.clone()).or_default() += 1;
         }
         Ok(vec![Outcome::Done; batch.len()])
     }

@@ -1,9 +1,10 @@
 //! The effect ledger.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use forebay_schemas::ReturnId;
-use forebay_store::{EffectView, Effects, Error, Handled, Identity, Intent, Triage};
+use forebay_store::{EffectView, Effects, Error, Handled, Identity, Intent, ResultDelivered, Triage};
 use sqlx::PgConnection;
 
 use crate::attempt::Tries;
@@ -13,27 +14,39 @@ use crate::{PostgresStore, inbox};
 
 #[async_trait]
 impl Effects for PostgresStore {
-    async fn effect_intend(&self, key: &str, kind: &str, now: DateTime<Utc>) -> Result<Intent, Error> {
-        let (confirmed, tries): (bool, i64) = sqlx::query_as(
+    async fn effects_intend(
+        &self,
+        keys: &[String],
+        kind: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Intent>, Error> {
+        // In one order for every worker, so that two of them wait for each other in one direction only.
+        let rows: Vec<(String, bool, i64)> = sqlx::query_as(
             "insert into effect as e (key, kind, state, tries, intended_at, changed_at)
-             values ($1, $2, 'intended', 1, $3, $3)
+             select key, $2, 'intended', 1, $3, $3 from unnest($1::text[]) as n (key) order by key
              on conflict (key) do update set
                  state = case e.state when 'confirmed' then e.state else 'intended' end,
                  tries = case e.state when 'confirmed' then e.tries else e.tries + 1 end,
                  changed_at = case e.state when 'confirmed' then e.changed_at else excluded.changed_at end
-             returning state = 'confirmed', tries",
+             returning key, state = 'confirmed', tries",
         )
-        .bind(key)
+        .bind(keys)
         .bind(kind)
         .bind(now)
-        .fetch_one(&self.pool)
+        .fetch_all(&self.pool)
         .await
         .map_err(store_error)?;
-        Ok(if confirmed {
-            Intent::Confirmed
-        } else {
-            Intent::Proceed { tries: narrow("effect", "tries", tries - 1)? }
-        })
+        let mut intents = HashMap::with_capacity(rows.len());
+        for (key, confirmed, tries) in rows {
+            intents.insert(
+                key,
+                match confirmed {
+                    true => Intent::Confirmed,
+                    false => Intent::Proceed { tries: narrow("effect", "tries", tries - 1)? },
+                },
+            );
+        }
+        Ok(keys.iter().filter_map(|key| intents.remove(key)).collect())
     }
 
     async fn effect_failed(
@@ -73,17 +86,15 @@ impl Effects for PostgresStore {
         }))
     }
 
-    async fn result_delivered(
+    async fn results_delivered(
         &self,
-        key: &str,
-        return_id: &ReturnId,
-        identity: &Identity,
+        results: Vec<ResultDelivered>,
         now: DateTime<Utc>,
-    ) -> Result<Handled, Error> {
+    ) -> Result<Vec<Handled>, Error> {
         let mut tries = Tries::default();
         loop {
             let mut tx = self.begin().await?;
-            let done = deliver(&mut tx, key, return_id, identity, now).await;
+            let done = deliver(&mut tx, &results, now).await;
             if let Some(handled) = tries.end(tx, done, self.ids.as_ref()).await? {
                 return Ok(handled);
             }
@@ -93,32 +104,30 @@ impl Effects for PostgresStore {
 
 async fn deliver(
     conn: &mut PgConnection,
-    key: &str,
-    return_id: &ReturnId,
-    identity: &Identity,
+    results: &[ResultDelivered],
     now: DateTime<Utc>,
-) -> Result<Handled, Stop> {
-    match inbox::sorted(conn, &[identity]).await?.first() {
-        Some(Triage::Duplicate) => return Ok(Handled::Duplicate),
-        Some(Triage::Reused) => return Ok(Handled::Reused),
-        _ => {}
-    }
+) -> Result<Vec<Handled>, Stop> {
+    let identities: Vec<&Identity> = results.iter().map(|result| &result.identity).collect();
+    let triaged = inbox::sorted(conn, &identities).await?;
+    let new = || results.iter().zip(&triaged).filter(|(_, triage)| **triage == Triage::New).map(|(of, _)| of);
     sqlx::query(
-        "update return_order set state = 'reported', reported_at = coalesce(reported_at, $2) where id = $1",
+        "with told as materialized (select id from return_order where id = any($1) order by id for update)
+         update return_order r set state = 'reported', reported_at = coalesce(reported_at, $2)
+         from told where r.id = told.id",
     )
-    .bind(return_id.as_str())
+    .bind(new().map(|of| of.return_id.as_str()).collect::<Vec<_>>())
     .bind(now)
     .execute(&mut *conn)
     .await?;
     sqlx::query(
         "insert into effect (key, kind, state, tries, intended_at, changed_at)
-         values ($1, 'result', 'confirmed', 1, $2, $2)
+         select distinct key, 'result', 'confirmed', 1, $2::timestamptz, $2 from unnest($1::text[]) as n (key) order by key
          on conflict (key) do update set state = 'confirmed', error = null, changed_at = excluded.changed_at",
     )
-    .bind(key)
+    .bind(new().map(|of| of.key.as_str()).collect::<Vec<_>>())
     .bind(now)
     .execute(&mut *conn)
     .await?;
-    inbox::write(conn, &[identity], now).await?;
-    Ok(Handled::Done)
+    inbox::write(conn, &new().map(|of| &of.identity).collect::<Vec<_>>(), now).await?;
+    Ok(inbox::handled(&identities, &triaged, std::iter::repeat_n(Handled::Done, new().count())))
 }

@@ -32,17 +32,19 @@ pub(crate) async fn write(
         return Ok(());
     }
     let current = traces::current();
-    let events: Vec<_> = rows.iter().map(|row| row.event.within(current.as_deref())).collect();
+    let within = |row: &NewOutbox| row.event.traceparent.as_deref().or(current.as_deref()).map(str::to_owned);
+    let traces: Vec<Option<String>> = rows.iter().map(within).collect();
+    let bodies = rows.iter().zip(&traces).map(|(row, trace)| row.event.encode_within(trace.as_deref()));
     sqlx::query(
         "insert into outbox (route, event_id, kind, traceparent, body, due_at, headers, created_at)
          select n.*, $8
          from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bytea[], $6::timestamptz[], $7::text[]) as n",
     )
     .bind(rows.iter().map(|r| r.route.to_text()).collect::<Vec<_>>())
-    .bind(events.iter().map(|e| e.id.as_str()).collect::<Vec<_>>())
-    .bind(events.iter().map(|e| e.kind.as_str()).collect::<Vec<_>>())
-    .bind(events.iter().map(|e| e.traceparent.as_deref()).collect::<Vec<_>>())
-    .bind(events.iter().map(|e| e.encode()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.event.id.as_str()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|r| r.event.kind.as_str()).collect::<Vec<_>>())
+    .bind(&traces)
+    .bind(bodies.collect::<Vec<_>>())
     .bind(rows.iter().map(|r| r.due_at).collect::<Vec<_>>())
     .bind(rows.iter().map(headers).collect::<Vec<_>>())
     .bind(now)

@@ -327,25 +327,32 @@ impl Returns for PostgresStore {
         }
     }
 
-    async fn result_of(&self, return_id: &ReturnId) -> Result<Option<(ReturnPickedUp, bool)>, Error> {
-        type Row = (String, String, String, DateTime<Utc>, bool);
-        let row: Option<Row> = sqlx::query_as(
-            "select r.order_id, p.carrier, p.tracking_number, r.picked_up_at, r.reported_at is not null
-             from return_order r join parcel p on p.id = r.parcel_id where r.id = $1 and r.picked_up_at is not null",
+    async fn results_of(
+        &self,
+        returns: &[ReturnId],
+    ) -> Result<BTreeMap<ReturnId, (ReturnPickedUp, bool)>, Error> {
+        type Row = (String, String, String, String, DateTime<Utc>, bool);
+        let rows: Vec<Row> = sqlx::query_as(
+            "select r.id, r.order_id, p.carrier, p.tracking_number, r.picked_up_at, r.reported_at is not null
+             from return_order r join parcel p on p.id = r.parcel_id
+             where r.id = any($1) and r.picked_up_at is not null",
         )
-        .bind(return_id.as_str())
-        .fetch_optional(&self.pool)
+        .bind(returns.iter().map(|id| id.as_str()).collect::<Vec<_>>())
+        .fetch_all(&self.pool)
         .await
         .map_err(store_error)?;
-        let Some((order_id, carrier, number, picked_up_at, reported)) = row else { return Ok(None) };
-        let picked_up = ReturnPickedUp {
-            return_id: return_id.clone(),
-            order_id: read("return_order", "order_id", order_id.parse())?,
-            carrier: read("parcel", "carrier", carrier.parse())?,
-            tracking_number: read("parcel", "tracking_number", number.parse())?,
-            picked_up_at,
-        };
-        Ok(Some((picked_up, reported)))
+        let results = rows.into_iter().map(|(id, order_id, carrier, number, picked_up_at, reported)| {
+            let return_id: ReturnId = read("return_order", "id", id.parse())?;
+            let picked_up = ReturnPickedUp {
+                return_id: return_id.clone(),
+                order_id: read("return_order", "order_id", order_id.parse())?,
+                carrier: read("parcel", "carrier", carrier.parse())?,
+                tracking_number: read("parcel", "tracking_number", number.parse())?,
+                picked_up_at,
+            };
+            Ok((return_id, (picked_up, reported)))
+        });
+        results.collect()
     }
 
     async fn return_by_id(&self, return_id: &ReturnId) -> Result<Option<ReturnView>, Error> {

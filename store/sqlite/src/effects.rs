@@ -1,36 +1,46 @@
 //! The effect ledger.
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use forebay_schemas::ReturnId;
-use forebay_store::{EffectView, Effects, Error, Handled, Identity, Intent, Triage};
+use forebay_store::{EffectView, Effects, Error, Handled, Identity, Intent, ResultDelivered, Triage};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
 use crate::error::Fault;
-use crate::rows::{Reading, micros, unreadable};
+use crate::rows::{Reading, json, micros, unreadable};
 use crate::{SqliteStore, inbox};
 
 async fn intend(
     conn: &mut SqliteConnection,
-    key: &str,
+    keys: &[String],
     kind: &str,
     now: DateTime<Utc>,
-) -> Result<Intent, Fault> {
-    let row = sqlx::query(
-        "insert into effect (key, kind, state, tries, intended_at, changed_at) values (?1, ?2, 'intended', 1, ?3, ?3)
+) -> Result<Vec<Intent>, Fault> {
+    let rows = sqlx::query(
+        "insert into effect (key, kind, state, tries, intended_at, changed_at)
+         select value, ?2, 'intended', 1, ?3, ?3 from json_each(?1) where true
          on conflict (key) do update set
              state = case effect.state when 'confirmed' then effect.state else 'intended' end,
              tries = case effect.state when 'confirmed' then effect.tries else effect.tries + 1 end,
              changed_at = case effect.state when 'confirmed' then effect.changed_at else excluded.changed_at end
-         returning state, tries",
+         returning key, state, tries",
     )
-    .bind(key)
+    .bind(json(&keys)?)
     .bind(kind)
     .bind(micros(now))
-    .fetch_one(conn)
+    .fetch_all(conn)
     .await?;
-    let row = Reading::of("effect", &row);
+    let mut intents = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        let row = Reading::of("effect", row);
+        intents.insert(row.get::<String>("key")?, intent(&row)?);
+    }
+    Ok(keys.iter().filter_map(|key| intents.remove(key)).collect())
+}
+
+fn intent(row: &Reading<'_>) -> Result<Intent, Fault> {
     if row.get::<&str>("state")? == "confirmed" {
         return Ok(Intent::Confirmed);
     }
@@ -60,34 +70,31 @@ async fn failed(
 
 async fn deliver(
     conn: &mut SqliteConnection,
-    key: &str,
-    return_id: &ReturnId,
-    identity: &Identity,
+    results: &[ResultDelivered],
     now: DateTime<Utc>,
-) -> Result<Handled, Fault> {
-    match inbox::sorted(conn, &[identity]).await?.first() {
-        Some(Triage::Duplicate) => return Ok(Handled::Duplicate),
-        Some(Triage::Reused) => return Ok(Handled::Reused),
-        _ => {}
-    }
+) -> Result<Vec<Handled>, Fault> {
+    let identities: Vec<&Identity> = results.iter().map(|result| &result.identity).collect();
+    let triaged = inbox::sorted(conn, &identities).await?;
+    let new = || results.iter().zip(&triaged).filter(|(_, triage)| **triage == Triage::New).map(|(of, _)| of);
     sqlx::query(
-        "update return_order set state = 'reported', reported_at = coalesce(reported_at, ?2) where id = ?1",
+        "update return_order set state = 'reported', reported_at = coalesce(reported_at, ?2)
+         where id in (select value from json_each(?1))",
     )
-    .bind(return_id.as_str())
+    .bind(json(&new().map(|of| &of.return_id).collect::<Vec<_>>())?)
     .bind(micros(now))
     .execute(&mut *conn)
     .await?;
     sqlx::query(
         "insert into effect (key, kind, state, tries, intended_at, changed_at)
-         values (?1, 'result', 'confirmed', 1, ?2, ?2)
+         select value, 'result', 'confirmed', 1, ?2, ?2 from json_each(?1) where true
          on conflict (key) do update set state = 'confirmed', error = null, changed_at = excluded.changed_at",
     )
-    .bind(key)
+    .bind(json(&new().map(|of| &of.key).collect::<Vec<_>>())?)
     .bind(micros(now))
     .execute(&mut *conn)
     .await?;
-    inbox::write(conn, &[identity], now).await?;
-    Ok(Handled::Done)
+    inbox::write(conn, &new().map(|of| &of.identity).collect::<Vec<_>>(), now).await?;
+    Ok(inbox::handled(&identities, &triaged, |_| Handled::Done))
 }
 
 fn view(row: &SqliteRow) -> Result<EffectView, Fault> {
@@ -103,9 +110,14 @@ fn view(row: &SqliteRow) -> Result<EffectView, Fault> {
 
 #[async_trait]
 impl Effects for SqliteStore {
-    async fn effect_intend(&self, key: &str, kind: &str, now: DateTime<Utc>) -> Result<Intent, Error> {
-        let (key, kind) = (key.to_owned(), kind.to_owned());
-        self.write(move |conn| Box::pin(async move { intend(conn, &key, &kind, now).await })).await
+    async fn effects_intend(
+        &self,
+        keys: &[String],
+        kind: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Intent>, Error> {
+        let (keys, kind) = (keys.to_vec(), kind.to_owned());
+        self.write(move |conn| Box::pin(async move { intend(conn, &keys, &kind, now).await })).await
     }
 
     async fn effect_failed(
@@ -129,15 +141,11 @@ impl Effects for SqliteStore {
         Ok(row.as_ref().map(view).transpose()?)
     }
 
-    async fn result_delivered(
+    async fn results_delivered(
         &self,
-        key: &str,
-        return_id: &ReturnId,
-        identity: &Identity,
+        results: Vec<ResultDelivered>,
         now: DateTime<Utc>,
-    ) -> Result<Handled, Error> {
-        let (key, return_id, identity) = (key.to_owned(), return_id.clone(), identity.clone());
-        self.write(move |conn| Box::pin(async move { deliver(conn, &key, &return_id, &identity, now).await }))
-            .await
+    ) -> Result<Vec<Handled>, Error> {
+        self.write(move |conn| Box::pin(async move { deliver(conn, &results, now).await })).await
     }
 }

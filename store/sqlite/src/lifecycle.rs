@@ -51,9 +51,10 @@ impl Lifecycle for SqliteStore {
 
     async fn status(&self) -> Result<StoreStatus, Error> {
         let schema_wanted = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-        let asked = sqlx::query_scalar("select coalesce(max(version), 0) from store_migrations where success")
-            .fetch_one(self.db.read())
-            .await;
+        let asked =
+            sqlx::query_scalar("select coalesce(max(version), 0) from store_migrations where success")
+                .fetch_one(self.db.read())
+                .await;
         let schema_version = match asked {
             Ok(version) => version,
             Err(sqlx::Error::Database(error)) if error.message() == NEVER_MIGRATED => 0,

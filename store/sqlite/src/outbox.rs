@@ -6,7 +6,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use forebay_domain::NewOutbox;
-use forebay_schemas::Event;
 use forebay_schemas::trail::Headers;
 use forebay_store::{Error, Outbox, OutboxLag, OutboxRow};
 use forebay_telemetry::traces;
@@ -31,14 +30,14 @@ pub(crate) async fn write(
     let mut columns = Vec::with_capacity(rows.len());
     let current = traces::current();
     for row in rows {
-        let event = row.event.within(current.as_deref());
+        let event = &row.event;
+        let traceparent = event.traceparent.as_deref().or(current.as_deref());
         // An encoded event is JSON, which is UTF-8; it travels as a string, so that its bytes stay as they are.
-        let body = String::from_utf8(event.encode())
+        let body = String::from_utf8(event.encode_within(traceparent))
             .map_err(|error| Error::Refused(format!("event {} is not UTF-8: {error}", event.id)))?;
         let (due_at, headers) = (micros(row.due_at), row.headers());
         let headers = if headers.is_empty() { None } else { Some(json(&headers)?) };
-        let Event { id, kind, traceparent, .. } = event.into_owned();
-        columns.push((row.route.to_text(), id, kind, traceparent, body, due_at, headers));
+        columns.push((row.route.to_text(), &event.id, &event.kind, traceparent, body, due_at, headers));
     }
     sqlx::query(
         "insert into outbox (route, event_id, kind, traceparent, body, due_at, headers, created_at)

@@ -333,26 +333,34 @@ impl Returns for SqliteStore {
         .await
     }
 
-    async fn result_of(&self, return_id: &ReturnId) -> Result<Option<(ReturnPickedUp, bool)>, Error> {
-        let row = sqlx::query(
+    async fn results_of(
+        &self,
+        returns: &[ReturnId],
+    ) -> Result<BTreeMap<ReturnId, (ReturnPickedUp, bool)>, Error> {
+        let rows = sqlx::query(
             "select r.id, r.order_id, r.picked_up_at, r.reported_at is not null as reported,
                     p.carrier, p.tracking_number
-             from return_order r join parcel p on p.id = r.parcel_id where r.id = ? and r.picked_up_at is not null",
+             from return_order r join parcel p on p.id = r.parcel_id
+             where r.id in (select value from json_each(?)) and r.picked_up_at is not null",
         )
-        .bind(return_id.as_str())
-        .fetch_optional(self.db.read())
+        .bind(json(&returns)?)
+        .fetch_all(self.db.read())
         .await
         .map_err(Fault::from)?;
-        let Some(row) = &row else { return Ok(None) };
-        let (row, parcel) = (Reading::of("return_order", row), Reading::of("parcel", row));
-        let picked_up = ReturnPickedUp {
-            return_id: return_id.clone(),
-            order_id: row.parsed("order_id")?,
-            carrier: parcel.parsed("carrier")?,
-            tracking_number: parcel.parsed("tracking_number")?,
-            picked_up_at: row.instant("picked_up_at")?,
-        };
-        Ok(Some((picked_up, row.get("reported")?)))
+        let mut results = BTreeMap::new();
+        for row in &rows {
+            let (row, parcel) = (Reading::of("return_order", row), Reading::of("parcel", row));
+            let return_id: ReturnId = row.parsed("id")?;
+            let picked_up = ReturnPickedUp {
+                return_id: return_id.clone(),
+                order_id: row.parsed("order_id")?,
+                carrier: parcel.parsed("carrier")?,
+                tracking_number: parcel.parsed("tracking_number")?,
+                picked_up_at: row.instant("picked_up_at")?,
+            };
+            results.insert(return_id, (picked_up, row.get("reported")?));
+        }
+        Ok(results)
     }
 
     async fn return_by_id(&self, return_id: &ReturnId) -> Result<Option<ReturnView>, Error> {

@@ -63,7 +63,8 @@ impl SqliteStore {
         let left = self.outbox_next.load(Ordering::Relaxed).saturating_sub(micros(self.clock.now()));
         let left = Duration::from_micros(u64::try_from(left).unwrap_or(0));
         // That the time is up is an answer like any other.
-        let _ = tokio::time::timeout(left.min(most), async { self.outbox_wakes.lock().await.woken().await }).await;
+        let _ = tokio::time::timeout(left.min(most), async { self.outbox_wakes.lock().await.woken().await })
+            .await;
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::parcels::{check, picked_up};
 use super::returns::{register, return_id};
 use super::{Harness, identity, later, now};
-use crate::{Handled, Intent, Store};
+use crate::{Handled, Intent, ResultDelivered, Store, result_key};
 
 const KEY: &str = "result/R-1";
 
@@ -46,8 +46,53 @@ pub async fn a_delivered_result_is_never_sent_again(harness: &dyn Harness) {
     assert_eq!(store.effect_intend(KEY, "result", later(93)).await.unwrap(), Intent::Confirmed);
     let view = store.return_by_id(&return_id("R-1")).await.unwrap().unwrap();
     assert_eq!((view.state.as_str(), view.reported_at), ("reported", Some(later(90))));
-    assert!(store.result_of(&return_id("R-1")).await.unwrap().unwrap().1, "reported before");
+    assert!(store.results_of(&[return_id("R-1")]).await.unwrap()[&return_id("R-1")].1, "reported before");
     assert_eq!(store.tally().await.unwrap().done.returns, (1, 1, 1));
+}
+
+pub async fn intentions_of_several_calls_are_answered_in_their_order(harness: &dyn Harness) {
+    let store = with_picked_up_return(harness).await;
+    let keys = ["z", KEY, "a"].map(str::to_owned);
+    store.effect_intend("z", "result", now()).await.unwrap();
+    let message = identity("results", "m-1", 1);
+    store.result_delivered(KEY, &return_id("R-1"), &message, now()).await.unwrap();
+    let intents = store.effects_intend(&keys, "result", later(1)).await.unwrap();
+    let proceed = |tries| Intent::Proceed { tries };
+    assert_eq!(intents, [proceed(1), Intent::Confirmed, proceed(0)]);
+    assert_eq!(store.effects_intend(&[], "result", later(2)).await.unwrap(), []);
+}
+
+pub async fn results_that_were_delivered_together_are_each_noted_once(harness: &dyn Harness) {
+    let store = harness.store().await;
+    register(store.as_ref(), &[("R-1", Some(1)), ("R-2", Some(2))]).await;
+    check(store.as_ref(), "c-1", 1, picked_up(), later(60)).await;
+    check(store.as_ref(), "c-2", 2, picked_up(), later(60)).await;
+    let delivered = |id: &str, message: &str, digest| ResultDelivered {
+        key: result_key(&return_id(id)),
+        return_id: return_id(id),
+        identity: identity("results", message, digest),
+    };
+    let first = store.results_delivered(vec![delivered("R-1", "m-1", 1)], later(90)).await.unwrap();
+    assert_eq!(first, [Handled::Done]);
+    let together = vec![
+        delivered("R-2", "m-2", 1),
+        delivered("R-1", "m-1", 1),
+        delivered("R-2", "m-2", 1),
+        delivered("R-2", "m-1", 2),
+        delivered("R-2", "m-3", 1),
+    ];
+    let handled = store.results_delivered(together, later(91)).await.unwrap();
+    let expected = [Handled::Done, Handled::Duplicate, Handled::Duplicate, Handled::Reused, Handled::Done];
+    assert_eq!(handled, expected);
+    assert_eq!(store.tally().await.unwrap().done.returns, (2, 2, 2));
+    for (id, reported_at) in [("R-1", later(90)), ("R-2", later(91))] {
+        assert_eq!(
+            store.effect_intend(&result_key(&return_id(id)), "result", later(92)).await.unwrap(),
+            Intent::Confirmed
+        );
+        let view = store.return_by_id(&return_id(id)).await.unwrap().unwrap();
+        assert_eq!(view.reported_at, Some(reported_at));
+    }
 }
 
 pub async fn a_repeated_delivery_changes_nothing(harness: &dyn Harness) {

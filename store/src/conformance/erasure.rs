@@ -15,7 +15,9 @@ use super::{
     Harness, check_in, claim, drain, later, member, now, paid, programme, programme_with_mugs, refunded,
     settle,
 };
-use crate::{DeadLetterFilter, Done, Erasure, Handled, NewDeadLetter, NewReplay, RewardMessage, Store, Tally};
+use crate::{
+    DeadLetterFilter, Done, Erasure, Handled, NewDeadLetter, NewReplay, RewardMessage, Store, Tally,
+};
 
 /// A member whose id can't be anything else.
 const MAY: u32 = 471_147;

@@ -133,6 +133,8 @@ macro_rules! store_conformance_tests {
                 an_intention_counts_the_earlier_ones,
                 a_delivered_result_is_never_sent_again,
                 a_repeated_delivery_changes_nothing,
+                intentions_of_several_calls_are_answered_in_their_order,
+                results_that_were_delivered_together_are_each_noted_once,
                 workers_at_once_deliver_a_result_once,
                 workers_at_once_see_each_others_intentions,
             ]

@@ -1,6 +1,6 @@
 //! Returns: registered once each, sharing parcels, collected page by page.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -189,10 +189,10 @@ pub async fn a_return_of_a_picked_up_parcel_is_picked_up_at_once(harness: &dyn H
 pub async fn a_result_is_there_once_the_return_is_picked_up(harness: &dyn Harness) {
     let store = harness.store().await;
     register(store.as_ref(), &[("R-1", Some(1))]).await;
-    assert_eq!(store.result_of(&return_id("R-1")).await.unwrap(), None);
-    assert_eq!(store.result_of(&return_id("R-9")).await.unwrap(), None);
+    let asked = ["R-1", "R-9"].map(return_id);
+    assert_eq!(store.results_of(&asked).await.unwrap(), BTreeMap::new());
     check(store.as_ref(), "c-1", 1, picked_up(), later(60)).await;
-    let (result, reported) = store.result_of(&return_id("R-1")).await.unwrap().unwrap();
+    let (result, reported) = store.results_of(&asked).await.unwrap().remove(&asked[0]).unwrap();
     assert_eq!((result.return_id, result.order_id.as_str()), (return_id("R-1"), "O-R-1"));
     assert_eq!((result.carrier, result.tracking_number), (carrier(), number(1)));
     assert_eq!((result.picked_up_at, reported), (now(), false), "the carrier's own time");

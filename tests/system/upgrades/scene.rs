@@ -24,7 +24,7 @@ use forebay_store::{
     By, CheckDone, Closing, DeadLetterFilter, Firing, Handled, Identity, NewReplay, NewReturn, Store, Told,
 };
 use forebay_telemetry::Metrics;
-use forebay_worker::{Decoding, Handler, RawHandler};
+use forebay_worker::{Decoding, Handler, RawHandler, Received};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -134,7 +134,7 @@ struct Shop {
 
 impl Shop {
     async fn handle(&self, handler: Arc<dyn Handler>, events: &[Event]) {
-        let batch = events.iter().map(Message::of).collect();
+        let batch = events.iter().map(|event| Received::of(Message::of(event))).collect();
         let outcomes =
             Decoding::new(Arc::clone(&self.catalogue), handler).handle(batch, now()).await.unwrap();
         assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Done), "{outcomes:?}");
@@ -160,7 +160,8 @@ impl Shop {
 
     async fn archive(&self, messages: Vec<Message>) {
         let archive = Archive::new(Arc::clone(&self.store), clock(), Metrics::new("0"), Queue::Dead);
-        archive.handle(messages, now()).await.unwrap();
+        let letters = messages.into_iter().map(Received::of).collect();
+        archive.handle(letters, now()).await.unwrap();
     }
 }
 
