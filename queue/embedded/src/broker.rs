@@ -100,7 +100,8 @@ impl Broker for EmbeddedBroker {
 
     async fn depth(&self, queue: &Queue) -> Result<Depth, BrokerError> {
         let (readers, now) = (self.core.db.read(), self.core.now());
-        let empty = self.core.is_empty();
+        // Of a file that is closed nobody can tell.
+        let empty = self.core.is_empty() && !readers.is_closed();
         if let Queue::Delay(tier) = queue {
             let (ready, oldest) = match empty {
                 true => (0, None),
