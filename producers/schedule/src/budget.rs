@@ -13,6 +13,11 @@ use forebay_store::{Error, Firing, Store, SystemView};
 /// A tenth of what may be planned is left.
 const NEARLY: u32 = 10;
 
+/// That of a system's incident.
+pub(crate) fn fingerprint(key: &str) -> String {
+    format!("budget/{key}")
+}
+
 /// A system's day, as far as people hear of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Seen {
@@ -47,7 +52,7 @@ impl Budgets {
         if before == Some(seen) {
             return Ok(());
         }
-        let fingerprint = format!("budget/{}", view.key);
+        let fingerprint = fingerprint(&view.key);
         if let Some((day, most)) = budget.filter(|_| seen.is_some_and(|seen| seen.nearly_spent)) {
             let spent = match day.used {
                 used if used >= most => format!("All {most} planned calls are made: its"),

@@ -5,6 +5,7 @@ mod bookkeeper;
 mod budget;
 pub mod cleaner;
 mod daily;
+mod dropped;
 pub mod figures;
 pub mod jobs;
 pub mod planner;

@@ -9,9 +9,11 @@ use forebay_domain::limits::Terms;
 use forebay_schemas::AdapterId;
 use forebay_store::{Error, Outlook, PATIENCE, Store, SystemView, within};
 use forebay_telemetry::{Check, Health, Metrics};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budgets;
+use crate::dropped;
 
 /// A carrier's system whose parcels are planned.
 #[derive(Debug, Clone)]
@@ -39,6 +41,9 @@ pub struct Planner {
 
 /// How often an idle planner looks.
 const IDLE: Duration = Duration::from_secs(1);
+/// How often incidents of systems are ended that are not configured any more: settings change with a start, but a worker
+/// that has the old ones still may open one after ours.
+const END_DROPPED_EVERY: Duration = Duration::from_secs(3600);
 /// Most parcels planned in one transaction.
 const MOST: u32 = 2_000;
 /// How long a check may be outstanding before the parcel is planned again: longer than the ladder of retries.
@@ -63,7 +68,14 @@ impl Planner {
 
     /// Plans until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
+        let mut ended: Option<Instant> = None;
         while !stop.is_cancelled() {
+            if ended.is_none_or(|at| at.elapsed() >= END_DROPPED_EVERY) {
+                match within(PATIENCE, self.end_dropped()).await {
+                    Ok(()) => ended = Some(Instant::now()),
+                    Err(error) => tracing::debug!(%error, "incidents of dropped systems stay for now"),
+                }
+            }
             let planned = match within(PATIENCE, self.pass()).await {
                 Ok(planned) => planned,
                 Err(error) => {
@@ -79,6 +91,14 @@ impl Planner {
                 }
             }
         }
+    }
+
+    /// Ends the incidents of systems that are not planned for, since they are not configured any more.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn end_dropped(&self) -> Result<(), Error> {
+        dropped::end(self.store.as_ref(), &self.tracked, self.clock.now()).await
     }
 
     /// Plans the due parcels of every system once; returns how many.

@@ -16,6 +16,7 @@ use forebay_domain::settlement::Shipment;
 use forebay_domain::{Clock, ManualClock, RandomIds};
 use forebay_schedule::{Bookkeeper, Cleaner, Figures, Jobs, JobsOptions, Keep, Planner, Tracked};
 use forebay_sqlite::Db;
+use forebay_store::breakers::breaker_fingerprint;
 use forebay_store::conformance::{
     self,
     parcels::{check, picked_up},
@@ -294,6 +295,29 @@ async fn nothing_is_planned_for_a_system_that_is_left_alone_but_one_check_to_try
     scene.clock.advance(breaker.pause);
     assert_eq!(planner.pass().await.unwrap(), 1);
     assert_eq!(planner.pass().await.unwrap(), 0, "it is out");
+}
+
+#[tokio::test]
+async fn an_incident_of_a_system_that_is_not_configured_any_more_is_ended() {
+    let scene = Scene::new().await;
+    let quota =
+        Quota { limit: 10, window: Duration::from_secs(1), burst: 2, margin: Duration::from_millis(100) };
+    let breaker = BreakerPolicy::default();
+    let terms = Terms { quota, daily: None, adaptive: false, breaker };
+    let tracked = Tracked { adapter: adapter(), batch: 1, key: KEY.into(), terms };
+    let (store, metrics) = (Arc::clone(&scene.store), scene.metrics.clone());
+    let planner = Planner::new(store, scene.told(), metrics, Health::default(), vec![tracked]);
+    let tally = Tally { failed: 5, in_row: 5, ..Tally::default() };
+    for key in [KEY, "carrier/gone"] {
+        scene.store.report_calls(key, &tally, "503", "", &breaker).await.unwrap();
+    }
+    let open = async || {
+        let open = scene.store.open_of(&[AlertRule::BreakerOpen.as_str()]).await.unwrap();
+        open.into_iter().map(|open| open.fingerprint).collect::<Vec<_>>()
+    };
+    assert_eq!(open().await.len(), 2);
+    planner.end_dropped().await.unwrap();
+    assert_eq!(open().await, [breaker_fingerprint(KEY)]);
 }
 
 #[tokio::test]
