@@ -41,6 +41,13 @@ struct Scene {
 }
 
 impl Scene {
+    /// A planner of one system.
+    fn planner(&self, batch: u32, terms: Terms) -> Planner {
+        let tracked = Tracked { adapter: adapter(), batch, key: KEY.into(), terms };
+        let (store, metrics) = (Arc::clone(&self.store), self.metrics.clone());
+        Planner::new(store, self.told(), metrics, Health::default(), vec![tracked])
+    }
+
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::at("2026-11-21T00:30:00Z".parse().unwrap()));
@@ -116,6 +123,11 @@ macro_rules! side_by_side {
 mod daily;
 #[path = "schedule/watch.rs"]
 mod watch;
+
+fn ten_a_second(breaker: BreakerPolicy) -> Terms {
+    let (window, margin) = (Duration::from_secs(1), Duration::from_millis(100));
+    Terms { quota: Quota { limit: 10, window, burst: 2, margin }, daily: None, adaptive: false, breaker }
+}
 
 #[tokio::test]
 async fn the_clean_up_forgets_what_is_old_and_keeps_the_rest() {
@@ -242,15 +254,10 @@ async fn no_more_checks_are_out_than_the_gate_passes_in_a_minute() {
     let returns: Vec<_> = ids.iter().zip(0..).map(|(id, n)| (id.as_str(), Some(n))).collect();
     register(scene.store.as_ref(), &returns).await;
     scene.clock.set(conformance::later(60));
-    let quota =
-        Quota { limit: 10, window: Duration::from_secs(1), burst: 2, margin: Duration::from_millis(100) };
-    let breaker = BreakerPolicy::default();
-    let terms = Terms { quota, daily: None, adaptive: false, breaker };
-    let tracked = Tracked { adapter: adapter(), batch: 1, key: KEY.into(), terms };
-    let (store, metrics) = (Arc::clone(&scene.store), scene.metrics.clone());
-    let planner = Planner::new(store, scene.told(), metrics, Health::default(), vec![tracked]);
+    let terms = ten_a_second(BreakerPolicy::default());
+    let planner = scene.planner(1, terms);
     let planned = planner.pass().await.unwrap();
-    let a_minute = (quota.rate() * 60.0) as u32;
+    let a_minute = (terms.quota.rate() * 60.0) as u32;
     assert!((a_minute - 1..=a_minute).contains(&planned), "{planned} of {a_minute}");
     assert_eq!(planner.pass().await.unwrap(), 0, "nothing until some are answered");
     assert_eq!(scene.sent().await.len(), planned as usize);
@@ -259,12 +266,7 @@ async fn no_more_checks_are_out_than_the_gate_passes_in_a_minute() {
 #[tokio::test]
 async fn a_call_that_takes_many_parcels_waits_a_moment_until_it_is_full() {
     let scene = Scene::new().await;
-    let quota =
-        Quota { limit: 10, window: Duration::from_secs(1), burst: 2, margin: Duration::from_millis(100) };
-    let terms = Terms { quota, daily: None, adaptive: false, breaker: BreakerPolicy::default() };
-    let tracked = Tracked { adapter: adapter(), batch: 3, key: KEY.into(), terms };
-    let (store, metrics) = (Arc::clone(&scene.store), scene.metrics.clone());
-    let planner = Planner::new(store, scene.told(), metrics, Health::default(), vec![tracked]);
+    let planner = scene.planner(3, ten_a_second(BreakerPolicy::default()));
     scene.clock.set(conformance::later(1));
     register(scene.store.as_ref(), &[("R-1", Some(1)), ("R-2", Some(2))]).await;
     assert_eq!(planner.pass().await.unwrap(), 0, "two of three");
@@ -282,13 +284,8 @@ async fn nothing_is_planned_for_a_system_that_is_left_alone_but_one_check_to_try
     let scene = Scene::new().await;
     register(scene.store.as_ref(), &[("R-1", Some(1)), ("R-2", Some(2)), ("R-3", Some(3))]).await;
     scene.clock.set(conformance::later(60));
-    let quota =
-        Quota { limit: 10, window: Duration::from_secs(1), burst: 2, margin: Duration::from_millis(100) };
     let breaker = BreakerPolicy::default();
-    let terms = Terms { quota, daily: None, adaptive: false, breaker };
-    let tracked = Tracked { adapter: adapter(), batch: 1, key: KEY.into(), terms };
-    let (store, metrics) = (Arc::clone(&scene.store), scene.metrics.clone());
-    let planner = Planner::new(store, scene.told(), metrics, Health::default(), vec![tracked]);
+    let planner = scene.planner(1, ten_a_second(breaker));
     let tally = Tally { failed: 5, in_row: 5, ..Tally::default() };
     scene.store.report_calls(KEY, &tally, "503", "", &breaker).await.unwrap();
     assert_eq!(planner.pass().await.unwrap(), 0);
@@ -300,13 +297,8 @@ async fn nothing_is_planned_for_a_system_that_is_left_alone_but_one_check_to_try
 #[tokio::test]
 async fn an_incident_of_a_system_that_is_not_configured_any_more_is_ended() {
     let scene = Scene::new().await;
-    let quota =
-        Quota { limit: 10, window: Duration::from_secs(1), burst: 2, margin: Duration::from_millis(100) };
     let breaker = BreakerPolicy::default();
-    let terms = Terms { quota, daily: None, adaptive: false, breaker };
-    let tracked = Tracked { adapter: adapter(), batch: 1, key: KEY.into(), terms };
-    let (store, metrics) = (Arc::clone(&scene.store), scene.metrics.clone());
-    let planner = Planner::new(store, scene.told(), metrics, Health::default(), vec![tracked]);
+    let planner = scene.planner(1, ten_a_second(breaker));
     let tally = Tally { failed: 5, in_row: 5, ..Tally::default() };
     for key in [KEY, "carrier/gone"] {
         scene.store.report_calls(key, &tally, "503", "", &breaker).await.unwrap();
@@ -330,9 +322,7 @@ async fn the_budget_of_a_day_is_spent_evenly_over_it() {
         Quota { limit: 100, window: Duration::from_secs(1), burst: 50, margin: Duration::from_millis(100) };
     let daily = Daily { most: 24, reset: DayReset::UTC_MIDNIGHT, reserve_percent: 0 };
     let terms = Terms { quota, daily: Some(daily), adaptive: false, breaker: BreakerPolicy::default() };
-    let tracked = Tracked { adapter: adapter(), batch: 1, key: KEY.into(), terms };
-    let (store, metrics) = (Arc::clone(&scene.store), scene.metrics.clone());
-    let planner = Planner::new(store, scene.told(), metrics, Health::default(), vec![tracked]);
+    let planner = scene.planner(1, terms);
     // One call an hour, and one hour's in hand.
     for (hour, planned) in [(6, 7), (6, 0), (9, 3), (11, 2)] {
         scene.clock.set(format!("2026-11-20T{hour:02}:00:00Z").parse().unwrap());
@@ -352,9 +342,7 @@ async fn no_more_checks_are_out_than_are_left_of_the_day_and_people_hear_when_it
         Quota { limit: 100, window: Duration::from_secs(1), burst: 50, margin: Duration::from_millis(100) };
     let daily = Daily { most: 20, reset: DayReset::UTC_MIDNIGHT, reserve_percent: 50 };
     let terms = Terms { quota, daily: Some(daily), adaptive: false, breaker: BreakerPolicy::default() };
-    let tracked = Tracked { adapter: adapter(), batch: 1, key: KEY.into(), terms };
-    let (store, metrics) = (Arc::clone(&scene.store), scene.metrics.clone());
-    let planner = Planner::new(store, scene.told(), metrics, Health::default(), vec![tracked]);
+    let planner = scene.planner(1, terms);
     assert_eq!(planner.pass().await.unwrap(), 10, "the other half is people's");
     let wish = Wish { key: KEY, terms: &terms, version: 0, want: 9, purpose: Purpose::Routine, places: None };
     assert!(matches!(scene.store.permits(&wish).await.unwrap(), Permits::Granted(grant) if grant.count == 9));
