@@ -71,7 +71,9 @@ impl Planner {
         let mut ended: Option<Instant> = None;
         while !stop.is_cancelled() {
             if ended.is_none_or(|at| at.elapsed() >= END_DROPPED_EVERY) {
-                match within(PATIENCE, self.end_dropped()).await {
+                match within(PATIENCE, dropped::end(self.store.as_ref(), &self.tracked, self.clock.now()))
+                    .await
+                {
                     Ok(()) => ended = Some(Instant::now()),
                     Err(error) => tracing::debug!(%error, "incidents of dropped systems stay for now"),
                 }
@@ -91,14 +93,6 @@ impl Planner {
                 }
             }
         }
-    }
-
-    /// Ends the incidents of systems that are not planned for, since they are not configured any more.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn end_dropped(&self) -> Result<(), Error> {
-        dropped::end(self.store.as_ref(), &self.tracked, self.clock.now()).await
     }
 
     /// Plans the due parcels of every system once; returns how many.

@@ -6,3 +6,4 @@ mod burst;
 mod conformance;
 mod rules;
 mod support;
+mod wakes;
