@@ -92,6 +92,8 @@ async fn easypost_signs_with_the_decomposed_secret_over_the_bytes_that_it_sends(
     let name = CarrierName::Easypost;
     assert_eq!(hook(&mut asker, name, json!({ "url": receiver.url, "secret": "s\u{e9}cret" })).await, 204);
     asker.ask(name, "615000000001").await;
+    // Pushes are under way side by side, so the second is ordered when the first was taken.
+    receiver.wait(1).await;
     advance(&mut asker, "615000000001").await;
     let taken = receiver.wait(2).await;
     for push in &taken {
