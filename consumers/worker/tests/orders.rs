@@ -117,11 +117,11 @@ impl Scene {
         self.handler.seen.lock().unwrap().len()
     }
 
-    /// Something is in a handler's hands.
-    async fn holds_one_at_least(&self) {
+    /// So many at least are in a handler's hands.
+    async fn holds(&self, least: usize) {
         let until = Instant::now() + PATIENCE;
-        while self.handler.begun.load(Ordering::SeqCst) <= self.handled() {
-            assert!(Instant::now() < until, "nothing is taken");
+        while self.handler.begun.load(Ordering::SeqCst) < self.handled() + least {
+            assert!(Instant::now() < until, "{least} are not taken");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
@@ -204,7 +204,7 @@ async fn a_queue_paused_again_and_again_has_each_message_handled_once_and_none_c
     const COUNT: usize = 40;
     let mut scene = Scene::new(COUNT, StandingOrders::none()).await;
     for round in 1..=COUNT / 2 {
-        scene.holds_one_at_least().await;
+        scene.holds(1).await;
         scene.orders.send_replace(paused());
         // What is in a handler's hands is finished during the pause.
         scene.handler.may.add_permits(1);
@@ -227,6 +227,7 @@ async fn a_drained_worker_finishes_what_is_in_hand_and_puts_back_what_it_fetched
     let mut scene = Scene::new(20, StandingOrders::none()).await;
     // Two in hand, two fetched ahead.
     scene.becomes(16, 4).await;
+    scene.holds(2).await;
     scene.orders.send_replace(drained());
     let until = Instant::now() + PATIENCE;
     while scene.depth().await.1 != 2 {
