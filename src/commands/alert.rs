@@ -21,10 +21,12 @@ pub(crate) async fn run(args: &ApiArgs, file: Option<&Path>, command: AlertComma
         // They are in the binary: no api, and no key, is needed.
         AlertCommand::Rules { json } => rules(&Config::load(file)?.alerts, json),
         AlertCommand::List { state, rule, limit, cursor, json } => {
-            let state = match state {
-                IncidentState::Open => "open",
-                IncidentState::Resolved => "resolved",
-                IncidentState::Any => "any",
+            let (state, none) = match state {
+                IncidentState::Open => {
+                    ("open", "no open incidents match; those that have ended: --state resolved")
+                }
+                IncidentState::Resolved => ("resolved", "no resolved incidents match"),
+                IncidentState::Any => ("any", "no incidents match"),
             };
             let (limit, cursor) = (limit.to_string(), cursor.map(|id| id.to_string()));
             let mut query = vec![("state", state), ("limit", limit.as_str())];
@@ -36,7 +38,7 @@ pub(crate) async fn run(args: &ApiArgs, file: Option<&Path>, command: AlertComma
                     item["handled"] = json!(handled(item));
                 }
             }
-            table::show(&answer, &COLUMNS, json, "there is no such incident")
+            table::show(&answer, &COLUMNS, json, none)
         }
         AlertCommand::Test { rule, reason, wait, json } => {
             alert_test::run(&api()?, rule, &reason, wait.0, json).await

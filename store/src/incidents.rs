@@ -131,10 +131,11 @@ pub trait Incidents {
     /// One incident.
     async fn incident(&self, id: Uuid) -> Result<Option<Incident>, Error>;
 
-    /// Notes a telling: `told_at`, `told_revision` (never lower than before), what it said, whether people heard it, the
-    /// Slack message, and that none is on its way, unless a newer one was planned meanwhile (its due time lies after
-    /// `now`, or the incident has changed and it is not `due_at`). What came meanwhile and is planned by nobody is
-    /// planned now (`domain::incident::overtaken`). Mails that follow are outbox rows of the same transaction.
+    /// Notes a telling of an incident that was read no earlier than `now`: `told_at`, `told_revision` (never lower than
+    /// before), what it said, whether people heard it, the Slack message, and that none is on its way, unless a newer one
+    /// was planned meanwhile (its due time lies after `now`, or the incident has changed and it is not `due_at`). What
+    /// came meanwhile and is planned by nobody is planned now (`domain::incident::overtaken`). Mails that follow are
+    /// outbox rows of the same transaction.
     async fn told(&self, told: Told, now: DateTime<Utc>) -> Result<(), Error>;
 
     /// Open incidents of the rules that silence others (`domain::incident::INHIBITIONS`).

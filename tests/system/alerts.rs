@@ -225,6 +225,34 @@ async fn who_wants_silence_is_told_in_the_thread_and_so_is_its_end_and_what_nobo
     scene.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn silence_that_is_ordered_while_something_else_is_being_told_is_told_too() {
+    let scene = Scene::new(true, &[]).await;
+    scene.raise("mug", AlertRule::StockLow, Severity::Warning, 1).await;
+    scene.later(30);
+    scene.deliver().await;
+    let id = scene.open("mug").await.unwrap().id;
+    scene.store.order_incident(id, Order::Acknowledge, &scene.by(), scene.now()).await.unwrap();
+    scene.sandbox.set_faults(Faults { slack_takes_then_hangs_ms: 1_000, ..Faults::default() });
+    let order = async {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+        while scene.posts().len() < 2 {
+            assert!(tokio::time::Instant::now() < deadline, "the thread hears who took it on");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let order = Order::Snooze { until: scene.now() + TimeDelta::hours(1) };
+        scene.store.order_incident(id, order, &scene.by(), scene.now()).await.unwrap();
+        scene.later(1);
+    };
+    tokio::join!(scene.deliver(), order);
+    scene.deliver().await;
+    let texts: Vec<String> =
+        scene.posts().iter().map(|post| post.text.split(' ').next().unwrap().to_owned()).collect();
+    assert_eq!(texts[1..], ["👀", "🔕"]);
+    assert!(scene.posts()[0].blocks.to_string().contains("snoozed by"), "{}", scene.posts()[0].blocks);
+    scene.end().await;
+}
+
 /// Slack in this state, with mail beside it: what happened to a warning, and how many mails and messages came.
 async fn told_while(faults: Faults) -> (Vec<Outcome>, usize, usize, Scene) {
     let timeout = if faults.slack_hangs_ms > 0 { SLACK_HANGS } else { SLACK_TIMEOUT };

@@ -27,6 +27,7 @@ mod hot_reward;
 mod least_privilege;
 mod member_tokens;
 mod observing;
+mod on_call;
 mod openapi;
 mod own_broker;
 mod own_failures;

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use forebay_domain::incident::{
     AlertRule, Incident, Severity, Timing, Why, may_be_silenced, silencer, why_told,
 };
@@ -99,14 +99,21 @@ impl Notices {
             };
         }
         let Some(_lane) = self.lanes.slack().await else { return Ok(later(self.clock.as_ref())) };
+        // Before it is read: what people order while it is being sent is newer than what was told.
+        let now = self.clock.now();
         match self.store.incident(command.incident_id).await.map_err(answers::failure)? {
-            Some(incident) => self.tell(incident, command).await,
+            Some(incident) => self.tell(incident, command, now).await,
             None => Ok(no_such_incident()),
         }
     }
 
-    async fn tell(&self, incident: Incident, command: &TellIncident) -> Result<Outcome, Failure> {
-        let now = self.clock.now();
+    /// Tells how it stands, read no earlier than `now`.
+    async fn tell(
+        &self,
+        incident: Incident,
+        command: &TellIncident,
+        now: DateTime<Utc>,
+    ) -> Result<Outcome, Failure> {
         let Some(why) = why_told(&incident, command.revision, now, &self.timing) else {
             return Ok(Outcome::Duplicate);
         };
@@ -121,7 +128,7 @@ impl Notices {
         }
         match self.send(&incident, why).await? {
             Ok(told) => {
-                self.store.told(told, self.clock.now()).await.map_err(answers::failure)?;
+                self.store.told(told, now).await.map_err(answers::failure)?;
                 Ok(Outcome::Done)
             }
             Err(outcome) => Ok(outcome),
