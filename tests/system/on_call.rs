@@ -5,14 +5,27 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Role};
 use crate::support::{eventually, json as printed};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-struct OnCall(Fleet);
+/// A return whose parcel nobody follows: it dies at once.
+const HOPELESS: &str = r#"{"specversion":"1.0","id":"r-1","source":"/s","type":"return.requested.v1","data":{
+    "return_id":"R-1","order_id":"O-1","requested_at":"2026-11-20T00:00:00Z",
+    "parcel":{"carrier":"nobody","tracking_number":"600000000001"}}}"#;
+
+/// An embedded set, which runs.
+struct OnCall(Fleet, #[expect(dead_code, reason = "it is killed when the test ends")] Role);
 
 impl OnCall {
+    fn new() -> Self {
+        let fleet = Fleet::embedded();
+        std::fs::write(fleet.folder().join("key"), &fleet.key).unwrap();
+        let dev = fleet.start("dev", &["dev", "--data", "shop.db", "--no-sandbox"]);
+        Self(fleet, dev)
+    }
+
     fn run(&self, args: &[&str]) -> Output {
         self.0.command(args).args(["--api-url", &self.0.api, "--token-file", "key"]).output().unwrap()
     }
@@ -44,18 +57,6 @@ impl OnCall {
     }
 }
 
-/// A return whose parcel nobody follows: it dies at once.
-fn hopeless(n: usize) -> String {
-    let parcel = json!({ "carrier": "nobody", "tracking_number": format!("60000000000{n}") });
-    let data = json!({
-        "return_id": format!("R-{n}"), "order_id": format!("O-{n}"), "requested_at": "2026-11-20T00:00:00Z",
-        "parcel": parcel,
-    });
-    let id = format!("r-{n}");
-    json!({ "specversion": "1.0", "id": id, "source": "/s", "type": "return.requested.v1", "data": data })
-        .to_string()
-}
-
 /// The command in a message that begins so, as a person copies it.
 fn command(read: &str, begins: &str) -> Vec<String> {
     let (_, rest) =
@@ -66,14 +67,13 @@ fn command(read: &str, begins: &str) -> Vec<String> {
 
 #[test]
 fn an_incident_is_taken_on_by_the_command_in_slack_and_is_over_when_its_letters_are_closed() {
-    let scene = OnCall(Fleet::embedded());
-    let fleet = &scene.0;
-    std::fs::write(fleet.folder().join("key"), &fleet.key).unwrap();
-    let _dev = fleet.start("dev", &["dev", "--data", "shop.db", "--no-sandbox"]);
+    let scene = OnCall::new();
     assert_eq!(scene.said(&["alert", "list"]), "");
 
-    fleet.publish(&[hopeless(1)]);
+    scene.0.publish(&[HOPELESS.to_owned()]);
     let read = scene.reads("forebay alert ack");
+    let first = || printed(&scene.run(&["alert", "list", "--json"]))["items"][0].clone();
+    eventually("it is written down that it was told", PATIENCE, || first()["told_at"].is_string());
     let take_on = command(&read, "forebay alert ack");
     let take_on: Vec<&str> = take_on.iter().map(String::as_str).collect();
     assert!(scene.said(&take_on).contains("acknowledged by"));
@@ -109,14 +109,11 @@ fn an_incident_is_taken_on_by_the_command_in_slack_and_is_over_when_its_letters_
 
 #[test]
 fn a_test_tells_what_slack_and_each_recipient_of_mail_answered() {
-    let scene = OnCall(Fleet::embedded());
-    let fleet = &scene.0;
-    std::fs::write(fleet.folder().join("key"), &fleet.key).unwrap();
-    let _dev = fleet.start("dev", &["dev", "--data", "shop.db", "--no-sandbox"]);
+    let scene = OnCall::new();
     let told = scene.said(&["alert", "test", "--rule", "stock_out"]);
     assert!(told.contains("slack   taken") && told.contains("mail 1  taken"), "{told}");
     assert_eq!(scene.slack().len(), 1);
-    assert_eq!(fleet.saw("mail").unwrap()["total"], 1);
+    assert_eq!(scene.0.saw("mail").unwrap()["total"], 1);
     let unknown = scene.run(&["alert", "test", "--rule", "no_such_rule"]);
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("forebay alert rules lists"), "{unknown:?}");
 }
